@@ -1,0 +1,20 @@
+#pragma once
+
+#include "storage/fs/file_system.h"
+
+namespace holdfast {
+
+// The operating system's files. Stateless; callable from any thread.
+class PosixFileSystem final : public FileSystem {
+ public:
+  Result<std::unique_ptr<File>> create(const std::string& path) override;
+  Result<std::unique_ptr<File>> open(const std::string& path) override;
+  Result<bool> exists(const std::string& path) const override;
+  Result<std::vector<std::string>> list(const std::string& directory) const override;
+  Result<> create_directories(const std::string& path) override;
+  Result<> rename(const std::string& from, const std::string& to) override;
+  Result<> remove(const std::string& path) override;
+  Result<> sync_directory(const std::string& directory) override;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,71 @@
+#pragma once
+
+// What clients ask of the state machine, and its encoding as a log entry's payload. Encoded once,
+// on the io thread where the request came in; the encoding is protobuf (command.proto), since it
+// must survive rolling upgrades.
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "storage/base/bytes.h"
+#include "storage/base/ids.h"
+#include "storage/base/result.h"
+
+namespace holdfast {
+
+inline constexpr size_t kKeyBytesMax = 4096;
+inline constexpr uint64_t kRangeKeysMax = 100'000;  // what one entry may change
+
+// If-Match and If-None-Match, as the state machine decides them (RFC 9110, section 13.1).
+struct Condition {
+  enum class Kind { kMatch, kNoneMatch };
+  Kind kind = Kind::kMatch;
+  bool any = false;                 // `*`: any existing row
+  std::vector<Revision> revisions;  // the listed ETags
+  friend bool operator==(const Condition&, const Condition&) = default;
+};
+
+// `mod_revision` is 0 for a key that does not exist.
+bool holds(const Condition& condition, Revision mod_revision);
+
+struct PutCommand {
+  std::string key;
+  std::string value;
+  std::vector<Condition> conditions;  // all must hold
+  friend bool operator==(const PutCommand&, const PutCommand&) = default;
+};
+
+struct DeleteCommand {
+  std::string key;
+  std::vector<Condition> conditions;
+  friend bool operator==(const DeleteCommand&, const DeleteCommand&) = default;
+};
+
+// Keys in [start, end), byte order; an empty `end` means to the last key.
+struct DeleteRangeCommand {
+  std::string start;
+  std::string end;
+  friend bool operator==(const DeleteRangeCommand&, const DeleteRangeCommand&) = default;
+};
+
+// A node tells all others where clients reach it.
+struct AnnounceCommand {
+  NodeId node;
+  std::string client_url;
+  friend bool operator==(const AnnounceCommand&, const AnnounceCommand&) = default;
+};
+
+// `wall_ms` is the proposer's calendar, milliseconds since 1970, kept beside the revision for
+// people who ask for the past by time. The state machine never lets it fall.
+struct Command {
+  uint64_t wall_ms = 0;
+  std::variant<PutCommand, DeleteCommand, DeleteRangeCommand, AnnounceCommand> act;
+  friend bool operator==(const Command&, const Command&) = default;
+};
+
+Bytes encode_command(const Command& command);
+Result<Command> decode_command(std::string_view bytes);
+
+}  // namespace holdfast

@@ -1,0 +1,95 @@
+#pragma once
+
+// Where the state lies: versioned rows, the feed of changes, and small named values, all written
+// in one atomic batch. Two implementations: RocksDB, and ordered maps for the simulator, which a
+// crash takes back to an earlier flush. One thread writes (the apply thread); any thread reads.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "storage/base/ids.h"
+#include "storage/base/result.h"
+
+namespace holdfast {
+
+// What is known of one version of one key, beside its bytes.
+struct RowInfo {
+  Revision create_revision;  // that created the key in this life
+  Revision mod_revision;     // of this version
+  uint64_t version = 0;      // how many times it was written in this life
+  uint64_t hash = 0;         // of key, value and the fields above; the state's hash is their sum
+  friend bool operator==(const RowInfo&, const RowInfo&) = default;
+};
+
+struct Row {
+  RowInfo info;
+  std::string value;
+  friend bool operator==(const Row&, const Row&) = default;
+};
+
+// One row's new version at `revision`; no row: a delete.
+struct RowWrite {
+  std::string key;
+  Revision revision;
+  std::optional<Row> row;
+};
+
+// The keys that one revision changed: an element of the ordered feed.
+struct Change {
+  Revision revision;
+  uint64_t wall_ms = 0;
+  std::vector<std::string> keys;  // sorted
+  friend bool operator==(const Change&, const Change&) = default;
+};
+
+struct EngineBatch {
+  std::vector<RowWrite> rows;  // at most one per key and revision; later revisions later
+  std::vector<Change> changes;
+  std::vector<std::pair<std::string, std::string>> meta;  // name → value
+};
+
+// kMemory answers kIncomplete instead of waiting for the disk: for threads that carry heartbeats.
+enum class ReadTier { kMemory, kDisk };
+
+struct RangeScan {
+  std::string start;  // inclusive
+  std::string end;    // exclusive; empty: to the last key
+  Revision at;
+  bool reverse = false;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  // All of the batch or nothing, also after a crash. A failure stops the process.
+  virtual void write(const EngineBatch& batch) = 0;
+
+  // The newest version of `key` not above `at`; nothing if the key did not exist then.
+  virtual Result<std::optional<Row>> get(std::string_view key, Revision at,
+                                         ReadTier tier) const = 0;
+
+  // Calls `visit` for each key that existed at `scan.at`, in order, until it returns false.
+  using Visitor =
+      std::function<bool(std::string_view key, const RowInfo& info, std::string_view value)>;
+  virtual Result<> scan(const RangeScan& scan, const Visitor& visit) const = 0;
+
+  virtual Result<std::optional<std::string>> get_meta(std::string_view name) const = 0;
+  // The value of `name` that a crash right now would leave. Any thread.
+  virtual Result<std::optional<std::string>> get_durable_meta(std::string_view name) const = 0;
+  virtual Result<std::vector<Change>> changes(Revision first, size_t limit) const = 0;
+
+  // Asks that what is written so far becomes durable; returns at once. Any thread.
+  virtual void start_flush() = 0;
+  // As start_flush, and waits. For a clean stop and for tests.
+  virtual Result<> flush() = 0;
+  // A consistent copy of the whole state as a directory that must not exist.
+  virtual Result<> checkpoint(const std::string& directory) = 0;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,65 @@
+#pragma once
+
+// What the log is made of, as every layer sees it.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "storage/base/bytes.h"
+#include "storage/base/ids.h"
+
+namespace holdfast {
+
+enum class EntryKind : uint8_t {
+  kCommand = 1,  // for the state machine
+  kMembers = 2,  // who votes, from this entry on
+  kBarrier = 3,  // empty: a leader's first entry of its term (Raft, section 8)
+};
+
+// Who waits for the answer: the node that first took the request, and its number there.
+struct Origin {
+  NodeId node;
+  RequestId request;
+  friend bool operator==(const Origin&, const Origin&) = default;
+};
+
+struct LogPosition {
+  Term term;
+  LogIndex index;
+  // "At least as up-to-date" (Raft, section 5.4.1): by term, then by index. The one comparison.
+  friend auto operator<=>(const LogPosition&, const LogPosition&) = default;
+};
+
+struct LogEntry {
+  LogIndex index;
+  Term term;
+  EntryKind kind;
+  Origin origin;
+  Bytes payload;
+
+  LogPosition position() const { return {term, index}; }
+  size_t bytes() const { return payload.size() + kOverheadBytes; }
+
+  // What an entry costs beside its payload, in memory and on disk, for every bound in bytes.
+  static constexpr size_t kOverheadBytes = 64;
+};
+using EntryPtr = std::shared_ptr<const LogEntry>;  // shared by log, network and apply; never copied
+
+// What a node has promised; durable before the promise leaves.
+struct HardState {
+  Term term;
+  NodeId vote;  // in `term`; none if it has not voted
+  friend bool operator==(const HardState&, const HardState&) = default;
+};
+
+// One unit of work for the log. Done in ticket order; cut first, then append.
+struct LogWrite {
+  WriteTicket ticket;
+  std::optional<HardState> hard_state;
+  std::optional<LogIndex> cut_from;  // drop this index and all after it
+  std::vector<EntryPtr> append;
+};
+
+}  // namespace holdfast
