@@ -1,0 +1,119 @@
+// Elections: pre-vote (dissertation, section 9.6), votes, stickiness and check-quorum (4.2.3, 6.2).
+
+#include "replication/raft/quorum.h"
+#include "replication/raft/raft.h"
+#include "storage/base/check.h"
+
+namespace holdfast::raft {
+
+void Raft::reset_election_timer() {
+  election_deadline_ =
+      now_ + random_.between(config_.election_timeout, 2 * config_.election_timeout);
+}
+
+void Raft::start_election(VotePhase phase) {
+  reset_election_timer();
+  if (!members().votes(config_.self)) return;
+  take_back_reads();
+  role_ = CandidateRole{phase, {}};
+  if (phase == VotePhase::kVote) {
+    set_hard_state({hard_state_.term + 1, config_.self});
+    count_given_before();
+  }
+  const Term term = phase == VotePhase::kPreVote ? hard_state_.term + 1 : hard_state_.term;
+  for (const NodeId voter : members().voters())
+    if (voter != config_.self) send(voter, VoteRequest{phase, term, log_.last()});
+  count_votes();
+}
+
+bool Raft::hears_leader() const {
+  if (is_leader()) return !lost_majority();
+  return heard_leader_ && now_ - *heard_leader_ < config_.election_timeout;
+}
+
+void Raft::on_vote_request(NodeId from, const VoteRequest& request) {
+  const bool up_to_date = request.last >= log_.last();
+  if (hears_leader()) {
+    // Whoever asks is cut off from a leader that we hear: its wish deposes nobody, and its term is
+    // not adopted.
+    send(from, VoteReply{request.phase, request.term, false});
+    return;
+  }
+  if (request.phase == VotePhase::kPreVote) {
+    const bool granted = request.term > hard_state_.term && up_to_date;
+    send(from, VoteReply{request.phase, request.term, granted});
+    return;
+  }
+  if (request.term > hard_state_.term) become_follower(request.term, {});
+  const bool free = !hard_state_.vote || hard_state_.vote == from;
+  const bool granted = request.term == hard_state_.term && free && up_to_date && !is_leader();
+  if (granted) {
+    if (!hard_state_.vote) set_hard_state({request.term, from});
+    reset_election_timer();
+  }
+  send_when_persisted(from, VoteReply{request.phase, request.term, granted});
+}
+
+void Raft::on_vote_reply(NodeId from, const VoteReply& reply) {
+  CandidateRole* candidate = std::get_if<CandidateRole>(&role_);
+  if (candidate == nullptr || candidate->phase != reply.phase || !reply.granted) return;
+  const Term stands_for =
+      reply.phase == VotePhase::kPreVote ? hard_state_.term + 1 : hard_state_.term;
+  if (reply.term != stands_for) return;
+  candidate->granted.insert(from);
+  count_votes();
+}
+
+void Raft::count_votes() {
+  const CandidateRole& candidate = std::get<CandidateRole>(role_);
+  size_t votes = 0;
+  const std::vector<NodeId> voters = members().voters();
+  for (const NodeId voter : voters) {
+    if (voter == config_.self) {
+      // One's own vote counts, like any other, when it is on disk; a pre-vote needs no disk.
+      const bool given =
+          candidate.phase == VotePhase::kPreVote || hard_state_ticket_ <= log_.persisted_ticket();
+      votes += given ? 1 : 0;
+    } else {
+      votes += candidate.granted.contains(voter) ? 1 : 0;
+    }
+  }
+  if (votes < majority(voters.size())) return;
+  if (candidate.phase == VotePhase::kPreVote) {
+    start_election(VotePhase::kVote);
+  } else {
+    become_leader();
+  }
+}
+
+void Raft::become_leader() {
+  CHECK(hard_state_.vote == config_.self);
+  LeaderRole leader;
+  for (const Member& member : members().list) {
+    if (member.id == config_.self) continue;
+    leader.followers[member.id] = Follower{.match = {},
+                                           .next = log_.last().index + 1,
+                                           .progress = Probing{now_},
+                                           .last_contact = now_,
+                                           .told_commit = {},
+                                           .awaits_commit = {}};
+  }
+  role_ = std::move(leader);
+  // An entry of the own term: earlier ones commit only through it (Raft, section 5.4.2), and reads
+  // wait for it (dissertation, section 6.4).
+  const LogIndex first = append_as_leader(EntryKind::kBarrier, {}, {});
+  std::get<LeaderRole>(role_).first_of_term = first;
+  heartbeat_deadline_ = now_ + config_.heartbeat;
+}
+
+bool Raft::lost_majority() const {
+  const LeaderRole& leader = std::get<LeaderRole>(role_);
+  std::vector<Instant> contacts;
+  for (const NodeId voter : members().voters()) {
+    const auto found = leader.followers.find(voter);
+    contacts.push_back(found == leader.followers.end() ? now_ : found->second.last_contact);
+  }
+  return now_ - reached_by_majority(contacts) > config_.election_timeout;
+}
+
+}  // namespace holdfast::raft

@@ -1,0 +1,128 @@
+// The follower's side of replication, and what every node does with committed entries.
+
+#include <algorithm>
+
+#include "replication/raft/raft.h"
+#include "storage/base/check.h"
+
+namespace holdfast::raft {
+namespace {
+
+bool is_contiguous(const Append& append) {
+  LogPosition before = append.previous;
+  for (const EntryPtr& entry : append.entries) {
+    if (entry->index != before.index + 1 || entry->term < before.term) return false;
+    before = entry->position();
+  }
+  return true;
+}
+
+}  // namespace
+
+void Raft::follow(NodeId leader) {
+  CHECK(!is_leader(), "two leaders in term {}", hard_state_.term.value);
+  if (known_leader() != leader || !std::holds_alternative<FollowerRole>(role_))
+    become_follower(hard_state_.term, leader);
+  heard_leader_ = now_;
+  reset_election_timer();
+}
+
+void Raft::on_append(NodeId from, Append&& append) {
+  follow(from);
+  if (!is_contiguous(append)) return;
+  if (log_.term_at(append.previous.index) != append.previous.term) {
+    send(from, AppendRejected{append.previous, log_.last_agreeable(append.previous)});
+    return;
+  }
+  for (EntryPtr& entry : append.entries) {
+    const LogIndex index = entry->index;
+    const std::optional<Term> have = log_.term_at(index);
+    if (have == entry->term) continue;
+    if (have) {
+      // Only a real conflict cuts: an append that was overtaken by a longer one changes nothing.
+      CHECK(index > commit_, "committed entry {} of term {} would become one of term {}",
+            index.value, have->value, entry->term.value);
+      log_.cut_from(index);
+      membership_.cut_from(index);
+    }
+    if (entry->kind == EntryKind::kMembers) membership_.append(*entry);
+    log_.append(std::move(entry));
+  }
+  // Beyond the last entry that this message compared, our log may differ from the leader's.
+  const LogIndex verified = append.previous.index + append.entries.size();
+  set_commit(std::min(append.commit, verified));
+  if (verified <= log_.persisted()) {
+    send(from, Appended{verified});
+  } else {
+    send_when_persisted(from, Appended{verified});
+  }
+}
+
+void Raft::on_heartbeat(NodeId from, const Heartbeat& heartbeat) {
+  follow(from);
+  CHECK(heartbeat.commit <= log_.last().index,
+        "the leader knows this log to reach {}, it ends at {}: entries were lost on this disk",
+        heartbeat.commit.value, log_.last().index.value);
+  set_commit(heartbeat.commit);
+  send(from, HeartbeatReply{heartbeat.round, log_.last().index});
+}
+
+void Raft::set_commit(LogIndex commit) {
+  commit_ = std::max(commit_, commit);
+}
+
+void Raft::emit_committed() {
+  const LogIndex upto = std::min(commit_, log_.persisted());
+  while (emitted_ < upto && applying_bytes_ < config_.apply_bytes_max && !loading_own_) {
+    auto entries = log_.entries(emitted_ + 1, upto, config_.apply_bytes_max - applying_bytes_);
+    if (!entries) {
+      output_.load.push_back({config_.self, emitted_ + 1, upto, config_.append_bytes_max});
+      loading_own_ = true;
+      return;
+    }
+    emit(*std::move(entries));
+  }
+}
+
+void Raft::emit(std::vector<EntryPtr> entries) {
+  size_t bytes = 0;
+  for (EntryPtr& entry : entries) {
+    CHECK(entry->index == emitted_ + 1 && entry->term >= emitted_term_);
+    bytes += entry->bytes();
+    resolve(*entry);
+    emitted_ = entry->index;
+    emitted_term_ = entry->term;
+    output_.apply.push_back(std::move(entry));
+  }
+  applying_.emplace_back(emitted_, bytes);
+  applying_bytes_ += bytes;
+}
+
+void Raft::on_applied(const Applied& applied) {
+  CHECK(applied.upto >= applied_ && applied.upto <= emitted_);
+  applied_ = applied.upto;
+  while (!applying_.empty() && applying_.front().first <= applied_) {
+    applying_bytes_ -= applying_.front().second;
+    applying_.pop_front();
+  }
+  membership_.applied(applied_);
+  log_.shrink_window(applied_, config_.window_bytes_max);
+  const auto end = confirmed_reads_.upper_bound(applied_);
+  for (auto read = confirmed_reads_.begin(); read != end; ++read)
+    output_.readable.push_back(read->second.request);
+  confirmed_reads_.erase(confirmed_reads_.begin(), end);
+}
+
+void Raft::on_persisted(const Persisted& persisted) {
+  log_.on_persisted(persisted.ticket);
+  log_.shrink_window(applied_, config_.window_bytes_max);
+  while (!held_.empty() && held_.front().first <= persisted.ticket) {
+    // A promise of an earlier term is owed to nobody any more.
+    if (held_.front().second.term == hard_state_.term)
+      output_.send.push_back(std::move(held_.front().second));
+    held_.pop_front();
+  }
+  if (std::holds_alternative<CandidateRole>(role_)) count_votes();
+}
+
+}  // namespace holdfast::raft

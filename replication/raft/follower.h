@@ -1,0 +1,38 @@
+#pragma once
+
+// One follower as its leader sees it. A value in the leader's table.
+
+#include <cstddef>
+#include <deque>
+#include <utility>
+#include <variant>
+
+#include "storage/base/clock.h"
+#include "storage/base/ids.h"
+
+namespace holdfast::raft {
+
+// Where the logs agree is not known: one append at a time, until one is accepted.
+struct Probing {
+  Instant resend_at;  // an append is on its way until then
+};
+
+// The logs agree: appends are sent ahead of their answers, bounded in bytes.
+struct Streaming {
+  std::deque<std::pair<LogIndex, size_t>> in_flight;  // last index and bytes of each append
+  size_t in_flight_bytes = 0;
+  uint64_t round_of_last_append = 0;  // the newest heartbeat round when it was sent
+};
+
+struct Follower {
+  LogIndex match;  // known to be on its disk and equal to ours
+  LogIndex next;   // the first entry to send; always above match
+  std::variant<Probing, Streaming> progress = Probing{};
+  bool loading = false;          // entries for it are being read from disk
+  Instant last_contact;          // it answered in our term
+  uint64_t confirmed_round = 0;  // the newest heartbeat round that it answered
+  LogIndex told_commit;          // the newest commit index sent to it
+  LogIndex awaits_commit;        // its clients wait for this entry
+};
+
+}  // namespace holdfast::raft

@@ -1,0 +1,123 @@
+#pragma once
+
+// What replicas say to each other. Every message is one-way and may be lost, doubled, delayed or
+// overtaken: an answer names what it answers, and nothing waits for one.
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "storage/base/clock.h"
+#include "storage/base/ids.h"
+#include "storage/log/log_entry.h"
+
+namespace holdfast::raft {
+
+enum class VotePhase : uint8_t {
+  kPreVote,  // "would you vote for me?" changes nothing at the voter (dissertation, section 9.6)
+  kVote,
+};
+
+struct VoteRequest {
+  VotePhase phase;
+  Term term;         // that the candidate stands for; one above its own in a pre-vote
+  LogPosition last;  // the end of the candidate's log
+  friend bool operator==(const VoteRequest&, const VoteRequest&) = default;
+};
+
+struct VoteReply {
+  VotePhase phase;
+  Term term;  // copied from the request
+  bool granted;
+  friend bool operator==(const VoteReply&, const VoteReply&) = default;
+};
+
+// New entries behind `previous`. Answered when they are on the follower's disk.
+struct Append {
+  LogPosition previous;
+  std::vector<EntryPtr> entries;
+  LogIndex commit;
+};
+
+// "My log is on disk and equal to yours up to `match`."
+struct Appended {
+  LogIndex match;
+  friend bool operator==(const Appended&, const Appended&) = default;
+};
+
+// "I do not have the entry `previous`." `hint` is the last entry of the follower that may still be
+// the leader's: so one rejection skips a whole term.
+struct AppendRejected {
+  LogPosition previous;
+  LogPosition hint;
+  friend bool operator==(const AppendRejected&, const AppendRejected&) = default;
+};
+
+// Never waits behind a disk, on either side. `commit` is never beyond what the follower is known
+// to match. `round` orders the leader's heartbeats within its term.
+struct Heartbeat {
+  LogIndex commit;
+  uint64_t round;
+  friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
+};
+
+// `last` is the end of the follower's log, on disk or not: an append that was lost shows here.
+struct HeartbeatReply {
+  uint64_t round;
+  LogIndex last;
+  friend bool operator==(const HeartbeatReply&, const HeartbeatReply&) = default;
+};
+
+// Proposals that a follower took, for the leader of exactly this message's term. It is not passed
+// on a second time: a node that is not that leader refuses.
+struct ForwardedProposal {
+  RequestId request;
+  Bytes payload;
+  friend bool operator==(const ForwardedProposal&, const ForwardedProposal&) = default;
+};
+
+struct Forward {
+  uint64_t run;     // drawn when the origin started
+  uint64_t number;  // grows within the run: a doubled message is not appended twice
+  std::vector<ForwardedProposal> proposals;
+  friend bool operator==(const Forward&, const Forward&) = default;
+};
+
+enum class ForwardRefusal : uint8_t { kNotLeader, kOverloaded };
+
+// Certainly not appended: the origin may send them elsewhere. `given` is the term of the Forward
+// that is refused: one request is given to a leader at most once in a term, so a late refusal
+// never speaks of a later giving.
+struct ForwardRefused {
+  ForwardRefusal reason;
+  Term given;
+  std::vector<RequestId> requests;
+  friend bool operator==(const ForwardRefused&, const ForwardRefused&) = default;
+};
+
+// "From where may I read?" `attempt` is never used twice, so that a late answer to an earlier
+// attempt is not taken for one to this.
+struct ReadRequest {
+  uint64_t attempt;
+  friend bool operator==(const ReadRequest&, const ReadRequest&) = default;
+};
+
+struct ReadReply {
+  uint64_t attempt;
+  LogIndex index;  // reads of this attempt see everything up to here
+  friend bool operator==(const ReadReply&, const ReadReply&) = default;
+};
+
+using MessageBody =
+    std::variant<VoteRequest, VoteReply, Append, Appended, AppendRejected, Heartbeat,
+                 HeartbeatReply, Forward, ForwardRefused, ReadRequest, ReadReply>;
+
+struct Envelope {
+  NodeId from;
+  NodeId to;
+  Term term;  // the sender's
+  MessageBody body;
+};
+
+}  // namespace holdfast::raft

@@ -1,0 +1,51 @@
+#pragma once
+
+// Everything a replica can ask for. The parts of one Output may be carried out at once, in any
+// order and in parallel, except: writes in ticket order, applies in log order.
+
+#include <optional>
+#include <vector>
+
+#include "replication/raft/message.h"
+#include "storage/log/log_store.h"
+
+namespace holdfast::raft {
+
+enum class RefusalReason : uint8_t {
+  kNoLeader,    // certainly not applied: no leader was known for too long
+  kOverloaded,  // certainly not applied: too much waits already
+  kTimeout,     // a read: no answer in time. Nothing happened, as reads change nothing
+  kUnknown,     // a change was proposed and its fate is not known in time: it may yet happen
+};
+
+struct Refusal {
+  RequestId request;
+  RefusalReason reason;
+  friend bool operator==(const Refusal&, const Refusal&) = default;
+};
+
+enum class Role : uint8_t { kFollower, kCandidate, kLeader };
+
+struct RoleChange {
+  Role role;
+  Term term;
+  NodeId leader;  // none if not known
+  friend bool operator==(const RoleChange&, const RoleChange&) = default;
+};
+
+struct Output {
+  std::optional<LogWrite> write;    // to the log; answered by Persisted
+  std::vector<Envelope> send;       // to the network; may be lost
+  std::vector<EntryPtr> apply;      // to the state machine; answered by Applied
+  std::vector<RequestId> readable;  // reads that may now be served from the applied state
+  std::vector<Refusal> refused;     // requests that get no other answer
+  std::vector<LoadOrder> load;      // old entries are wanted; answered by Loaded
+  std::vector<RoleChange> roles;    // for the status page and the trace, in order
+
+  bool empty() const {
+    return !write && send.empty() && apply.empty() && readable.empty() && refused.empty() &&
+           load.empty() && roles.empty();
+  }
+};
+
+}  // namespace holdfast::raft

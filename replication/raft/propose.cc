@@ -1,0 +1,166 @@
+// Changes: begun here, or passed on by a follower.
+//
+// A change is given to the leader of one term, at most once in that term. The log's terms never
+// fall, so when an entry of a later term is committed here and the change has not been seen, it
+// never will be: it can be given to the new leader, and its client sees only a pause.
+
+#include <algorithm>
+
+#include "replication/raft/raft.h"
+#include "storage/base/check.h"
+
+namespace holdfast::raft {
+
+void Raft::propose(Propose&& propose) {
+  for (Proposal& proposal : propose.proposals) {
+    const size_t bytes = proposal.payload.size() + LogEntry::kOverheadBytes;
+    if (overloaded(bytes)) {
+      output_.refused.push_back({proposal.request, RefusalReason::kOverloaded});
+      continue;
+    }
+    const auto [place, is_new] = pending_.emplace(
+        proposal.request, Pending{proposal.deadline, now_, {}, std::move(proposal.payload)});
+    CHECK(is_new, "request {} is not new", proposal.request.value);
+    pending_bytes_ += bytes;
+    unsent_.insert(proposal.request);
+  }
+}
+
+bool Raft::overloaded(size_t more_bytes) const {
+  // Entries not yet applied stay in the window, beside at most `window_bytes_max` of older ones.
+  return pending_bytes_ + more_bytes > config_.proposals_bytes_max ||
+         log_.window_bytes() > config_.proposals_bytes_max + config_.window_bytes_max;
+}
+
+void Raft::send_proposals() {
+  if (unsent_.empty()) return;
+  // Changes of one client take effect in order: none overtakes one whose fate is still open.
+  if (given_before_ > 0) return;
+  const NodeId leader = known_leader();
+  if (!leader) return;
+  if (leader != config_.self) return forward_proposals(leader);
+  for (const RequestId request : unsent_) {
+    Pending& pending = pending_.at(request);
+    pending.term = hard_state_.term;
+    append_as_leader(EntryKind::kCommand, {config_.self, request}, pending.payload);
+  }
+  unsent_.clear();
+}
+
+void Raft::forward_proposals(NodeId leader) {
+  std::vector<ForwardedProposal> batch;
+  size_t bytes = 0;
+  const auto send_batch = [&] {
+    if (batch.empty()) return;
+    send(leader, Forward{run_, ++forwards_sent_, std::exchange(batch, {})});
+    bytes = 0;
+  };
+  for (const RequestId request : unsent_) {
+    Pending& pending = pending_.at(request);
+    pending.term = hard_state_.term;
+    bytes += pending.payload.size();
+    batch.push_back({request, pending.payload});
+    if (bytes >= config_.append_bytes_max) send_batch();
+  }
+  send_batch();
+  unsent_.clear();
+}
+
+void Raft::on_forward(NodeId from, Forward&& forward) {
+  LeaderRole& leader = std::get<LeaderRole>(role_);
+  uint64_t& newest = leader.forwards[{from, forward.run}];
+  // A message that comes twice, or that a later one overtook, is not appended: the first would
+  // double a change, the second would turn the order around. Its origin answers "unknown".
+  if (forward.number <= newest) return;
+  newest = forward.number;
+  std::vector<RequestId> refused;
+  for (ForwardedProposal& proposal : forward.proposals) {
+    if (overloaded(proposal.payload.size() + LogEntry::kOverheadBytes)) {
+      refused.push_back(proposal.request);
+      continue;
+    }
+    const LogIndex index = append_as_leader(EntryKind::kCommand, {from, proposal.request},
+                                            std::move(proposal.payload));
+    const auto follower = leader.followers.find(from);
+    if (follower != leader.followers.end()) follower->second.awaits_commit = index;
+  }
+  if (!refused.empty())
+    refuse_forward(from, hard_state_.term, ForwardRefusal::kOverloaded, std::move(refused));
+}
+
+void Raft::refuse_forward(NodeId to, Term given, ForwardRefusal reason,
+                          std::vector<RequestId> requests) {
+  send(to, ForwardRefused{reason, given, std::move(requests)});
+}
+
+void Raft::on_forward_refused(const ForwardRefused& refused) {
+  for (const RequestId request : refused.requests) {
+    const auto found = pending_.find(request);
+    if (found == pending_.end() || found->second.term != refused.given) continue;
+    if (refused.reason == ForwardRefusal::kOverloaded) {
+      output_.refused.push_back({request, RefusalReason::kOverloaded});
+      pending_bytes_ -= found->second.payload.size() + LogEntry::kOverheadBytes;
+      pending_.erase(found);
+    } else {
+      found->second.term = {};
+      found->second.since = now_;
+      unsent_.insert(request);
+    }
+  }
+  count_given_before();
+  FollowerRole* follower = std::get_if<FollowerRole>(&role_);
+  if (follower != nullptr && refused.given == hard_state_.term &&
+      refused.reason == ForwardRefusal::kNotLeader)
+    follower->leader = {};
+}
+
+// Called for every committed entry, in log order, before it is applied.
+void Raft::resolve(const LogEntry& committed) {
+  if (committed.term > emitted_term_) take_back_proposals(committed.term);
+  if (committed.origin.node != config_.self) return;
+  const auto found = pending_.find(committed.origin.request);
+  if (found == pending_.end()) return;  // timed out, or of this node before its restart
+  CHECK(found->second.term == committed.term, "request {} was given in term {} and is in {}",
+        committed.origin.request.value, found->second.term.value, committed.term.value);
+  if (found->second.term < hard_state_.term) --given_before_;
+  pending_bytes_ -= found->second.payload.size() + LogEntry::kOverheadBytes;
+  pending_.erase(found);
+}
+
+void Raft::take_back_proposals(Term before) {
+  for (auto& [request, pending] : pending_) {
+    if (!pending.term || pending.term >= before) continue;
+    pending.term = {};
+    pending.since = now_;
+    unsent_.insert(request);
+  }
+  count_given_before();
+}
+
+void Raft::count_given_before() {
+  given_before_ = static_cast<size_t>(std::ranges::count_if(pending_, [this](const auto& item) {
+    return item.second.term && item.second.term < hard_state_.term;
+  }));
+}
+
+void Raft::expire_pending() {
+  bool removed = false;
+  for (auto item = pending_.begin(); item != pending_.end();) {
+    const auto& [request, pending] = *item;
+    const bool waits = !pending.term;
+    const bool late = now_ >= pending.deadline;
+    if (!late && !(waits && gave_up_on_leader(pending.since))) {
+      ++item;
+      continue;
+    }
+    output_.refused.push_back(
+        {request, waits ? RefusalReason::kNoLeader : RefusalReason::kUnknown});
+    unsent_.erase(request);
+    pending_bytes_ -= pending.payload.size() + LogEntry::kOverheadBytes;
+    item = pending_.erase(item);
+    removed = true;
+  }
+  if (removed) count_given_before();
+}
+
+}  // namespace holdfast::raft

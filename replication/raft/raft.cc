@@ -1,0 +1,247 @@
+#include "replication/raft/raft.h"
+
+#include <algorithm>
+
+#include "storage/base/check.h"
+
+namespace holdfast::raft {
+namespace {
+
+template <class... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+
+HardState start_state(const Recovered& recovered) {
+  // The log may name a later term than the hard state only if the latter is an older copy; a term
+  // that was seen is never gone back on.
+  const Term log_term = recovered.runs.empty() ? Term{} : recovered.runs.back().term;
+  return log_term > recovered.hard_state.term ? HardState{log_term, {}} : recovered.hard_state;
+}
+
+}  // namespace
+
+Raft::Raft(Config config, Recovered recovered, Random random, Instant now)
+    : config_(config),
+      random_(random),
+      now_(now),
+      last_step_(now),
+      hard_state_(start_state(recovered)),
+      log_(std::move(recovered.runs), recovered.last),
+      membership_(recovered.members_index, std::move(recovered.members)),
+      heartbeat_deadline_(now + config.heartbeat),
+      commit_(recovered.applied),
+      emitted_(recovered.applied),
+      applied_(recovered.applied),
+      run_(random_.next()) {
+  CHECK(config_.self);
+  CHECK(recovered.applied <= log_.last().index, "the state is ahead of the log: {} and {}",
+        recovered.applied.value, log_.last().index.value);
+  for (const EntryPtr& entry : recovered.newer_members) membership_.append(*entry);
+  emitted_term_ = *log_.term_at(emitted_);
+  reset_election_timer();
+  announce_role();
+}
+
+void Raft::step(Instant now, Input input) {
+  CHECK(now >= now_, "time went back");
+  forgive_own_pause(now);
+  now_ = now;
+  std::visit(Overloaded{
+                 [&](Wake&) { wake(); },
+                 [&](Received& received) { receive(std::move(received.envelope)); },
+                 [&](Propose& proposals) { propose(std::move(proposals)); },
+                 [&](ReadBarrier& barrier) { start_reads(std::move(barrier)); },
+                 [&](Persisted& persisted) { on_persisted(persisted); },
+                 [&](Applied& applied) { on_applied(applied); },
+                 [&](Loaded& loaded) { on_loaded(std::move(loaded)); },
+             },
+             input);
+}
+
+// A node that was itself asleep has no right to call the others silent: they may have spoken, and
+// what they said waits to be read.
+void Raft::forgive_own_pause(Instant now) {
+  const Instant expected = std::max(next_deadline(), last_step_);
+  last_step_ = now;
+  if (now - expected <= config_.heartbeat) return;
+  now_ = now;
+  if (LeaderRole* leader = std::get_if<LeaderRole>(&role_)) {
+    for (auto& [id, follower] : leader->followers)
+      follower.last_contact = std::max(follower.last_contact, now - config_.heartbeat);
+  } else {
+    reset_election_timer();
+  }
+}
+
+void Raft::receive(Envelope&& envelope) {
+  const NodeId from = envelope.from;
+  CHECK(envelope.to == config_.self);
+  if (const VoteRequest* request = std::get_if<VoteRequest>(&envelope.body)) {
+    // The term rule for candidates has exceptions (pre-vote, stickiness): election.cc.
+    on_vote_request(from, *request);
+    return;
+  }
+  if (envelope.term > hard_state_.term) become_follower(envelope.term, {});
+  const bool stale = envelope.term < hard_state_.term;
+  std::visit(
+      Overloaded{
+          [&](VoteRequest&) {},
+          [&](VoteReply& reply) {
+            if (!stale) on_vote_reply(from, reply);
+          },
+          // A leader of an earlier term is answered with the term that deposed it; were it only
+          // ignored, a node at a higher term and the leader would ignore each other for ever.
+          [&](Append& append) {
+            if (stale) return send(from, AppendRejected{append.previous, {}});
+            on_append(from, std::move(append));
+          },
+          [&](Heartbeat& heartbeat) {
+            if (stale) return send(from, HeartbeatReply{heartbeat.round, {}});
+            on_heartbeat(from, heartbeat);
+          },
+          [&](Appended& appended) {
+            if (!stale) on_appended(from, appended);
+          },
+          [&](AppendRejected& rejected) {
+            if (!stale) on_append_rejected(from, rejected);
+          },
+          [&](HeartbeatReply& reply) {
+            if (!stale) on_heartbeat_reply(from, reply);
+          },
+          [&](Forward& forward) {
+            if (!stale && is_leader()) return on_forward(from, std::move(forward));
+            std::vector<RequestId> requests;
+            for (const ForwardedProposal& proposal : forward.proposals)
+              requests.push_back(proposal.request);
+            refuse_forward(from, envelope.term, ForwardRefusal::kNotLeader, std::move(requests));
+          },
+          [&](ForwardRefused& refused) { on_forward_refused(refused); },
+          [&](ReadRequest& request) {
+            if (!stale) on_read_request(from, request);
+          },
+          [&](ReadReply& reply) {
+            if (!stale) on_read_reply(reply);
+          },
+      },
+      envelope.body);
+}
+
+void Raft::wake() {
+  if (now_ >= heartbeat_deadline_) {
+    heartbeat_deadline_ = now_ + config_.heartbeat;
+    if (is_leader()) {
+      if (lost_majority()) {
+        become_follower(hard_state_.term, {});
+      } else {
+        start_heartbeat_round();
+      }
+    }
+    expire_pending();
+    expire_reads();
+  }
+  if (!is_leader() && now_ >= election_deadline_) start_election(VotePhase::kPreVote);
+}
+
+Instant Raft::next_deadline() const {
+  if (is_leader()) return heartbeat_deadline_;
+  const bool somebody_waits =
+      !pending_.empty() || !waiting_reads_.empty() || read_attempt_ || !confirmed_reads_.empty();
+  return somebody_waits ? std::min(heartbeat_deadline_, election_deadline_) : election_deadline_;
+}
+
+Output Raft::take_output() {
+  send_proposals();
+  if (LeaderRole* leader = std::get_if<LeaderRole>(&role_)) {
+    advance_commit();
+    for (auto& [id, follower] : leader->followers) send_appends(id, follower);
+  }
+  send_reads();
+  emit_committed();
+  announce_role();
+  output_.write = log_.take_write();
+  return std::exchange(output_, {});
+}
+
+void Raft::become_follower(Term term, NodeId leader) {
+  CHECK(term >= hard_state_.term);
+  const bool was_leader = is_leader();
+  const bool other_leader = known_leader() != leader;
+  if (was_leader || other_leader || term > hard_state_.term) take_back_reads();
+  role_ = FollowerRole{leader};
+  if (term > hard_state_.term) {
+    set_hard_state({term, {}});
+    count_given_before();
+  }
+  if (was_leader) reset_election_timer();
+}
+
+NodeId Raft::known_leader() const {
+  if (is_leader()) return config_.self;
+  const FollowerRole* follower = std::get_if<FollowerRole>(&role_);
+  return follower ? follower->leader : NodeId{};
+}
+
+void Raft::announce_role() {
+  const Role role = is_leader()                                    ? Role::kLeader
+                    : std::holds_alternative<CandidateRole>(role_) ? Role::kCandidate
+                                                                   : Role::kFollower;
+  const RoleChange now_is{role, hard_state_.term, known_leader()};
+  if (now_is == announced_) return;
+  announced_ = now_is;
+  output_.roles.push_back(now_is);
+}
+
+void Raft::set_hard_state(HardState state) {
+  CHECK(state.term >= hard_state_.term);
+  CHECK(state.term > hard_state_.term || !hard_state_.vote || state.vote == hard_state_.vote);
+  hard_state_ = state;
+  log_.set_hard_state(state);
+  hard_state_ticket_ = log_.newest_ticket();
+}
+
+// Everything that is said in a term waits until the term is on disk: what a restarted node says
+// then never contradicts what it said before.
+void Raft::send(NodeId to, MessageBody body) {
+  Envelope envelope{config_.self, to, hard_state_.term, std::move(body)};
+  if (hard_state_ticket_ > log_.persisted_ticket()) {
+    held_.emplace_back(hard_state_ticket_, std::move(envelope));
+  } else {
+    output_.send.push_back(std::move(envelope));
+  }
+}
+
+void Raft::send_when_persisted(NodeId to, MessageBody body) {
+  const WriteTicket ticket = log_.newest_ticket();
+  if (ticket <= log_.persisted_ticket()) return send(to, std::move(body));
+  Envelope envelope{config_.self, to, hard_state_.term, std::move(body)};
+  // Several appends of one turn become one acknowledgement.
+  if (!held_.empty() && held_.back().first == ticket && held_.back().second.to == to &&
+      std::holds_alternative<Appended>(held_.back().second.body) &&
+      std::holds_alternative<Appended>(envelope.body) &&
+      held_.back().second.term == envelope.term) {
+    held_.back().second = std::move(envelope);
+    return;
+  }
+  held_.emplace_back(ticket, std::move(envelope));
+}
+
+Status Raft::status() const {
+  Status status{.role = announced_.role,
+                .term = hard_state_.term,
+                .leader = known_leader(),
+                .vote = hard_state_.vote,
+                .last = log_.last(),
+                .persisted = log_.persisted(),
+                .commit = commit_,
+                .applied = applied_,
+                .followers = {}};
+  if (const LeaderRole* leader = std::get_if<LeaderRole>(&role_)) {
+    for (const auto& [id, follower] : leader->followers)
+      status.followers.push_back({id, follower.match, follower.last_contact,
+                                  std::holds_alternative<Streaming>(follower.progress)});
+  }
+  return status;
+}
+
+}  // namespace holdfast::raft

@@ -1,0 +1,245 @@
+#pragma once
+
+// Raft decides; it does nothing. Give it what happened, take what to do. (Ongaro, Ousterhout:
+// "In Search of an Understandable Consensus Algorithm", 2014; Ongaro's dissertation, 2014.)
+//
+// Contract with whoever runs it:
+//   - Inputs are given one at a time, with a time that never goes back.
+//   - Everything in one Output may be carried out at once, in any order, in parallel, except:
+//     writes go in ticket order, entries are applied in log order.
+//   - A promise (a vote, an acknowledgement, this node's own share of a quorum) is never in an
+//     Output before the write that it depends on was Persisted. So the runner never holds a
+//     message back.
+//   - An entry to apply is committed and persisted here, so a restart never finds a state that is
+//     ahead of its own log.
+//   - Each Proposal and each read gets exactly one answer: a completion when its entry is applied
+//     or `readable`; or a Refusal. A Refusal kUnknown may still be followed by its entry.
+//   - Same config, same seed, same inputs: same outputs.
+//
+// One thread calls it; it knows no thread, file, socket, clock or global.
+
+#include <cstddef>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "replication/raft/follower.h"
+#include "replication/raft/input.h"
+#include "replication/raft/membership.h"
+#include "replication/raft/output.h"
+#include "replication/raft/raft_log.h"
+#include "storage/base/random.h"
+
+namespace holdfast::raft {
+
+struct Config {
+  NodeId self;
+  Duration heartbeat = std::chrono::milliseconds(50);
+  Duration election_timeout = std::chrono::milliseconds(300);  // random from this to its double
+  size_t append_bytes_max = 1 << 20;      // in one message, but at least one entry
+  size_t in_flight_bytes_max = 4 << 20;   // sent to one follower and not answered
+  size_t proposals_bytes_max = 64 << 20;  // taken and not yet applied
+  size_t apply_bytes_max = 16 << 20;      // given to the state machine and not applied
+  size_t window_bytes_max = 8 << 20;      // entries kept in memory for followers
+};
+
+// What a node finds on its disk at start.
+struct Recovered {
+  HardState hard_state;
+  std::vector<TermRun> runs;
+  LogIndex last;
+  LogIndex applied;        // by the durable state; replay goes on behind it
+  LogIndex members_index;  // where `members` come from, at or before `applied`
+  Members members;
+  std::vector<EntryPtr> newer_members;  // members entries behind `applied`, in log order
+};
+
+// What one voter or learner looks like from the leader; for status and tests.
+struct FollowerStatus {
+  NodeId id;
+  LogIndex match;
+  Instant last_contact;
+  bool streaming;
+};
+
+struct Status {
+  Role role;
+  Term term;
+  NodeId leader;
+  NodeId vote;
+  LogPosition last;
+  LogIndex persisted;
+  LogIndex commit;
+  LogIndex applied;
+  std::vector<FollowerStatus> followers;  // on the leader
+};
+
+class Raft {
+ public:
+  Raft(Config config, Recovered recovered, Random random, Instant now);
+
+  void step(Instant now, Input input);
+  Output take_output();           // what was asked for since the last take
+  Instant next_deadline() const;  // give Wake{} no later than this
+  Status status() const;
+  const Members& members() const { return membership_.current(); }
+  const RaftLog& log() const { return log_; }
+
+ private:
+  struct FollowerRole {
+    NodeId leader;  // none if not known
+  };
+  struct CandidateRole {
+    VotePhase phase;
+    std::set<NodeId> granted;
+  };
+  struct WaitingRead {
+    ReadTicket ticket;
+    Instant since;
+  };
+  // A batch of reads that share one confirmation of leadership.
+  struct ReadRound {
+    uint64_t heartbeat_round;  // an answer to this or a later one confirms
+    LogIndex index;
+    std::vector<WaitingRead> own;
+    std::map<NodeId, uint64_t> remote;  // follower → attempt
+  };
+  struct LeaderRole {
+    std::map<NodeId, Follower> followers;
+    uint64_t round = 0;  // of the newest heartbeat
+    LogIndex first_of_term;
+    std::optional<ReadRound> read_round;
+    std::map<NodeId, uint64_t> remote_reads;  // follower → newest attempt; wait for the next round
+    std::map<std::pair<NodeId, uint64_t>, uint64_t> forwards;  // origin and run → newest number
+  };
+  // A change that began here and whose fate is not known yet. `term` is that of the leader it was
+  // given to, 0 while it waits for one. An entry of a later term, once committed, proves that
+  // whatever was given to an earlier leader and has not been seen by then never will be.
+  struct Pending {
+    Instant deadline;
+    Instant since;
+    Term term;
+    Bytes payload;
+  };
+  struct ReadAttempt {
+    uint64_t id;
+    Instant sent;
+    std::vector<WaitingRead> reads;
+  };
+
+  // raft.cc: dispatch, the term rule, time
+  void receive(Envelope&& envelope);
+  void wake();
+  void become_follower(Term term, NodeId leader);
+  void announce_role();
+  void send(NodeId to, MessageBody body);                 // waits until the term is on disk
+  void send_when_persisted(NodeId to, MessageBody body);  // waits for all log writes until now
+  void set_hard_state(HardState state);
+  void forgive_own_pause(Instant now);
+  bool is_leader() const { return std::holds_alternative<LeaderRole>(role_); }
+  NodeId known_leader() const;
+
+  // election.cc
+  void start_election(VotePhase phase);
+  void on_vote_request(NodeId from, const VoteRequest& request);
+  void on_vote_reply(NodeId from, const VoteReply& reply);
+  void count_votes();
+  void become_leader();
+  void reset_election_timer();
+  bool hears_leader() const;
+  bool lost_majority() const;
+
+  // replicate.cc: leader
+  LogIndex append_as_leader(EntryKind kind, Origin origin, Bytes payload);
+  void on_appended(NodeId from, const Appended& appended);
+  void on_append_rejected(NodeId from, const AppendRejected& rejected);
+  void on_heartbeat_reply(NodeId from, const HeartbeatReply& reply);
+  void on_loaded(Loaded&& loaded);
+  void send_entries(NodeId to, Follower& follower, std::vector<EntryPtr> entries);
+  void send_appends(NodeId to, Follower& follower);
+  void send_heartbeat(NodeId to, Follower& follower);
+  void start_heartbeat_round();
+  void advance_commit();
+  void probe(Follower& follower, LogIndex next);
+
+  // follow.cc: follower, and applying everywhere
+  void on_append(NodeId from, Append&& append);
+  void on_heartbeat(NodeId from, const Heartbeat& heartbeat);
+  void follow(NodeId leader);
+  void set_commit(LogIndex commit);
+  void emit_committed();
+  void emit(std::vector<EntryPtr> entries);
+  void on_applied(const Applied& applied);
+  void on_persisted(const Persisted& persisted);
+
+  // propose.cc: changes that begin here, or came from a follower
+  void propose(Propose&& propose);
+  void on_forward(NodeId from, Forward&& forward);
+  void refuse_forward(NodeId to, Term given, ForwardRefusal reason,
+                      std::vector<RequestId> requests);
+  void on_forward_refused(const ForwardRefused& refused);
+  void send_proposals();
+  void forward_proposals(NodeId leader);
+  void resolve(const LogEntry& committed);
+  void take_back_proposals(Term before);
+  void count_given_before();
+  bool overloaded(size_t more_bytes) const;
+  void expire_pending();
+
+  // read_barrier.cc
+  void start_reads(ReadBarrier&& barrier);
+  void on_read_request(NodeId from, const ReadRequest& request);
+  void on_read_reply(const ReadReply& reply);
+  void send_reads();
+  void start_read_round(LeaderRole& leader);
+  void confirm_reads();
+  void release_reads(LogIndex index, const std::vector<WaitingRead>& reads);
+  void take_back_reads();
+  void expire_reads();
+  bool gave_up_on_leader(Instant since) const;
+
+  // Set once.
+  const Config config_;
+  Random random_;
+
+  Instant now_;
+  Instant last_step_;
+  HardState hard_state_;
+  WriteTicket hard_state_ticket_;  // writes hard_state_; 0: it was on disk at start
+  RaftLog log_;
+  Membership membership_;
+  std::variant<FollowerRole, CandidateRole, LeaderRole> role_ = FollowerRole{};
+  RoleChange announced_{};
+  Instant election_deadline_;
+  Instant heartbeat_deadline_;  // also when waiting requests are looked at
+  std::optional<Instant> heard_leader_;
+
+  LogIndex commit_;
+  LogIndex emitted_;  // given to the state machine up to here
+  LogIndex applied_;
+  Term emitted_term_;                                 // of the entry at emitted_
+  std::deque<std::pair<LogIndex, size_t>> applying_;  // emitted, not applied: index and bytes
+  size_t applying_bytes_ = 0;
+  bool loading_own_ = false;  // committed entries are being read back from disk
+
+  std::map<RequestId, Pending> pending_;
+  std::set<RequestId> unsent_;  // of pending_: term 0
+  size_t pending_bytes_ = 0;
+  size_t given_before_ = 0;  // of pending_: given to a leader of an earlier term
+  const uint64_t run_;
+  uint64_t forwards_sent_ = 0;
+
+  std::vector<WaitingRead> waiting_reads_;   // not yet part of a round or an attempt
+  std::optional<ReadAttempt> read_attempt_;  // sent to the leader
+  uint64_t next_attempt_ = 1;
+  std::multimap<LogIndex, ReadTicket> confirmed_reads_;  // wait until this index is applied
+
+  std::deque<std::pair<WriteTicket, Envelope>> held_;  // promises that wait for the disk
+  Output output_;
+};
+
+}  // namespace holdfast::raft
