@@ -275,7 +275,8 @@ class TcpTransport::Incoming {
                               std::string_view bytes = inbox_.view();
                               const Result<> taken = take(bytes);
                               if (!taken) {
-                                log_warning("connection from {} ended: {}", peer_.name,
+                                log_warning("connection from {} ended: {}",
+                                            peer_.node ? peer_.name : "a stranger",
                                             taken.error().message);
                                 return close();
                               }

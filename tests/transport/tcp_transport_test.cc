@@ -1,0 +1,214 @@
+#include "replication/transport/tcp_transport.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
+#include <gtest/gtest.h>
+
+namespace holdfast {
+namespace {
+
+namespace net = boost::asio;
+
+constexpr auto kPatience = std::chrono::seconds(10);
+
+std::string free_address(net::io_context& loop) {
+  net::ip::tcp::acceptor probe(loop, {net::ip::address_v4::loopback(), 0});
+  return "127.0.0.1:" + std::to_string(probe.local_endpoint().port());
+}
+
+struct Peer {
+  Peer(net::io_context& loop, uint64_t id, ClusterId cluster)
+      : address(free_address(loop)),
+        transport(loop,
+                  Hello{kPeerProtocol, cluster, NodeId{id}, "n" + std::to_string(id), address},
+                  Random(id)) {
+    const Result<> listening = transport.listen(address);
+    EXPECT_TRUE(listening.has_value());
+    transport.start(kFirstGroup,
+                    [this](raft::Envelope envelope) { received.push_back(std::move(envelope)); });
+  }
+  raft::Member member(uint64_t id) const {
+    return {NodeId{id}, "n" + std::to_string(id), address, true};
+  }
+
+  std::string address;
+  std::vector<raft::Envelope> received;
+  TcpTransport transport;
+};
+
+raft::Envelope ping(uint64_t from, uint64_t to, uint64_t round) {
+  return {NodeId{from}, NodeId{to}, Term{1}, raft::Heartbeat{LogIndex{0}, round}};
+}
+
+class TcpTransportTest : public testing::Test {
+ protected:
+  template <class Condition>
+  bool run_until(Condition condition) {
+    net::steady_timer limit(loop_, kPatience);
+    bool late = false;
+    limit.async_wait([&](boost::system::error_code code) { late = !code; });
+    while (!condition() && !late) loop_.run_one();
+    limit.cancel();
+    return condition();
+  }
+  // Messages are best effort until the connection stands: sends until one arrives.
+  bool connect(Peer& from, Peer& to) {
+    net::steady_timer again(loop_);
+    std::function<void()> send = [&] {
+      from.transport.send({ping(1, 2, 0)});
+      again.expires_after(std::chrono::milliseconds(5));
+      again.async_wait([&](boost::system::error_code code) {
+        if (!code) send();
+      });
+    };
+    send();
+    const bool connected = run_until([&] { return !to.received.empty(); });
+    again.cancel();
+    loop_.poll();
+    return connected;
+  }
+
+  net::io_context loop_;
+};
+
+TEST_F(TcpTransportTest, DeliversInOrderOnceConnected) {
+  Peer one(loop_, 1, ClusterId{9});
+  Peer two(loop_, 2, ClusterId{9});
+  one.transport.set_peers({two.member(2)});
+  ASSERT_TRUE(connect(one, two));
+  two.received.clear();
+  for (uint64_t round = 1; round <= 1000; ++round) one.transport.send({ping(1, 2, round)});
+  const auto is_last = [&] {
+    return !two.received.empty() &&
+           std::get<raft::Heartbeat>(two.received.back().body).round == 1000;
+  };
+  ASSERT_TRUE(run_until(is_last));
+  uint64_t before = 0;
+  for (const raft::Envelope& envelope : two.received) {
+    const uint64_t round = std::get<raft::Heartbeat>(envelope.body).round;
+    if (round == 0) continue;  // of connecting
+    EXPECT_EQ(round, before + 1);
+    before = round;
+  }
+}
+
+TEST_F(TcpTransportTest, AnswersWhoItIsAlsoBeforeItHasACluster) {
+  Peer one(loop_, 1, ClusterId{});
+  Peer two(loop_, 2, ClusterId{});
+  std::optional<Result<Hello>> heard;
+  one.transport.greet(two.address, [&](Result<Hello> hello) { heard = std::move(hello); });
+  ASSERT_TRUE(run_until([&] { return heard.has_value(); }));
+  ASSERT_TRUE(heard->has_value());
+  EXPECT_EQ((*heard)->node, NodeId{2});
+  EXPECT_EQ((*heard)->peer_address, two.address);
+}
+
+TEST_F(TcpTransportTest, AGreetingToNobodyFailsAndNamesTheAddress) {
+  Peer one(loop_, 1, ClusterId{});
+  const std::string nowhere = free_address(loop_);
+  std::optional<Result<Hello>> heard;
+  one.transport.greet(nowhere, [&](Result<Hello> hello) { heard = std::move(hello); });
+  ASSERT_TRUE(run_until([&] { return heard.has_value(); }));
+  ASSERT_FALSE(heard->has_value());
+  EXPECT_NE(heard->error().message.find(nowhere), std::string::npos);
+}
+
+TEST_F(TcpTransportTest, SendsNothingToANodeOfAnotherCluster) {
+  Peer one(loop_, 1, ClusterId{9});
+  Peer stranger(loop_, 2, ClusterId{8});
+  Peer friendly(loop_, 3, ClusterId{9});
+  one.transport.set_peers({stranger.member(2), friendly.member(3)});
+  net::steady_timer again(loop_);
+  std::function<void()> send = [&] {
+    one.transport.send({ping(1, 2, 0), ping(1, 3, 0)});
+    again.expires_after(std::chrono::milliseconds(5));
+    again.async_wait([&](boost::system::error_code code) {
+      if (!code) send();
+    });
+  };
+  send();
+  ASSERT_TRUE(run_until([&] { return friendly.received.size() >= 20; }));
+  again.cancel();
+  EXPECT_TRUE(stranger.received.empty());
+}
+
+// A node that took a dead one's address, or an emptied one, has another id.
+TEST_F(TcpTransportTest, SendsNothingToAnotherNodeAtAMembersAddress) {
+  Peer one(loop_, 1, ClusterId{9});
+  Peer impostor(loop_, 5, ClusterId{9});
+  Peer friendly(loop_, 3, ClusterId{9});
+  one.transport.set_peers({impostor.member(2), friendly.member(3)});
+  net::steady_timer again(loop_);
+  std::function<void()> send = [&] {
+    one.transport.send({ping(1, 2, 0), ping(1, 3, 0)});
+    again.expires_after(std::chrono::milliseconds(5));
+    again.async_wait([&](boost::system::error_code code) {
+      if (!code) send();
+    });
+  };
+  send();
+  ASSERT_TRUE(run_until([&] { return friendly.received.size() >= 20; }));
+  again.cancel();
+  EXPECT_TRUE(impostor.received.empty());
+}
+
+TEST_F(TcpTransportTest, ConnectsAgainAfterAPeerCameBack) {
+  Peer one(loop_, 1, ClusterId{9});
+  auto two = std::make_unique<Peer>(loop_, 2, ClusterId{9});
+  const std::string address = two->address;
+  one.transport.set_peers({two->member(2)});
+  ASSERT_TRUE(connect(one, *two));
+  two.reset();
+  loop_.poll();
+  TcpTransport back(loop_, {kPeerProtocol, ClusterId{9}, NodeId{2}, "n2", address}, Random(4));
+  ASSERT_TRUE(back.listen(address).has_value());
+  size_t received = 0;
+  back.start(kFirstGroup, [&](const raft::Envelope&) { ++received; });
+  net::steady_timer again(loop_);
+  std::function<void()> send = [&] {
+    one.transport.send({ping(1, 2, 0)});
+    again.expires_after(std::chrono::milliseconds(5));
+    again.async_wait([&](boost::system::error_code code) {
+      if (!code) send();
+    });
+  };
+  send();
+  EXPECT_TRUE(run_until([&] { return received > 0; }));
+  again.cancel();
+}
+
+TEST_F(TcpTransportTest, ConnectionsThatSpeakNonsenseEndAndDisturbNobody) {
+  Peer one(loop_, 1, ClusterId{9});
+  Peer two(loop_, 2, ClusterId{9});
+  const Result<HostPort> target = parse_host_port(two.address);
+  net::ip::tcp::socket socket(loop_);
+  socket.connect(
+      {net::ip::make_address(target->host), static_cast<uint16_t>(std::stoi(target->port))});
+  const std::string nonsense = "GET / HTTP/1.1\r\nHost: x\r\n\r\n" + std::string(100, 'x');
+  net::write(socket, net::buffer(nonsense));
+  bool ended = false;
+  char byte = 0;
+  socket.async_read_some(net::buffer(&byte, 1),
+                         [&](boost::system::error_code code, size_t) { ended = bool(code); });
+  EXPECT_TRUE(run_until([&] { return ended; }));
+  one.transport.set_peers({two.member(2)});
+  EXPECT_TRUE(connect(one, two));
+}
+
+TEST(HostPort, IsReadOrRefusedWithAnExample) {
+  EXPECT_EQ(parse_host_port("127.0.0.1:80")->port, "80");
+  EXPECT_EQ(parse_host_port("[::1]:4654")->host, "::1");
+  for (const char* wrong : {"", "x", "x:", ":1", "x:0", "x:65536", "x:1x", "x:-1"}) {
+    const Result<HostPort> parsed = parse_host_port(wrong);
+    ASSERT_FALSE(parsed.has_value()) << wrong;
+    EXPECT_NE(parsed.error().message.find("127.0.0.1:4654"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace holdfast
