@@ -1,0 +1,57 @@
+#pragma once
+
+// From method and path to a handler. Filled at start, then only read: by any thread.
+
+#include <expected>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/http/problem.h"
+#include "server/http/request.h"
+#include "server/http/task.h"
+
+namespace holdfast {
+
+// What handlers work with on their io thread. HTTP passes it on and never looks inside.
+struct Services;
+
+}  // namespace holdfast
+
+namespace holdfast::http {
+
+// Requests of one connection take effect in order: reads may run beside reads and writes beside
+// writes (they are proposed in order), but neither starts before the other kind has ended.
+enum class Access : uint8_t { kRead, kWrite };
+
+using Handler = Task<Response> (*)(Services& services, Request request);
+
+struct Route {
+  Method method;
+  Access access;
+  Handler handler;
+};
+
+class Router {
+ public:
+  // `pattern` is a plain path, or ends in one parameter that takes all the rest, slashes too:
+  // "/v1/kv/{key}". A GET route answers HEAD as well.
+  void add(Method method, std::string_view pattern, Access access, Handler handler);
+
+  // Finds the route by the raw path and decodes the parameter into `request.parameter`. A plain
+  // path goes before a parameter, a longer path before a shorter. Otherwise: not_found,
+  // method_not_allowed (with Allow), or bad_request for broken percent-encoding.
+  std::expected<const Route*, Response> match(Request& request) const;
+
+ private:
+  struct Resource {
+    std::string path;  // up to the parameter
+    bool has_parameter;
+    std::vector<Route> routes;
+  };
+  const Resource* find(std::string_view path) const;
+
+  std::vector<Resource> resources_;
+};
+
+}  // namespace holdfast::http

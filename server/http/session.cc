@@ -1,0 +1,354 @@
+#include "server/http/session.h"
+
+#include <array>
+#include <span>
+#include <utility>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <fmt/format.h>
+
+namespace holdfast::http {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+constexpr int kReadsPerTurn = 4;  // then the other connections have their turn
+// An answer larger than this is refused when the thread holds too many bytes of answers.
+constexpr size_t kSmallBodyBytes = 4096;
+
+bool would_block(const error_code& error) {
+  return error == asio::error::would_block || error == asio::error::try_again;
+}
+
+Problem too_many_request_bytes() {
+  return {.code = Code::kOverloaded,
+          .detail = "this node holds too many bytes of requests; try again later"};
+}
+
+}  // namespace
+
+Session::Session(Socket socket, ConnectionId id, Connections& home)
+    : home_(home),
+      id_(id),
+      socket_(std::move(socket)),
+      parser_(home.limits_),
+      idle_since_(home.now_),
+      head_since_(home.now_) {}
+
+void Session::open() {
+  error_code error;
+  socket_.non_blocking(true, error);
+  if (error) return close();
+  // Without it a small answer would wait for the acknowledgement of the one before.
+  socket_.set_option(asio::ip::tcp::no_delay(true), error);
+  wait_for_input();
+}
+
+void Session::wait_for_input() {
+  if (std::exchange(waits_for_input_, true)) return;
+  socket_.async_wait(Socket::wait_read,
+                     Connections::Woken{&home_, id_, Connections::Readiness::kInput});
+}
+
+void Session::wait_for_output() {
+  if (std::exchange(waits_for_output_, true)) return;
+  socket_.async_wait(Socket::wait_write,
+                     Connections::Woken{&home_, id_, Connections::Readiness::kOutput});
+}
+
+void Session::on_input() {
+  waits_for_input_ = false;
+  if (state_ == State::kLingering) return discard_input();
+  if (state_ != State::kOpen) return;
+  read();
+  if (state_ != State::kOpen) return;
+  if (!input_ended_ && may_take()) wait_for_input();
+  if (input_ended_ && owes_nothing()) close();
+}
+
+void Session::read() {
+  for (int i = 0; i < kReadsPerTurn && may_take(); ++i) {
+    error_code error;
+    const size_t size = socket_.read_some(asio::buffer(home_.scratch_), error);
+    if (would_block(error)) return;
+    if (error == asio::error::eof) {
+      input_ended_ = true;
+      return;
+    }
+    if (error) return close();
+    receive(std::string_view(home_.scratch_.data(), size));
+    if (size < home_.scratch_.size()) return;
+  }
+}
+
+void Session::receive(std::string_view bytes) {
+  const bool head_had_begun = parser_.in_request() && !parser_.in_body();
+  size_t used = 0;
+  if (stash_.empty()) {
+    used = parse(bytes);
+    if (used < bytes.size() && state_ == State::kOpen) stash_.assign(bytes.substr(used));
+  } else {
+    stash_.append(bytes);
+    used = parse(stash_);
+    if (state_ == State::kOpen) stash_.erase(0, used);
+  }
+  if (stash_.empty() || state_ != State::kOpen) stash_ = std::string();  // gives the memory back
+  if (!head_had_begun || used > 0) head_since_ = home_.now_;
+  count_bytes();
+  if (!parser_.in_body()) return;
+  move(body_, bytes.size());
+  if (state_ == State::kOpen && home_.request_bytes_ > home_.limits_.thread_request_bytes_max) {
+    refuse(too_many_request_bytes());
+  }
+}
+
+size_t Session::parse(std::string_view bytes) {
+  held_back_ = false;
+  size_t used = 0;
+  while (used < bytes.size() && may_take()) {
+    size_t step = 0;
+    const RequestParser::Event event = parser_.feed(bytes.substr(used), step);
+    used += step;
+    switch (event) {
+      case RequestParser::Event::kNeedMore:
+        return used;
+      case RequestParser::Event::kHead:
+        take_head(used < bytes.size());
+        break;
+      case RequestParser::Event::kComplete:
+        take_request();
+        break;
+      case RequestParser::Event::kRefused:
+        refuse(parser_.problem());
+        break;
+    }
+  }
+  held_back_ = used < bytes.size();
+  return used;
+}
+
+void Session::take_head(bool body_has_begun) {
+  const Framing& framing = parser_.framing();
+  route_ = home_.router_.match(parser_.request());
+  if (!framing.has_body()) return take_request();
+  if (home_.request_bytes_ + framing.content_length.value_or(0) >
+      home_.limits_.thread_request_bytes_max) {
+    return refuse(too_many_request_bytes());
+  }
+  body_ = {home_.now_, 0};
+  if (!framing.expects_continue) return;
+  if (!route_) {
+    // The client waits for leave to send a body that nobody wants.
+    state_ = State::kLastAnswers;
+    pipeline_.add_answered(std::move(route_).error(), {.ending = AnswerForm::Ending::kClose});
+    return flush_soon();
+  }
+  if (body_has_begun) return;
+  pipeline_.add_answered({}, {.kind = AnswerForm::Kind::kInterim});
+  flush_soon();
+}
+
+void Session::take_request() {
+  Request request = std::move(parser_.request());
+  const Framing& framing = parser_.framing();
+  AnswerForm form;
+  if (request.method() == Method::kHead) form.kind = AnswerForm::Kind::kHeadOnly;
+  form.minor_version = framing.minor_version;
+  if (!framing.keep_alive) {
+    form.ending = AnswerForm::Ending::kClose;
+    state_ = State::kLastAnswers;
+  }
+  if (!route_) {
+    pipeline_.add_answered(std::move(route_).error(), form);
+    return flush_soon();
+  }
+  pipeline_.add(std::move(request), **route_, form);
+  start_requests();
+}
+
+void Session::refuse(const Problem& problem) {
+  state_ = State::kLastAnswers;
+  pipeline_.add_answered(answer(problem), {.ending = AnswerForm::Ending::kClose});
+  flush_soon();
+}
+
+bool Session::may_take() const {
+  const Limits& limits = home_.limits_;
+  return state_ == State::kOpen && pipeline_.size() < limits.answers_max &&
+         unsent_bytes() < limits.unsent_bytes_max &&
+         pipeline_.request_bytes() < limits.request_bytes_max;
+}
+
+void Session::start_requests() {
+  while (unsent_bytes() < home_.limits_.unsent_bytes_max) {
+    auto start = pipeline_.next();
+    if (!start) return;
+    home_.start(id_, std::move(*start));
+  }
+}
+
+void Session::answered(Pipeline::Ticket ticket, Response response) {
+  if (state_ == State::kClosed) return;
+  // Never for a write: it has happened, and its client must be told so.
+  if (home_.answer_bytes_ > home_.limits_.thread_answer_bytes_max &&
+      response.body.size() > kSmallBodyBytes && pipeline_.access(ticket) == Access::kRead) {
+    response = answer({.code = Code::kOverloaded,
+                       .detail = "this node holds too many bytes of answers that clients have not "
+                                 "taken; try again later"});
+  }
+  pipeline_.answer(ticket, std::move(response));
+  count_bytes();
+  flush_soon();
+}
+
+void Session::flush_soon() {
+  if (!std::exchange(flush_comes_, true)) home_.flush_soon(id_);
+}
+
+void Session::flush() {
+  flush_comes_ = false;
+  if (state_ == State::kClosed) return;
+  collect_answers();
+  write();
+  go_on();
+}
+
+void Session::on_output() {
+  waits_for_output_ = false;
+  if (state_ == State::kClosed) return;
+  write();
+  go_on();
+}
+
+void Session::collect_answers() {
+  if (outbox_.empty()) output_ = {home_.now_, 0};
+  while (auto next = pipeline_.take()) {
+    // Only now the client has leave to send the body.
+    if (next->form.kind == AnswerForm::Kind::kInterim) body_ = {home_.now_, 0};
+    outbox_.add(std::move(*next), home_.date_);
+  }
+}
+
+void Session::write() {
+  while (!outbox_.empty() && !waits_for_output_) {
+    const Outbox::Pieces front = outbox_.front();
+    std::array<asio::const_buffer, Outbox::kPieces> buffers;
+    for (size_t i = 0; i < front.count; ++i) {
+      buffers.at(i) = asio::const_buffer(front.pieces.at(i).data(), front.pieces.at(i).size());
+    }
+    error_code error;
+    const size_t size =
+        socket_.write_some(std::span<const asio::const_buffer>(buffers.data(), front.count), error);
+    if (would_block(error)) {
+      wait_for_output();
+    } else if (error) {
+      return close();
+    }
+    outbox_.pop(size);
+    move(output_, size);
+  }
+  count_bytes();
+}
+
+void Session::go_on() {
+  if (state_ == State::kClosed) return;
+  start_requests();
+  if (held_back_ && may_take()) {
+    const std::string stash = std::exchange(stash_, {});
+    receive(stash);
+  }
+  if (state_ == State::kOpen && !input_ended_ && !waits_for_input_ && may_take()) {
+    // The client could not send while we did not read.
+    head_since_ = home_.now_;
+    body_ = {home_.now_, 0};
+    wait_for_input();
+  }
+  if (!owes_nothing()) return;
+  idle_since_ = home_.now_;
+  if (state_ == State::kLastAnswers) {
+    linger();
+  } else if (input_ended_) {
+    close();
+  }
+}
+
+void Session::linger() {
+  state_ = State::kLingering;
+  lingers_since_ = home_.now_;
+  error_code error;
+  socket_.shutdown(Socket::shutdown_send, error);
+  if (error) return close();
+  wait_for_input();
+}
+
+void Session::discard_input() {
+  for (int i = 0; i < kReadsPerTurn; ++i) {
+    error_code error;
+    socket_.read_some(asio::buffer(home_.scratch_), error);
+    if (would_block(error)) break;
+    if (error) return close();
+  }
+  wait_for_input();
+}
+
+void Session::sweep(Instant now) {
+  const Limits& limits = home_.limits_;
+  if (state_ == State::kClosed) return;
+  if (state_ == State::kLingering) {
+    if (now - lingers_since_ >= limits.linger_patience) close();
+    return;
+  }
+  if (!outbox_.empty() && now - output_.since >= limits.write_patience) return close();
+  if (state_ != State::kOpen || !waits_for_input_) return;
+  if (parser_.in_body()) {
+    if (!pipeline_.owes_interim() && now - body_.since >= limits.body_patience) {
+      refuse({.code = Code::kRequestTimeout,
+              .detail = fmt::format("the body came too slowly: less than {} bytes in {} s",
+                                    limits.progress_bytes,
+                                    std::chrono::duration<double>(limits.body_patience).count())});
+    }
+  } else if (parser_.in_request()) {
+    if (now - head_since_ >= limits.head_patience) {
+      refuse({.code = Code::kRequestTimeout,
+              .detail = fmt::format("the header fields did not end within {} s",
+                                    std::chrono::duration<double>(limits.head_patience).count())});
+    }
+  } else if (owes_nothing() && now - idle_since_ >= limits.idle_patience) {
+    close();
+  }
+}
+
+void Session::drain() {
+  if (state_ != State::kOpen) return;
+  state_ = State::kLastAnswers;
+  pipeline_.end();
+  if (owes_nothing()) close();
+}
+
+void Session::close() {
+  if (state_ == State::kClosed) return;
+  state_ = State::kClosed;
+  error_code error;
+  socket_.close(error);
+  home_.request_bytes_ -= std::exchange(counted_request_bytes_, 0);
+  home_.answer_bytes_ -= std::exchange(counted_answer_bytes_, 0);
+  home_.forget(id_);
+}
+
+void Session::move(Progress& progress, size_t bytes) const {
+  progress.bytes += bytes;
+  if (progress.bytes >= home_.limits_.progress_bytes) progress = {home_.now_, 0};
+}
+
+void Session::count_bytes() {
+  if (state_ == State::kClosed) return;
+  const size_t receiving = parser_.in_body() ? parser_.request().body.size() : 0;
+  const size_t requests = pipeline_.request_bytes() + receiving;
+  home_.request_bytes_ += requests - std::exchange(counted_request_bytes_, requests);
+  const size_t answers = unsent_bytes();
+  home_.answer_bytes_ += answers - std::exchange(counted_answer_bytes_, answers);
+}
+
+}  // namespace holdfast::http

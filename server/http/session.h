@@ -1,0 +1,90 @@
+#pragma once
+
+// One connection: reads bytes, makes requests of them, starts their handlers in the order that
+// Pipeline allows, and writes the answers. Lives on one io thread; made and found again by
+// Connections.
+
+#include <expected>
+#include <string>
+#include <string_view>
+
+#include "server/http/connections.h"
+#include "server/http/outbox.h"
+#include "server/http/parser.h"
+#include "server/http/pipeline.h"
+
+namespace holdfast::http {
+
+class Session {
+ public:
+  Session(Socket socket, ConnectionId id, Connections& home);
+
+  void open();
+  void on_input();   // the socket has bytes, or its end
+  void on_output();  // the socket takes bytes again
+  void answered(Pipeline::Ticket ticket, Response response);
+  // Writes what is ready, then goes on with what had to wait. Once per turn.
+  void flush();
+  void sweep(Instant now);
+  void drain();
+  void close();
+
+ private:
+  // kLingering: all is said and the sending side shut; what still comes in is thrown away, since
+  // closing over unread bytes would reset the connection and could take the last answer with it.
+  enum class State : uint8_t { kOpen, kLastAnswers, kLingering, kClosed };
+  // Something that must move `progress_bytes` or end within its patience.
+  struct Progress {
+    Instant since;
+    size_t bytes = 0;
+  };
+
+  void wait_for_input();
+  void wait_for_output();
+  void read();
+  void discard_input();
+  void receive(std::string_view bytes);
+  size_t parse(std::string_view bytes);
+  void take_head(bool body_has_begun);
+  void take_request();
+  void refuse(const Problem& problem);
+  bool may_take() const;
+  void start_requests();
+
+  void flush_soon();
+  void collect_answers();
+  void write();
+  void go_on();
+  void linger();
+
+  size_t unsent_bytes() const { return pipeline_.answer_bytes() + outbox_.bytes(); }
+  bool owes_nothing() const { return pipeline_.empty() && outbox_.empty(); }
+  void move(Progress& progress, size_t bytes) const;
+  void count_bytes();
+
+  Connections& home_;
+  const ConnectionId id_;
+  Socket socket_;
+  RequestParser parser_;
+  Pipeline pipeline_;
+  Outbox outbox_;
+  std::string stash_;  // bytes received that are no whole request yet, or must wait
+
+  State state_ = State::kOpen;
+  std::expected<const Route*, Response> route_ = nullptr;  // of the request being received
+  bool waits_for_input_ = false;
+  bool waits_for_output_ = false;
+  bool flush_comes_ = false;
+  bool held_back_ = false;    // the stash waits until `may_take`, not for more bytes
+  bool input_ended_ = false;  // the client has shut its sending side
+
+  Instant idle_since_;
+  Instant head_since_;
+  Instant lingers_since_;
+  Progress body_;
+  Progress output_;
+  size_t counted_request_bytes_ = 0;  // our share of the thread's sums
+  size_t counted_answer_bytes_ = 0;
+};
+
+}  // namespace holdfast::http

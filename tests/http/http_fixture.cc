@@ -1,0 +1,265 @@
+#include "tests/http/http_fixture.h"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <functional>
+#include <future>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+#include <fmt/format.h>
+
+#include "storage/base/check.h"
+
+namespace holdfast {
+
+void Services::tell(const std::string& line) {
+  const std::lock_guard lock(mutex);
+  story.push_back(line);
+  changed.notify_all();
+}
+
+}  // namespace holdfast
+
+namespace holdfast::http {
+namespace {
+
+constexpr auto kPatience = std::chrono::seconds(20);
+
+struct Hold {
+  Services& services;
+  std::string name;
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> handle) {
+    const std::lock_guard lock(services.mutex);
+    services.held[name] = handle;
+    services.changed.notify_all();
+  }
+  void await_resume() const {}
+};
+
+Task<Response> echo(Services& services, Request request) {
+  services.tell("echo " + request.parameter);
+  Response response(
+      200, "text/plain",
+      fmt::format("{} {} {}", name_of(request.method()), request.parameter, request.body));
+  response.add_header("X-Query", request.query());
+  co_return response;
+}
+
+Task<Response> held(Services& services, Request request) {
+  services.tell("start " + request.parameter);
+  Hold hold{services, request.parameter};
+  co_await hold;
+  services.tell("end " + request.parameter);
+  co_return Response(200, "text/plain", request.parameter);
+}
+
+Task<Response> big(Services&, Request request) {
+  co_return Response(200, "text/plain", std::string(std::stoul(request.parameter), 'b'));
+}
+
+Task<Response> thrown(Services&, Request) {
+  throw std::runtime_error("the handler's own fault");
+  co_return Response();
+}
+
+Task<Response> no_content(Services&, Request) {
+  co_return Response(204);
+}
+
+}  // namespace
+
+std::string Answer::header(const std::string& name) const {
+  size_t at = 0;
+  while ((at = head.find("\r\n", at)) != std::string::npos) {
+    at += 2;
+    if (same_word(std::string_view(head).substr(at, name.size() + 2), name + ": ")) {
+      const size_t begin = at + name.size() + 2;
+      return head.substr(begin, head.find("\r\n", begin) - begin);
+    }
+  }
+  return "";
+}
+
+Client::Client(uint16_t port, int receive_buffer) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+  CHECK(socket_ >= 0);
+  if (receive_buffer > 0) {
+    setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+  }
+  const timeval patience{20, 0};
+  setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  const int on = 1;
+  setsockopt(socket_, IPPROTO_TCP, 1 /* TCP_NODELAY */, &on, sizeof on);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  CHECK(connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+}
+
+Client::~Client() {
+  close(socket_);
+}
+
+bool Client::try_send(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t size = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (size <= 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(size));
+  }
+  return true;
+}
+
+void Client::send(std::string_view bytes) {
+  ASSERT_TRUE(try_send(bytes)) << "the server closed the connection or reads no more";
+}
+
+void Client::end_sending() {
+  shutdown(socket_, SHUT_WR);
+}
+
+void Client::reset() {
+  const linger hard{1, 0};
+  setsockopt(socket_, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+  close(socket_);
+  socket_ = socket(AF_INET, SOCK_STREAM, 0);
+}
+
+bool Client::fill() {
+  char buffer[65536];
+  const ssize_t size = recv(socket_, buffer, sizeof buffer, 0);
+  if (size <= 0) {
+    EXPECT_FALSE(size < 0 && errno == EAGAIN) << "no answer came in time";
+    return false;
+  }
+  received_.append(buffer, static_cast<size_t>(size));
+  return true;
+}
+
+Answer Client::read(Method method) {
+  Answer answer;
+  size_t end = 0;
+  while ((end = received_.find("\r\n\r\n")) == std::string::npos) {
+    if (!fill()) return answer;
+  }
+  answer.head = received_.substr(0, end + 2);
+  received_.erase(0, end + 4);
+  answer.status = std::stoi(answer.head.substr(9, 3));
+  const std::string length = answer.header("Content-Length");
+  if (method == Method::kHead || answer.status == 100 || length.empty()) return answer;
+  const size_t size = std::stoul(length);
+  while (received_.size() < size) {
+    if (!fill()) return Answer{};
+  }
+  answer.body = received_.substr(0, size);
+  received_.erase(0, size);
+  return answer;
+}
+
+std::string Client::read_to_end() {
+  while (fill()) {
+  }
+  return std::exchange(received_, {});
+}
+
+bool Client::at_end() {
+  return read_to_end().empty();
+}
+
+bool Client::has_bytes_within(int milliseconds) {
+  pollfd poll_for{socket_, POLLIN, 0};
+  return !received_.empty() || poll(&poll_for, 1, milliseconds) > 0;
+}
+
+HttpTest::HttpTest() {
+  router_.add(Method::kGet, "/echo/{x}", Access::kRead, echo);
+  router_.add(Method::kPut, "/echo/{x}", Access::kWrite, echo);
+  router_.add(Method::kPost, "/echo/{x}", Access::kWrite, echo);
+  router_.add(Method::kGet, "/held/{name}", Access::kRead, held);
+  router_.add(Method::kPut, "/held/{name}", Access::kWrite, held);
+  router_.add(Method::kGet, "/big/{size}", Access::kRead, big);
+  router_.add(Method::kGet, "/thrown", Access::kRead, thrown);
+  router_.add(Method::kGet, "/none", Access::kRead, no_content);
+}
+
+void HttpTest::start() {
+  connections_ = std::make_unique<Connections>(io_, router_, services, limits, clock);
+  auto listener = Listener::open(io_, "127.0.0.1", 0, {connections_.get()}, limits);
+  ASSERT_TRUE(listener) << listener.error().message;
+  listener_ = std::move(*listener);
+  listener_->start();
+  thread_ = std::thread([this] { io_.run(); });
+}
+
+HttpTest::~HttpTest() {
+  if (!thread_.joinable()) return;
+  on_io_thread([this] {
+    listener_->stop();
+    connections_->close_all();
+    // Whoever still waits goes on, and finds its connection gone.
+    for (auto& [name, handle] : std::exchange(services.held, {})) handle.resume();
+  });
+  on_io_thread([this] { io_.stop(); });
+  thread_.join();
+}
+
+void HttpTest::on_io_thread(const std::function<void()>& act) {
+  std::promise<void> done;
+  boost::asio::post(io_, [&] {
+    act();
+    done.set_value();
+  });
+  ASSERT_EQ(done.get_future().wait_for(kPatience), std::future_status::ready);
+}
+
+void HttpTest::advance_and_sweep(Duration time) {
+  clock.advance(time);
+  on_io_thread([this] { connections_->sweep(clock.now()); });
+}
+
+bool HttpTest::told(const std::string& line) {
+  std::unique_lock lock(services.mutex);
+  return services.changed.wait_for(lock, kPatience, [&] {
+    return std::find(services.story.begin(), services.story.end(), line) != services.story.end();
+  });
+}
+
+std::vector<std::string> HttpTest::story() {
+  const std::lock_guard lock(services.mutex);
+  return services.story;
+}
+
+void HttpTest::release(const std::string& name) {
+  std::coroutine_handle<> handle;
+  {
+    std::unique_lock lock(services.mutex);
+    ASSERT_TRUE(
+        services.changed.wait_for(lock, kPatience, [&] { return services.held.contains(name); }))
+        << name << " is not held";
+    handle = services.held.at(name);
+    services.held.erase(name);
+  }
+  on_io_thread([handle] { handle.resume(); });
+}
+
+void HttpTest::wait_for_connections(size_t count) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (connections_->size() != count && std::chrono::steady_clock::now() < deadline) {
+    on_io_thread([] {});
+  }
+  ASSERT_EQ(connections_->size(), count);
+}
+
+std::string request(std::string_view method, std::string_view target, std::string_view body,
+                    std::string_view fields) {
+  std::string length;
+  if (!body.empty()) length = fmt::format("Content-Length: {}\r\n", body.size());
+  return fmt::format("{} {} HTTP/1.1\r\nHost: a\r\n{}{}\r\n{}", method, target, length, fields,
+                     body);
+}
+
+}  // namespace holdfast::http
