@@ -98,9 +98,15 @@ struct Node::Parts {
   Instant published;
   Instant announced;
 
+  struct Forming {
+    Bootstrap bootstrap;
+    Result<> outcome;
+  };
+
   Hello hello() const;
   Result<> listen();
   Result<> form_cluster();
+  void greet_silent(const std::weak_ptr<Forming>& weak);
   Result<> open_storage(const raft::Members* first_members);
   void start_replica(raft::Recovered recovered);
   void start_service();
@@ -148,46 +154,45 @@ Result<> Node::Parts::form_cluster() {
   const Hello self = hello();
   std::vector<InitialMember> members = config.initial_cluster;
   if (members.empty()) members.push_back({self.name, self.peer_address});
-  HOLDFAST_ASSIGN(Bootstrap bootstrap, Bootstrap::begin(members, self));
-  Result<> outcome;
-  std::function<void()> ask = [&] {
-    const std::vector<InitialMember> silent = bootstrap.silent();
-    if (silent.empty()) return loop.stop();
-    for (const InitialMember& member : silent) {
-      transport->greet(member.peer_address, [&, member](const Result<Hello>& hello) {
-        if (hello && outcome) outcome = bootstrap.hear(member, *hello);
-        if (!outcome || bootstrap.silent().empty()) loop.stop();
-      });
-    }
-    timer.expires_after(kGreetAgain);
-    timer.async_wait([&](boost::system::error_code code) {
-      if (!code) ask();
-    });
-  };
   if (members.size() > 1)
     log_info("forming a cluster: asking {} other members", members.size() - 1);
+  HOLDFAST_ASSIGN(Bootstrap bootstrap, Bootstrap::begin(std::move(members), self));
+  // Answers that come when the forming has ended find nobody.
+  auto forming = std::make_shared<Forming>(std::move(bootstrap), Result<>());
   signals.async_wait([this](boost::system::error_code code, int) {
     if (code) return;
     stopping = true;
     loop.stop();
   });
-  ask();
-  loop.run();
+  greet_silent(forming);
+  while (!forming->bootstrap.silent().empty() && forming->outcome && !stopping) loop.run_one();
   loop.restart();
   signals.cancel();
   timer.cancel();
-  // Lets the cancelled waits end while what they refer to is still here.
-  loop.poll();
-  loop.restart();
-  if (!outcome || stopping) return outcome;
-  HOLDFAST_ASSIGN(const Bootstrap::Formed formed, bootstrap.form());
-  // The identity last: a crash before it begins the forming anew, with an empty log.
+  if (!forming->outcome || stopping) return forming->outcome;
+  HOLDFAST_ASSIGN(const Bootstrap::Formed formed, forming->bootstrap.form());
+  // The identity last: a crash before it begins the forming anew.
   HOLDFAST_TRY(open_storage(&formed.members));
   HOLDFAST_TRY(directory.form(fs, formed.cluster));
   transport->introduce(hello());
   log_info("cluster {:016x} has formed with {} members", formed.cluster.value,
            formed.members.list.size());
   return {};
+}
+
+void Node::Parts::greet_silent(const std::weak_ptr<Forming>& weak) {
+  const std::shared_ptr<Forming> forming = weak.lock();
+  if (!forming) return;
+  for (const InitialMember& member : forming->bootstrap.silent()) {
+    transport->greet(member.peer_address, [weak, member](const Result<Hello>& hello) {
+      const std::shared_ptr<Forming> still = weak.lock();
+      if (still && hello && still->outcome) still->outcome = still->bootstrap.hear(member, *hello);
+    });
+  }
+  timer.expires_after(kGreetAgain);
+  timer.async_wait([this, weak](boost::system::error_code code) {
+    if (!code) greet_silent(weak);
+  });
 }
 
 std::string Node::Parts::log_path() const {
