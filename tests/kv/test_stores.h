@@ -18,14 +18,15 @@
 
 namespace holdfast {
 
-// A directory of its own beside the test program, on a real file system, removed at the end.
+// Beside the test program, on a real file system.
+inline std::string test_path(const std::string& name) {
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / name).string();
+}
+
+// A directory of its own, removed at the end.
 class TestDirectory {
  public:
-  TestDirectory() {
-    const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
-    path_ = (program.parent_path() / "kv_test_XXXXXX").string();
-    CHECK(mkdtemp(path_.data()) != nullptr);
-  }
+  TestDirectory() { CHECK(mkdtemp(path_.data()) != nullptr); }
   TestDirectory(const TestDirectory&) = delete;
   TestDirectory& operator=(const TestDirectory&) = delete;
   ~TestDirectory() { std::filesystem::remove_all(path_); }
@@ -33,7 +34,7 @@ class TestDirectory {
   std::string operator/(const std::string& name) const { return path_ + "/" + name; }
 
  private:
-  std::string path_;
+  std::string path_ = test_path("kv_test_XXXXXX");
 };
 
 class TestStore {

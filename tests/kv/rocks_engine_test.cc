@@ -1,0 +1,160 @@
+// What only RocksDB can do or suffer.
+
+#include "storage/kv/rocks_engine.h"
+
+#include <csignal>
+#include <sys/resource.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rocksdb/perf_context.h>
+#include <rocksdb/perf_level.h>
+
+#include "tests/kv/kv_model.h"
+
+namespace holdfast {
+namespace {
+
+Row row(uint64_t revision, std::string value) {
+  return {{{revision}, {revision}, 1, 77}, std::move(value)};
+}
+
+void put(Engine& engine, uint64_t revision, const std::string& key, const std::string& value) {
+  EngineBatch batch;
+  batch.revisions.push_back({.revision = {revision}, .wall_ms = 1, .rows = {}});
+  batch.revisions.back().rows.emplace_back(key, row(revision, value));
+  engine.write(batch);
+}
+
+class RocksEngineTest : public testing::Test {
+ protected:
+  void SetUp() override {
+#ifdef __SANITIZE_THREAD__
+    GTEST_SKIP() << "RocksDB is not instrumented";
+#endif
+  }
+};
+
+TEST_F(RocksEngineTest, AReadFromMemoryNeverWaitsForTheDisk) {
+  RocksStore store;
+  put(store.rocks(), 2, "k", "value");
+  EXPECT_EQ(store.rocks().get("k", {2}, ReadTier::kMemory).value(), row(2, "value"));
+  ASSERT_TRUE(store.rocks().flush());
+  Random random(1);
+  store.crash(random);
+  const auto cold = store.rocks().get("k", {2}, ReadTier::kMemory);
+  ASSERT_FALSE(cold);
+  EXPECT_EQ(cold.error().code, ErrorCode::kIncomplete);
+  EXPECT_EQ(store.rocks().get("k", {2}, ReadTier::kDisk).value(), row(2, "value"));
+  EXPECT_EQ(store.rocks().get("k", {2}, ReadTier::kMemory).value(), row(2, "value"));
+}
+
+TEST_F(RocksEngineTest, KeysThatAreNotThereAreKnownWithoutReadingRows) {
+  RocksStore store;
+  for (uint64_t i = 0; i < 1000; ++i) put(store.rocks(), i + 2, fmt::format("there/{}", i), "x");
+  rocksdb::SetPerfLevel(rocksdb::kEnableCount);
+  const auto look = [&store] {
+    rocksdb::get_perf_context()->Reset();
+    for (int i = 0; i < 1000; ++i) {
+      EXPECT_EQ(store.rocks().get_info(fmt::format("there/{}/not", i), {2000}).value(),
+                std::nullopt);
+    }
+  };
+  look();
+  EXPECT_GT(rocksdb::get_perf_context()->bloom_memtable_miss_count, 900u);
+  ASSERT_TRUE(store.rocks().flush());
+  look();
+  EXPECT_GT(rocksdb::get_perf_context()->bloom_sst_miss_count, 900u);
+  rocksdb::SetPerfLevel(rocksdb::kDisable);
+}
+
+TEST_F(RocksEngineTest, OneProcessOpensItOnce) {
+  RocksStore store;
+  const auto second = RocksEngine::open({.directory = store.directory() / "state"});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::kIo);
+  EXPECT_THAT(second.error().message, testing::HasSubstr("/state'"));
+}
+
+TEST_F(RocksEngineTest, ACheckpointHoldsTheStateOfItsMoment) {
+  RocksStore store;
+  put(store.rocks(), 2, "k", "old");
+  const std::string copy = store.directory() / "copy";
+  ASSERT_TRUE(store.rocks().checkpoint(copy));
+  put(store.rocks(), 3, "k", "new");
+  ASSERT_TRUE(store.rocks().flush());
+  {
+    const auto opened = RocksEngine::open({.directory = copy}).value();
+    EXPECT_EQ(opened->get("k", {9}, ReadTier::kDisk).value(), row(2, "old"));
+    EXPECT_EQ(opened->changes({0}, 9).value().size(), 1u);
+  }
+  EXPECT_FALSE(store.rocks().checkpoint(copy)) << "it exists";
+  EXPECT_EQ(store.rocks().get("k", {9}, ReadTier::kDisk).value(), row(3, "new"));
+}
+
+TEST_F(RocksEngineTest, WhatTheFloorForgetsIsNeverMissedAboveIt) {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Random random(seed);
+    RocksStore store;
+    KvModel model;
+    auto machine = KvStateMachine::open(store.engine()).value();
+    Revision floor{1};
+    for (int round = 0; round < 6; ++round) {
+      for (int i = 0; i < 200; ++i) {
+        const EntryPtr entry =
+            random_entry(random, machine->applied().index + 1, machine->revision());
+        std::vector<Completion> completions;
+        machine->apply({&entry, 1}, {1}, completions);
+        model.apply(*entry);
+        if (random.chance(0.02)) {
+          ASSERT_TRUE(store.rocks().flush());
+        }
+      }
+      ASSERT_TRUE(store.rocks().flush());
+      floor.value = random.between(floor.value, model.summary().revision.value);
+      ASSERT_TRUE(store.rocks().set_history_floor(floor));
+      if (random.chance(0.7)) {
+        ASSERT_TRUE(store.rocks().compact());
+      }
+      expect_same(model, *machine, store.engine());
+      expect_same_past(model, store.engine(), floor, random, 20);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+TEST_F(RocksEngineTest, CompactionForgetsWhatTheFloorAllows) {
+  RocksStore store;
+  for (uint64_t i = 0; i < 20; ++i) put(store.rocks(), i + 2, "k", std::to_string(i));
+  ASSERT_TRUE(store.rocks().flush());
+  ASSERT_TRUE(store.rocks().set_history_floor({15}));
+  ASSERT_TRUE(store.rocks().compact());
+  // Nothing promises an answer below the floor; that the version is gone shows that space is freed.
+  const auto below = store.rocks().get("k", {5}, ReadTier::kDisk);
+  EXPECT_TRUE(!below || !*below);
+  EXPECT_EQ(store.rocks().get("k", {15}, ReadTier::kDisk).value(), row(15, "13"));
+  EXPECT_EQ(store.rocks().get("k", {99}, ReadTier::kDisk).value(), row(21, "19"));
+}
+
+void flush_onto_a_full_disk(const std::string& directory) {
+  const auto engine = RocksEngine::open({.directory = directory}).value();
+  Random random(1);
+  for (uint64_t i = 2; i < 10'000; ++i) put(*engine, i, std::to_string(random.next()), "v");
+  // Stands in for a disk that takes no more: files may not grow beyond a page.
+  std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit page{4096, 4096};
+  setrlimit(RLIMIT_FSIZE, &page);
+  (void)engine->flush();
+}
+
+TEST_F(RocksEngineTest, AFailedFlushStopsTheProcess) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  // The name is fixed, since the process that dies cannot clean up.
+  const std::string directory = test_path("kv_test_full_disk");
+  EXPECT_DEATH(flush_onto_a_full_disk(directory), "fatal: writing the state failed: RocksDB says");
+  std::filesystem::remove_all(directory);
+}
+
+}  // namespace
+}  // namespace holdfast
