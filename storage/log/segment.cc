@@ -33,14 +33,25 @@ Result<> write_zeros(File& file, uint64_t offset, uint64_t end) {
   return {};
 }
 
+// While megabytes wait to be written to a disk, a sync of another file takes tens of milliseconds.
+enum class Pace {
+  kFast,    // somebody waits for this file
+  kGentle,  // the log syncs batches meanwhile: only little is let wait beside them
+};
+constexpr uint64_t kGentleBytes = uint64_t{64} << 10;
+
 // Appending to a file, or writing where space is merely reserved, makes every later sync change
 // the file system's own records as well: twice the time. So all blocks are written once here.
-Result<std::unique_ptr<File>> make_blank(FileSystem& fs, const std::string& path, uint64_t bytes) {
+Result<std::unique_ptr<File>> make_blank(FileSystem& fs, const std::string& path, uint64_t bytes,
+                                         Pace pace) {
   HOLDFAST_ASSIGN(const bool left_over, fs.exists(path));
   if (left_over) HOLDFAST_TRY(fs.remove(path));
   HOLDFAST_ASSIGN(std::unique_ptr<File> file, fs.create(path));
-  HOLDFAST_TRY(write_zeros(*file, 0, bytes));
-  HOLDFAST_TRY(file->sync());
+  const uint64_t piece = pace == Pace::kGentle ? kGentleBytes : bytes;
+  for (uint64_t at = 0; at < bytes; at += piece) {
+    HOLDFAST_TRY(write_zeros(*file, at, std::min(bytes, at + piece)));
+    HOLDFAST_TRY(file->sync());
+  }
   return file;
 }
 
@@ -80,7 +91,7 @@ Result<> Segment::make_spare(FileSystem& fs, const std::string& directory, uint6
   HOLDFAST_ASSIGN(const bool there, fs.exists(path));
   if (there) return {};
   const std::string aside = path + std::string(kAside);
-  HOLDFAST_TRY(make_blank(fs, aside, bytes));
+  HOLDFAST_TRY(make_blank(fs, aside, bytes, Pace::kGentle));
   HOLDFAST_TRY(fs.rename(aside, path));
   return fs.sync_directory(directory);
 }
@@ -93,7 +104,7 @@ Result<Segment> Segment::make(FileSystem& fs, const std::string& directory,
   if (!file) {
     // Not the name that make_spare uses: it may be at work on another thread.
     aside = path + std::string(kAside);
-    HOLDFAST_ASSIGN(file, make_blank(fs, aside, header.bytes));
+    HOLDFAST_ASSIGN(file, make_blank(fs, aside, header.bytes, Pace::kFast));
   }
   HOLDFAST_TRY(file->write_at(0, encode_segment_header(header)));
   HOLDFAST_TRY(file->sync());
