@@ -16,7 +16,9 @@
 namespace holdfast {
 
 inline constexpr size_t kKeyBytesMax = 4096;
-inline constexpr uint64_t kRangeKeysMax = 100'000;  // what one entry may change
+// What one entry may change: keys, and the sum of their bytes.
+inline constexpr uint64_t kRangeKeysMax = 100'000;
+inline constexpr uint64_t kRangeBytesMax = 16 << 20;
 
 // If-Match and If-None-Match, as the state machine decides them (RFC 9110, section 13.1).
 struct Condition {
@@ -65,7 +67,9 @@ struct Command {
   friend bool operator==(const Command&, const Command&) = default;
 };
 
-Bytes encode_command(const Command& command);
+// Keys must be within bounds: a command that nobody could decode must never reach the log.
+Bytes encode_command(Command command);
+// kInvalid: not a command, or one from a later version (an unknown field is refused, not skipped).
 Result<Command> decode_command(std::string_view bytes);
 
 }  // namespace holdfast

@@ -22,7 +22,7 @@ struct RowInfo {
   Revision create_revision;  // that created the key in this life
   Revision mod_revision;     // of this version
   uint64_t version = 0;      // how many times it was written in this life
-  uint64_t hash = 0;         // of key, value and the fields above; the state's hash is their sum
+  uint64_t hash = 0;         // row_hash of all the rest; the state's hash is the sum of these
   friend bool operator==(const RowInfo&, const RowInfo&) = default;
 };
 
@@ -32,14 +32,9 @@ struct Row {
   friend bool operator==(const Row&, const Row&) = default;
 };
 
-// One row's new version at `revision`; no row: a delete.
-struct RowWrite {
-  std::string key;
-  Revision revision;
-  std::optional<Row> row;
-};
+uint64_t row_hash(std::string_view key, const RowInfo& info, std::string_view value);
 
-// The keys that one revision changed: an element of the ordered feed.
+// One element of the ordered feed: the keys that one revision changed.
 struct Change {
   Revision revision;
   uint64_t wall_ms = 0;
@@ -47,9 +42,22 @@ struct Change {
   friend bool operator==(const Change&, const Change&) = default;
 };
 
+// A key's new version; no row: it is deleted.
+struct RowWrite {
+  std::string key;
+  std::optional<Row> row;
+};
+
+// Everything that one revision changes. The feed's element is made from it, so that feed and rows
+// cannot disagree.
+struct RevisionWrite {
+  Revision revision;
+  uint64_t wall_ms = 0;
+  std::vector<RowWrite> rows;  // sorted by key, each key once
+};
+
 struct EngineBatch {
-  std::vector<RowWrite> rows;  // at most one per key and revision; later revisions later
-  std::vector<Change> changes;
+  std::vector<RevisionWrite> revisions;                   // ascending, and above all written before
   std::vector<std::pair<std::string, std::string>> meta;  // name → value
 };
 
@@ -74,7 +82,11 @@ class Engine {
   virtual Result<std::optional<Row>> get(std::string_view key, Revision at,
                                          ReadTier tier) const = 0;
 
-  // Calls `visit` for each key that existed at `scan.at`, in order, until it returns false.
+  // As get, without the bytes of the value.
+  virtual Result<std::optional<RowInfo>> get_info(std::string_view key, Revision at) const = 0;
+
+  // Calls `visit` for each key that existed at `scan.at`, in order, until it returns false. What it
+  // is given lives as long as the call; it must not call the engine.
   using Visitor =
       std::function<bool(std::string_view key, const RowInfo& info, std::string_view value)>;
   virtual Result<> scan(const RangeScan& scan, const Visitor& visit) const = 0;
@@ -82,14 +94,15 @@ class Engine {
   virtual Result<std::optional<std::string>> get_meta(std::string_view name) const = 0;
   // The value of `name` that a crash right now would leave. Any thread.
   virtual Result<std::optional<std::string>> get_durable_meta(std::string_view name) const = 0;
+  // The feed from revision `first` on, at most `limit` elements.
   virtual Result<std::vector<Change>> changes(Revision first, size_t limit) const = 0;
 
   // Asks that what is written so far becomes durable; returns at once. Any thread.
   virtual void start_flush() = 0;
   // As start_flush, and waits. For a clean stop and for tests.
   virtual Result<> flush() = 0;
-  // A consistent copy of the whole state as a directory that must not exist.
-  virtual Result<> checkpoint(const std::string& directory) = 0;
+  // Grows when something became durable: then get_durable_meta is worth another look. Any thread.
+  virtual uint64_t flush_count() const = 0;
 };
 
 }  // namespace holdfast

@@ -12,15 +12,15 @@ namespace holdfast {
 enum class ReplyStatus : uint8_t {
   kOk,
   kPreconditionFailed,  // a condition did not hold; nothing changed
-  kRangeTooLarge,       // the range holds more keys than one entry may change; nothing changed
+  kRangeTooLarge,       // the range holds more than one entry may change; nothing changed
 };
 
 struct Reply {
   ReplyStatus status = ReplyStatus::kOk;
-  Revision revision;     // of the store after this command
+  Revision revision{};   // of the store after this command
   bool created = false;  // a put made a key that was not there
   uint64_t deleted = 0;  // how many keys a delete removed
-  Revision current;      // kPreconditionFailed: the key's mod_revision, 0 where it does not exist
+  Revision current{};    // kPreconditionFailed: the key's mod_revision, 0 where it does not exist
 
   friend bool operator==(const Reply&, const Reply&) = default;
 };

@@ -1,0 +1,173 @@
+#include "storage/kv/command.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "storage/base/check.h"
+#include "storage/kv/command.pb.h"
+
+namespace holdfast {
+namespace {
+
+bool is_key(std::string_view key) {
+  return !key.empty() && key.size() <= kKeyBytesMax;
+}
+
+Result<> expect_key(std::string_view key) {
+  if (is_key(key)) return {};
+  return fail(ErrorCode::kInvalid, fmt::format("a command's key has {} bytes, allowed are 1 to {}",
+                                               key.size(), kKeyBytesMax));
+}
+
+// A field from a later version would be skipped here and obeyed there: the replicas would split.
+Result<> expect_known(const google::protobuf::Message& message) {
+  if (message.GetReflection()->GetUnknownFields(message).empty()) return {};
+  return fail(ErrorCode::kInvalid,
+              fmt::format("{} has fields that this version does not know: it was written by a "
+                          "later version",
+                          message.GetTypeName()));
+}
+
+template <class Message>
+void write_conditions(const std::vector<Condition>& conditions, Message& out) {
+  for (const Condition& condition : conditions) {
+    command::Condition& added = *out.add_conditions();
+    added.set_kind(condition.kind == Condition::Kind::kMatch ? command::Condition::MATCH
+                                                             : command::Condition::NONE_MATCH);
+    added.set_any(condition.any);
+    for (const Revision revision : condition.revisions) added.add_revisions(revision.value);
+  }
+}
+
+template <class Message>
+Result<std::vector<Condition>> read_conditions(const Message& message) {
+  std::vector<Condition> conditions;
+  conditions.reserve(static_cast<size_t>(message.conditions_size()));
+  for (const command::Condition& in : message.conditions()) {
+    HOLDFAST_TRY(expect_known(in));
+    Condition& condition = conditions.emplace_back();
+    if (in.kind() == command::Condition::MATCH) {
+      condition.kind = Condition::Kind::kMatch;
+    } else if (in.kind() == command::Condition::NONE_MATCH) {
+      condition.kind = Condition::Kind::kNoneMatch;
+    } else {
+      return fail(ErrorCode::kInvalid, fmt::format("a condition is of the unknown kind {}",
+                                                   static_cast<int>(in.kind())));
+    }
+    condition.any = in.any();
+    for (const uint64_t revision : in.revisions()) condition.revisions.push_back({revision});
+  }
+  return conditions;
+}
+
+void write_act(PutCommand& act, command::Command& out) {
+  CHECK(is_key(act.key), "{} bytes", act.key.size());
+  command::Put& put = *out.mutable_put();
+  put.set_key(std::move(act.key));
+  put.set_value(std::move(act.value));
+  write_conditions(act.conditions, put);
+}
+
+void write_act(DeleteCommand& act, command::Command& out) {
+  CHECK(is_key(act.key), "{} bytes", act.key.size());
+  command::Delete& remove = *out.mutable_remove();
+  remove.set_key(std::move(act.key));
+  write_conditions(act.conditions, remove);
+}
+
+void write_act(DeleteRangeCommand& act, command::Command& out) {
+  command::DeleteRange& range = *out.mutable_remove_range();
+  range.set_start(std::move(act.start));
+  range.set_end(std::move(act.end));
+}
+
+void write_act(AnnounceCommand& act, command::Command& out) {
+  command::Announce& announce = *out.mutable_announce();
+  announce.set_node(act.node.value);
+  announce.set_client_url(std::move(act.client_url));
+}
+
+Result<PutCommand> read_act(command::Put& put) {
+  HOLDFAST_TRY(expect_known(put));
+  HOLDFAST_TRY(expect_key(put.key()));
+  PutCommand act;
+  HOLDFAST_ASSIGN(act.conditions, read_conditions(put));
+  act.key = std::move(*put.mutable_key());
+  act.value = std::move(*put.mutable_value());
+  return act;
+}
+
+Result<DeleteCommand> read_act(command::Delete& remove) {
+  HOLDFAST_TRY(expect_known(remove));
+  HOLDFAST_TRY(expect_key(remove.key()));
+  DeleteCommand act;
+  HOLDFAST_ASSIGN(act.conditions, read_conditions(remove));
+  act.key = std::move(*remove.mutable_key());
+  return act;
+}
+
+Result<DeleteRangeCommand> read_act(command::DeleteRange& range) {
+  HOLDFAST_TRY(expect_known(range));
+  return DeleteRangeCommand{std::move(*range.mutable_start()), std::move(*range.mutable_end())};
+}
+
+Result<AnnounceCommand> read_act(command::Announce& announce) {
+  HOLDFAST_TRY(expect_known(announce));
+  return AnnounceCommand{{announce.node()}, std::move(*announce.mutable_client_url())};
+}
+
+}  // namespace
+
+bool holds(const Condition& condition, Revision mod_revision) {
+  const bool listed = condition.any || std::ranges::find(condition.revisions, mod_revision) !=
+                                           condition.revisions.end();
+  const bool matches = mod_revision.value != 0 && listed;
+  return (condition.kind == Condition::Kind::kMatch) == matches;
+}
+
+Bytes encode_command(Command command) {
+  command::Command out;
+  out.set_wall_ms(command.wall_ms);
+  std::visit([&out](auto& act) { write_act(act, out); }, command.act);
+  return Bytes(out.SerializeAsString());
+}
+
+Result<Command> decode_command(std::string_view bytes) {
+  // The messages themselves lie on the stack; only long strings are allocated, and moved out.
+  alignas(8) char block[1024];
+  google::protobuf::ArenaOptions options;
+  options.initial_block = block;
+  options.initial_block_size = sizeof block;
+  google::protobuf::Arena arena(options);
+  auto& in = *google::protobuf::Arena::CreateMessage<command::Command>(&arena);
+  if (!in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("{} bytes are not the encoding of a command", bytes.size()));
+  }
+  HOLDFAST_TRY(expect_known(in));
+  Command command;
+  command.wall_ms = in.wall_ms();
+  switch (in.act_case()) {
+    case command::Command::kPut: {
+      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_put()));
+      return command;
+    }
+    case command::Command::kRemove: {
+      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_remove()));
+      return command;
+    }
+    case command::Command::kRemoveRange: {
+      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_remove_range()));
+      return command;
+    }
+    case command::Command::kAnnounce: {
+      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_announce()));
+      return command;
+    }
+    case command::Command::ACT_NOT_SET:
+      break;
+  }
+  return fail(ErrorCode::kInvalid, "a command says nothing that this version can do");
+}
+
+}  // namespace holdfast

@@ -1,0 +1,303 @@
+#include "storage/kv/kv_state_machine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "storage/base/check.h"
+#include "storage/base/codec.h"
+#include "storage/kv/overlay.h"
+
+// The named values in the engine:
+//
+//   head        index: u64, term: u64, revision: u64, wall_ms: u64, state_hash: u64
+//   client_urls { node: u64, length: u32, url }, ascending by node
+//   members     the payload of the last entry of kind kMembers
+
+namespace holdfast {
+namespace {
+
+constexpr std::string_view kHead = "head";
+constexpr std::string_view kClientUrls = "client_urls";
+constexpr std::string_view kMembers = "members";
+
+std::string encode_head(const StateSummary& head) {
+  std::string out;
+  out.reserve(40);
+  put_fixed(out, head.applied.index.value);
+  put_fixed(out, head.applied.term.value);
+  put_fixed(out, head.revision.value);
+  put_fixed(out, head.wall_ms);
+  put_fixed(out, head.state_hash);
+  return out;
+}
+
+Result<StateSummary> decode_head(std::string_view bytes) {
+  if (bytes.size() != 40) {
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("the state's head has {} bytes instead of 40: restore this node from "
+                            "its peers, or start it with the version that wrote the state",
+                            bytes.size()));
+  }
+  const auto field = [bytes](size_t i) { return load_fixed<uint64_t>(bytes.data() + 8 * i); };
+  return StateSummary{.applied = {.term = {field(1)}, .index = {field(0)}},
+                      .revision = {field(2)},
+                      .wall_ms = field(3),
+                      .state_hash = field(4)};
+}
+
+std::string encode_urls(const ClientUrls& urls) {
+  std::string out;
+  for (const auto& [node, url] : urls) {
+    put_fixed(out, node.value);
+    put_fixed(out, static_cast<uint32_t>(url.size()));
+    out.append(url);
+  }
+  return out;
+}
+
+Result<ClientUrls> decode_urls(std::string_view bytes) {
+  const std::unexpected<Error> damaged =
+      fail(ErrorCode::kCorrupt,
+           "the state's list of client URLs cannot be read: restore this node from its peers");
+  ClientUrls urls;
+  FixedReader reader(bytes);
+  while (!reader.rest().empty()) {
+    const std::optional<uint64_t> node = reader.take<uint64_t>();
+    const std::optional<uint32_t> length = reader.take<uint32_t>();
+    if (!node || !length) return damaged;
+    const std::optional<std::string_view> url = reader.take_bytes(*length);
+    if (!url) return damaged;
+    urls.emplace(NodeId{*node}, *url);
+  }
+  return urls;
+}
+
+bool all_hold(const std::vector<Condition>& conditions, Revision mod_revision) {
+  return std::ranges::all_of(
+      conditions, [&](const Condition& condition) { return holds(condition, mod_revision); });
+}
+
+Revision mod_revision_of(const std::optional<RowInfo>& row) {
+  return row ? row->mod_revision : Revision{};
+}
+
+// Readers on several threads may come with an older and a newer value: the newer one stays.
+void raise(std::atomic<uint64_t>& value, uint64_t to) {
+  uint64_t now = value.load(std::memory_order_relaxed);
+  while (now < to && !value.compare_exchange_weak(now, to, std::memory_order_release)) {
+  }
+}
+
+}  // namespace
+
+KvStateMachine::KvStateMachine(Engine& engine, uint64_t unflushed_bytes_max)
+    : engine_(engine), unflushed_bytes_max_(unflushed_bytes_max) {}
+
+Result<std::unique_ptr<KvStateMachine>> KvStateMachine::open(Engine& engine,
+                                                             uint64_t unflushed_bytes_max) {
+  std::unique_ptr<KvStateMachine> machine(new KvStateMachine(engine, unflushed_bytes_max));
+  HOLDFAST_TRY(machine->read_back());
+  return machine;
+}
+
+Result<> KvStateMachine::read_back() {
+  std::optional<std::string> head;
+  HOLDFAST_ASSIGN(head, engine_.get_meta(kHead));
+  if (head) {
+    HOLDFAST_ASSIGN(head_, decode_head(*head));
+  }
+  std::optional<std::string> urls;
+  HOLDFAST_ASSIGN(urls, engine_.get_meta(kClientUrls));
+  if (urls) {
+    HOLDFAST_ASSIGN(urls_, decode_urls(*urls));
+  }
+  std::optional<std::string> members;
+  HOLDFAST_ASSIGN(members, engine_.get_meta(kMembers));
+  members_ = std::move(members).value_or("");
+
+  flushes_known_ = engine_.flush_count();
+  flushes_seen_ = flushes_known_;
+  LogIndex durable;
+  HOLDFAST_ASSIGN(durable, read_durable());
+  durable_ = durable.value;
+  urls_changed_ = true;
+  members_changed_ = true;
+  publish();
+  return {};
+}
+
+void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
+                           std::vector<Completion>& completions) {
+  if (entries.empty()) return;
+  Overlay overlay(engine_, head_.revision);
+  EngineBatch batch;
+  uint64_t bytes = 0;
+  for (const EntryPtr& entry : entries) {
+    CHECK(entry->index == head_.applied.index + 1, "entry {} after entry {}", entry->index.value,
+          head_.applied.index.value);
+    head_.applied = entry->position();
+    bytes += entry->bytes();
+    Reply reply{.revision = head_.revision};
+    switch (entry->kind) {
+      case EntryKind::kCommand:
+        reply = apply_command(*entry, overlay);
+        break;
+      case EntryKind::kMembers:
+        members_ = entry->payload.view();
+        members_changed_ = true;
+        break;
+      case EntryKind::kBarrier:
+        break;
+      default:
+        fatal(
+            fmt::format("log entry {} is of the kind {}, which this version does not know: "
+                        "start a version that does",
+                        entry->index.value, static_cast<int>(entry->kind)));
+    }
+    if (entry->origin.node == self) completions.push_back({entry->origin.request, reply});
+  }
+
+  if (urls_changed_) batch.meta.emplace_back(kClientUrls, encode_urls(urls_));
+  if (members_changed_) batch.meta.emplace_back(kMembers, members_);
+  batch.meta.emplace_back(kHead, encode_head(head_));
+  batch.revisions = overlay.take();
+  engine_.write(batch);
+  publish();
+  ask_for_flush(bytes);
+}
+
+Reply KvStateMachine::apply_command(const LogEntry& entry, Overlay& overlay) {
+  Result<Command> command = decode_command(entry.payload.view());
+  if (!command) {
+    fatal(fmt::format(
+        "log entry {} of term {} cannot be applied: {}. The state is whole up to "
+        "entry {}; start a version that understands it",
+        entry.index.value, entry.term.value, command.error().message, entry.index.value - 1));
+  }
+  head_.wall_ms = std::max(head_.wall_ms, command->wall_ms);
+  return std::visit([&](auto& todo) { return act(todo, overlay); }, command->act);
+}
+
+Reply KvStateMachine::refuse(ReplyStatus status, Revision current) const {
+  return {.status = status, .revision = head_.revision, .current = current};
+}
+
+Reply KvStateMachine::act(PutCommand& put, Overlay& overlay) {
+  const std::optional<RowInfo> old = overlay.newest(put.key);
+  const Revision current = mod_revision_of(old);
+  if (!all_hold(put.conditions, current)) {
+    return refuse(ReplyStatus::kPreconditionFailed, current);
+  }
+
+  const Revision now = head_.revision + 1;
+  RowInfo info{.create_revision = old ? old->create_revision : now,
+               .mod_revision = now,
+               .version = old ? old->version + 1 : 1};
+  info.hash = row_hash(put.key, info, put.value);
+  head_.state_hash += info.hash - (old ? old->hash : 0);
+  head_.revision = now;
+  RevisionWrite write{.revision = now, .wall_ms = head_.wall_ms, .rows = {}};
+  write.rows.emplace_back(std::move(put.key), Row{info, std::move(put.value)});
+  overlay.write(std::move(write));
+  return {.revision = now, .created = !old};
+}
+
+Reply KvStateMachine::act(DeleteCommand& remove, Overlay& overlay) {
+  const std::optional<RowInfo> old = overlay.newest(remove.key);
+  const Revision current = mod_revision_of(old);
+  if (!all_hold(remove.conditions, current)) {
+    return refuse(ReplyStatus::kPreconditionFailed, current);
+  }
+  if (!old) return {.revision = head_.revision};
+
+  head_.state_hash -= old->hash;
+  head_.revision = head_.revision + 1;
+  RevisionWrite write{.revision = head_.revision, .wall_ms = head_.wall_ms, .rows = {}};
+  write.rows.emplace_back(std::move(remove.key), std::nullopt);
+  overlay.write(std::move(write));
+  return {.revision = head_.revision, .deleted = 1};
+}
+
+Reply KvStateMachine::act(DeleteRangeCommand& range, Overlay& overlay) {
+  std::optional<std::vector<Overlay::Found>> found = overlay.range(range.start, range.end);
+  if (!found) return refuse(ReplyStatus::kRangeTooLarge);
+  if (found->empty()) return {.revision = head_.revision};
+
+  head_.revision = head_.revision + 1;
+  RevisionWrite write{.revision = head_.revision, .wall_ms = head_.wall_ms, .rows = {}};
+  write.rows.reserve(found->size());
+  for (Overlay::Found& row : *found) {
+    head_.state_hash -= row.info.hash;
+    write.rows.emplace_back(std::move(row.key), std::nullopt);
+  }
+  overlay.write(std::move(write));
+  return {.revision = head_.revision, .deleted = found->size()};
+}
+
+Reply KvStateMachine::act(AnnounceCommand& announce, Overlay&) {
+  urls_[announce.node] = std::move(announce.client_url);
+  urls_changed_ = true;
+  return {.revision = head_.revision};
+}
+
+void KvStateMachine::publish() {
+  {
+    const std::lock_guard lock(mutex_);
+    published_ = head_;
+    if (urls_changed_) published_urls_ = std::make_shared<const ClientUrls>(urls_);
+    if (members_changed_) published_members_ = members_;
+  }
+  urls_changed_ = false;
+  members_changed_ = false;
+  revision_.store(head_.revision.value, std::memory_order_release);
+}
+
+void KvStateMachine::ask_for_flush(uint64_t applied_bytes) {
+  if (const uint64_t flushes = engine_.flush_count(); flushes != flushes_known_) {
+    // The engine flushed, asked or not; what came while it did so is counted to the next one.
+    flushes_known_ = flushes;
+    unflushed_bytes_ = 0;
+  }
+  unflushed_bytes_ += applied_bytes;
+  if (unflushed_bytes_ <= unflushed_bytes_max_) return;
+  engine_.start_flush();
+  unflushed_bytes_ = 0;
+}
+
+Result<LogIndex> KvStateMachine::read_durable() const {
+  std::optional<std::string> kept;
+  HOLDFAST_ASSIGN(kept, engine_.get_durable_meta(kHead));
+  if (!kept) return LogIndex{};
+  StateSummary head;
+  HOLDFAST_ASSIGN(head, decode_head(*kept));
+  return head.applied.index;
+}
+
+LogIndex KvStateMachine::durable() const {
+  // The count first: a flush that completes in between is then looked at again next time.
+  const uint64_t flushes = engine_.flush_count();
+  if (flushes_seen_.load(std::memory_order_acquire) < flushes) {
+    const Result<LogIndex> durable = read_durable();
+    if (!durable) fatal(durable.error().message);
+    raise(durable_, durable->value);
+    raise(flushes_seen_, flushes);
+  }
+  return {durable_.load(std::memory_order_acquire)};
+}
+
+StateSummary KvStateMachine::summary() const {
+  const std::lock_guard lock(mutex_);
+  return published_;
+}
+
+std::shared_ptr<const ClientUrls> KvStateMachine::client_urls() const {
+  const std::lock_guard lock(mutex_);
+  return published_urls_;
+}
+
+std::string KvStateMachine::members_payload() const {
+  const std::lock_guard lock(mutex_);
+  return published_members_;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,91 @@
+#pragma once
+
+// Keys and values as the log makes them: decodes entries, decides conditions, counts revisions,
+// and writes each batch of entries to the engine as one, together with the position in the log
+// that it reaches. What each command does is told in API.md's words by command.h and reply.h.
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "storage/kv/command.h"
+#include "storage/kv/engine.h"
+#include "storage/state_machine.h"
+
+namespace holdfast {
+
+class Overlay;
+
+using ClientUrls = std::map<NodeId, std::string>;
+
+// The state in a few numbers, all of the same moment.
+struct StateSummary {
+  LogPosition applied;
+  Revision revision{1};
+  uint64_t wall_ms = 0;     // of the newest command; never falls
+  uint64_t state_hash = 0;  // sum modulo 2^64 of the hashes of the rows that exist
+  friend bool operator==(const StateSummary&, const StateSummary&) = default;
+};
+
+class KvStateMachine final : public StateMachine {
+ public:
+  static constexpr uint64_t kUnflushedBytesMax = 32 << 20;
+
+  // Goes on where `engine`'s last write left off; the engine must outlive the machine. A flush is
+  // asked for after `unflushed_bytes_max` of entries without one, which bounds the replay at a
+  // start. An engine whose own words cannot be read: kCorrupt.
+  static Result<std::unique_ptr<KvStateMachine>> open(
+      Engine& engine, uint64_t unflushed_bytes_max = kUnflushedBytesMax);
+
+  void apply(std::span<const EntryPtr> entries, NodeId self,
+             std::vector<Completion>& completions) override;
+  LogPosition applied() const override { return head_.applied; }
+  LogIndex durable() const override;
+  Revision revision() const override { return {revision_.load(std::memory_order_acquire)}; }
+
+  // Any thread, from here on; as of the last whole batch.
+  StateSummary summary() const;
+  uint64_t state_hash() const { return summary().state_hash; }
+  // Where clients reach the nodes that have said so. Never null.
+  std::shared_ptr<const ClientUrls> client_urls() const;
+  // The payload of the last applied entry of kind kMembers; empty before the first.
+  std::string members_payload() const;
+
+ private:
+  KvStateMachine(Engine& engine, uint64_t unflushed_bytes_max);
+  Result<> read_back();
+  Result<LogIndex> read_durable() const;
+  Reply apply_command(const LogEntry& entry, Overlay& overlay);
+  Reply act(PutCommand& put, Overlay& overlay);
+  Reply act(DeleteCommand& remove, Overlay& overlay);
+  Reply act(DeleteRangeCommand& range, Overlay& overlay);
+  Reply act(AnnounceCommand& announce, Overlay& overlay);
+  Reply refuse(ReplyStatus status, Revision current = {}) const;
+  void publish();
+  void ask_for_flush(uint64_t applied_bytes);
+
+  Engine& engine_;
+  const uint64_t unflushed_bytes_max_;
+
+  // Apply thread only.
+  StateSummary head_;
+  ClientUrls urls_;
+  std::string members_;
+  bool urls_changed_ = false;  // by the batch at hand
+  bool members_changed_ = false;
+  uint64_t unflushed_bytes_ = 0;
+  uint64_t flushes_known_ = 0;
+
+  // Any thread.
+  std::atomic<uint64_t> revision_ = 1;
+  mutable std::atomic<uint64_t> durable_ = 0;
+  mutable std::atomic<uint64_t> flushes_seen_ = 0;
+  mutable std::mutex mutex_;
+  StateSummary published_;
+  std::shared_ptr<const ClientUrls> published_urls_ = std::make_shared<const ClientUrls>();
+  std::string published_members_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,166 @@
+#include "storage/kv/memory_engine.h"
+
+#include <algorithm>
+
+#include "storage/base/check.h"
+
+namespace holdfast {
+namespace {
+
+// How long a started flush stays incomplete, so that a crash can fall into it.
+constexpr int kFlushWrites = 3;
+
+}  // namespace
+
+const Row* MemoryEngine::row_at(const Versions& versions, Revision at) {
+  const auto above = std::ranges::upper_bound(versions, at, {}, &Version::revision);
+  if (above == versions.begin()) return nullptr;
+  const std::optional<Row>& row = std::prev(above)->row;
+  return row ? &*row : nullptr;
+}
+
+void MemoryEngine::write(const EngineBatch& batch) {
+  const std::lock_guard lock(mutex_);
+  Undo undo;
+  for (const RevisionWrite& write : batch.revisions) {
+    CHECK(changes_.empty() || changes_.rbegin()->first < write.revision, "revision {}",
+          write.revision.value);
+    Change change{write.revision, write.wall_ms, {}};
+    for (const RowWrite& row : write.rows) {
+      CHECK(change.keys.empty() || change.keys.back() < row.key, "revision {}: keys out of order",
+            write.revision.value);
+      rows_[row.key].push_back({write.revision, row.row});
+      change.keys.push_back(row.key);
+    }
+    undo.keys.emplace_back(write.revision, change.keys);
+    changes_.emplace_hint(changes_.end(), write.revision, std::move(change));
+  }
+  for (const auto& [name, value] : batch.meta) put_meta(name, value, undo);
+  unflushed_.push_back(std::move(undo));
+  if (flushing_batches_ > 0 && --flushing_writes_ == 0) finish_flush(flushing_batches_);
+}
+
+void MemoryEngine::put_meta(const std::string& name, const std::string& value, Undo& undo) {
+  const auto [place, is_new] = meta_.try_emplace(name);
+  undo.meta.emplace_back(name, is_new ? std::nullopt : std::optional(std::move(place->second)));
+  place->second = value;
+}
+
+Result<std::optional<Row>> MemoryEngine::get(std::string_view key, Revision at, ReadTier) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = rows_.find(key);
+  const Row* row = found == rows_.end() ? nullptr : row_at(found->second, at);
+  if (!row) return std::nullopt;
+  return *row;
+}
+
+Result<std::optional<RowInfo>> MemoryEngine::get_info(std::string_view key, Revision at) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = rows_.find(key);
+  const Row* row = found == rows_.end() ? nullptr : row_at(found->second, at);
+  if (!row) return std::nullopt;
+  return row->info;
+}
+
+Result<> MemoryEngine::scan(const RangeScan& scan, const Visitor& visit) const {
+  if (!scan.end.empty() && scan.end <= scan.start) return {};
+  const std::lock_guard lock(mutex_);
+  const auto first = rows_.lower_bound(scan.start);
+  const auto last = scan.end.empty() ? rows_.end() : rows_.lower_bound(scan.end);
+  const auto walk = [&](auto from, auto to) {
+    for (auto keyed = from; keyed != to; ++keyed) {
+      const Row* row = row_at(keyed->second, scan.at);
+      if (row && !visit(keyed->first, row->info, row->value)) return;
+    }
+  };
+  if (scan.reverse) {
+    walk(std::make_reverse_iterator(last), std::make_reverse_iterator(first));
+  } else {
+    walk(first, last);
+  }
+  return {};
+}
+
+Result<std::optional<std::string>> MemoryEngine::get_meta(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = meta_.find(name);
+  if (found == meta_.end()) return std::nullopt;
+  return found->second;
+}
+
+Result<std::optional<std::string>> MemoryEngine::get_durable_meta(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = durable_meta_.find(name);
+  if (found == durable_meta_.end()) return std::nullopt;
+  return found->second;
+}
+
+Result<std::vector<Change>> MemoryEngine::changes(Revision first, size_t limit) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Change> found;
+  for (auto at = changes_.lower_bound(first); at != changes_.end() && found.size() < limit; ++at) {
+    found.push_back(at->second);
+  }
+  return found;
+}
+
+void MemoryEngine::start_flush() {
+  const std::lock_guard lock(mutex_);
+  if (flushing_batches_ > 0) finish_flush(flushing_batches_);
+  flushing_batches_ = unflushed_.size();
+  flushing_writes_ = kFlushWrites;
+}
+
+Result<> MemoryEngine::flush() {
+  const std::lock_guard lock(mutex_);
+  finish_flush(unflushed_.size());
+  return {};
+}
+
+void MemoryEngine::finish_flush(size_t batches) {
+  // The durable values are the present ones with the batches after the flush taken back.
+  durable_meta_ = meta_;
+  for (size_t i = unflushed_.size(); i > batches; --i) {
+    for (auto old = unflushed_[i - 1].meta.rbegin(); old != unflushed_[i - 1].meta.rend(); ++old) {
+      if (old->second) {
+        durable_meta_[old->first] = *old->second;
+      } else {
+        durable_meta_.erase(old->first);
+      }
+    }
+  }
+  unflushed_.erase(unflushed_.begin(), unflushed_.begin() + static_cast<ptrdiff_t>(batches));
+  flushing_batches_ = 0;
+  flush_count_.fetch_add(1, std::memory_order_release);
+}
+
+void MemoryEngine::crash(Random& random) {
+  const std::lock_guard lock(mutex_);
+  const size_t kept = random.below(unflushed_.size() + 1);
+  while (unflushed_.size() > kept) {
+    take_back(unflushed_.back());
+    unflushed_.pop_back();
+  }
+  finish_flush(kept);
+}
+
+void MemoryEngine::take_back(const Undo& undo) {
+  for (auto write = undo.keys.rbegin(); write != undo.keys.rend(); ++write) {
+    for (const std::string& key : write->second) {
+      const auto found = rows_.find(key);
+      CHECK(found != rows_.end() && found->second.back().revision == write->first);
+      found->second.pop_back();
+      if (found->second.empty()) rows_.erase(found);
+    }
+    changes_.erase(write->first);
+  }
+  for (auto old = undo.meta.rbegin(); old != undo.meta.rend(); ++old) {
+    if (old->second) {
+      meta_[old->first] = *old->second;
+    } else {
+      meta_.erase(old->first);
+    }
+  }
+}
+
+}  // namespace holdfast

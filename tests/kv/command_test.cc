@@ -1,0 +1,123 @@
+#include "storage/kv/command.h"
+
+#include <gtest/gtest.h>
+
+#include "storage/base/random.h"
+#include "tests/kv/kv_model.h"
+
+namespace holdfast {
+namespace {
+
+using namespace std::string_literals;
+
+TEST(Command, ComesBackAsItWasEncoded) {
+  Random random(1);
+  for (int i = 0; i < 2000; ++i) {
+    const Command command = random_command(random, {1 + random.below(1000)});
+    const Result<Command> back = decode_command(encode_command(command).view());
+    ASSERT_TRUE(back) << back.error().message;
+    ASSERT_EQ(*back, command);
+  }
+}
+
+TEST(Command, KeepsEveryByteOfKeyAndValue) {
+  std::string all;
+  for (int i = 0; i < 256; ++i) all.push_back(static_cast<char>(i));
+  const Command command{.wall_ms = UINT64_MAX, .act = PutCommand{all, all + all, {}}};
+  EXPECT_EQ(decode_command(encode_command(command).view()), command);
+}
+
+TEST(Command, TheEncodingIsFixed) {
+  // Logs outlive versions: these bytes must always mean this command.
+  const Command command{
+      .wall_ms = 5,
+      .act = PutCommand{
+          "k", "v", {{.kind = Condition::Kind::kNoneMatch, .any = true, .revisions = {}}}}};
+  EXPECT_EQ(encode_command(command).view(),
+            "\x08\x05\x12\x0c\x0a\x01k\x12\x01v\x1a\x04\x08\x02\x10\x01"s);
+}
+
+TEST(Command, RefusesWhatNoCommandIs) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", "nothing to do"},
+      {"\x08\x05"s, "a time and nothing to do"},
+      {"hello", "no encoding"},
+      {"\x12\x02\x12\x00"s, "a put without a key"},
+      {"\x1a\x00"s, "a delete without a key"},
+      {"\x12\x07\x0a\x01k\x1a\x02\x08\x07"s, "a condition of an unknown kind"},
+      {"\x12\x05\x0a\x01k\x1a\x00"s, "a condition of no kind"},
+      {"\x12\x03\x0a\x01k\x50\x01"s, "an unknown field of the command"},
+      {"\x12\x05\x0a\x01k\x50\x01"s, "an unknown field of the put"},
+      {"\x12\x09\x0a\x01k\x1a\x04\x08\x01\x50\x01"s, "an unknown field of a condition"},
+      {"\x3a\x00"s, "an unknown act"},
+  };
+  for (const auto& [bytes, what] : cases) {
+    const Result<Command> command = decode_command(bytes);
+    ASSERT_FALSE(command) << what;
+    EXPECT_EQ(command.error().code, ErrorCode::kInvalid) << what;
+  }
+}
+
+TEST(Command, KeysAreOneTo4096Bytes) {
+  const auto encoded = [](size_t bytes) {
+    std::string put = "\x0a"s + static_cast<char>(0x80 | (bytes & 0x7f)) +
+                      static_cast<char>(bytes >> 7) + std::string(bytes, 'k');
+    return "\x12"s + static_cast<char>(0x80 | (put.size() & 0x7f)) +
+           static_cast<char>(put.size() >> 7) + put;
+  };
+  EXPECT_TRUE(decode_command(encoded(kKeyBytesMax)));
+  EXPECT_FALSE(decode_command(encoded(kKeyBytesMax + 1)));
+  const Command too_long{.act = PutCommand{std::string(kKeyBytesMax + 1, 'k'), "", {}}};
+  EXPECT_DEATH(encode_command(too_long), "4097 bytes");
+  EXPECT_DEATH(encode_command(Command{.act = DeleteCommand{}}), "0 bytes");
+}
+
+TEST(Command, ManyDamagedEncodingsNeverStopTheDecoder) {
+  Random random(2);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bytes(encode_command(random_command(random, {100})).view());
+    for (uint64_t flips = random.below(4); flips > 0; --flips) {
+      bytes[random.below(bytes.size())] = static_cast<char>(random.below(256));
+    }
+    bytes.resize(random.below(bytes.size() + 1));
+    const Result<Command> command = decode_command(bytes);
+    // What is taken must be something that could have been proposed.
+    if (command) {
+      ASSERT_EQ(decode_command(encode_command(*command).view()), *command);
+    }
+  }
+}
+
+TEST(Condition, HoldsAsHttpSays) {
+  using Kind = Condition::Kind;
+  struct Case {
+    Condition condition;
+    uint64_t mod_revision;  // 0: the key does not exist
+    bool holds;
+  };
+  const std::vector<Case> cases = {
+      {{Kind::kMatch, true, {}}, 7, true},
+      {{Kind::kMatch, true, {}}, 0, false},
+      {{Kind::kMatch, false, {{7}}}, 7, true},
+      {{Kind::kMatch, false, {{6}, {7}}}, 7, true},
+      {{Kind::kMatch, false, {{6}}}, 7, false},
+      {{Kind::kMatch, false, {{6}}}, 0, false},
+      {{Kind::kMatch, false, {{0}}}, 0, false},  // a tag "0" names no row
+      {{Kind::kMatch, false, {}}, 7, false},
+      {{Kind::kMatch, true, {{6}}}, 7, true},
+      {{Kind::kNoneMatch, true, {}}, 7, false},
+      {{Kind::kNoneMatch, true, {}}, 0, true},
+      {{Kind::kNoneMatch, false, {{7}}}, 7, false},
+      {{Kind::kNoneMatch, false, {{6}, {7}}}, 7, false},
+      {{Kind::kNoneMatch, false, {{6}}}, 7, true},
+      {{Kind::kNoneMatch, false, {{6}}}, 0, true},
+      {{Kind::kNoneMatch, false, {{0}}}, 0, true},
+      {{Kind::kNoneMatch, false, {}}, 7, true},
+  };
+  for (size_t i = 0; i < cases.size(); ++i) {
+    EXPECT_EQ(holds(cases[i].condition, {cases[i].mod_revision}), cases[i].holds) << "case " << i;
+  }
+}
+
+}  // namespace
+}  // namespace holdfast

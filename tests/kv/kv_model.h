@@ -1,0 +1,259 @@
+#pragma once
+
+// The dumb second version of the state machine: it keeps every write in a list and reads by going
+// through the list. Beside it, random commands that look for trouble.
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "storage/base/random.h"
+#include "storage/kv/kv_state_machine.h"
+#include "tests/kv/test_stores.h"
+
+namespace holdfast {
+
+class KvModel {
+ public:
+  Reply apply(const LogEntry& entry) {
+    summary_.applied = entry.position();
+    Reply reply{.revision = summary_.revision};
+    if (entry.kind == EntryKind::kMembers) members_ = entry.payload.view();
+    if (entry.kind == EntryKind::kCommand) {
+      const Command command = decode_command(entry.payload.view()).value();
+      summary_.wall_ms = std::max(summary_.wall_ms, command.wall_ms);
+      reply = std::visit([this](const auto& act) { return obey(act); }, command.act);
+    }
+    summary_.state_hash = 0;
+    for (const auto& [key, row] : newest_) {
+      summary_.state_hash += row_hash(key, row.info, row.value);
+    }
+    return reply;
+  }
+
+  const StateSummary& summary() const { return summary_; }
+  const std::vector<Change>& changes() const { return changes_; }
+  const ClientUrls& urls() const { return urls_; }
+  const std::string& members() const { return members_; }
+  const std::map<std::string, Row>& newest() const { return newest_; }
+
+  std::map<std::string, Row> rows_at(Revision at) const {
+    std::map<std::string, Row> rows;
+    for (const Write& write : writes_) {
+      if (write.revision > at) break;
+      if (write.row) {
+        rows[write.key] = *write.row;
+      } else {
+        rows.erase(write.key);
+      }
+    }
+    return rows;
+  }
+
+  Rows scan(const RangeScan& scan) const {
+    Rows rows;
+    for (const auto& [key, row] : rows_at(scan.at)) {
+      if (key >= scan.start && (scan.end.empty() || key < scan.end)) rows.emplace_back(key, row);
+    }
+    if (scan.reverse) std::ranges::reverse(rows);
+    return rows;
+  }
+
+ private:
+  struct Write {
+    Revision revision;
+    std::string key;
+    std::optional<Row> row;
+  };
+
+  Revision begin_change() {
+    summary_.revision = summary_.revision + 1;
+    changes_.push_back({summary_.revision, summary_.wall_ms, {}});
+    return summary_.revision;
+  }
+
+  void put_row(const std::string& key, std::optional<Row> row) {
+    changes_.back().keys.push_back(key);
+    if (row) {
+      newest_[key] = *row;
+    } else {
+      newest_.erase(key);
+    }
+    writes_.push_back({summary_.revision, key, std::move(row)});
+  }
+
+  // Nothing, or the refusal.
+  std::optional<Reply> check(const std::string& key, const std::vector<Condition>& conditions) {
+    const Revision mod = newest_.contains(key) ? newest_[key].info.mod_revision : Revision{};
+    for (const Condition& condition : conditions) {
+      bool equal = false;
+      for (const Revision revision : condition.revisions) equal |= revision == mod && mod;
+      if (condition.any && mod) equal = true;
+      if (equal != (condition.kind == Condition::Kind::kMatch)) {
+        return Reply{.status = ReplyStatus::kPreconditionFailed,
+                     .revision = summary_.revision,
+                     .current = mod};
+      }
+    }
+    return std::nullopt;
+  }
+
+  Reply obey(const PutCommand& put) {
+    if (const auto refusal = check(put.key, put.conditions)) return *refusal;
+    const auto old = newest_.find(put.key);
+    const bool created = old == newest_.end();
+    const Revision now = begin_change();
+    RowInfo info{created ? now : old->second.info.create_revision, now,
+                 created ? 1 : old->second.info.version + 1};
+    info.hash = row_hash(put.key, info, put.value);
+    put_row(put.key, Row{info, put.value});
+    return {.revision = now, .created = created};
+  }
+
+  Reply obey(const DeleteCommand& remove) {
+    if (const auto refusal = check(remove.key, remove.conditions)) return *refusal;
+    if (!newest_.contains(remove.key)) return {.revision = summary_.revision};
+    begin_change();
+    put_row(remove.key, std::nullopt);
+    return {.revision = summary_.revision, .deleted = 1};
+  }
+
+  Reply obey(const DeleteRangeCommand& range) {
+    std::vector<std::string> keys;
+    for (const auto& [key, row] : newest_) {
+      if (key >= range.start && (range.end.empty() || key < range.end)) keys.push_back(key);
+    }
+    if (keys.empty()) return {.revision = summary_.revision};
+    begin_change();
+    for (const std::string& key : keys) put_row(key, std::nullopt);
+    return {.revision = summary_.revision, .deleted = keys.size()};
+  }
+
+  Reply obey(const AnnounceCommand& announce) {
+    urls_[announce.node] = announce.client_url;
+    return {.revision = summary_.revision};
+  }
+
+  StateSummary summary_;
+  std::map<std::string, Row> newest_;
+  std::vector<Write> writes_;
+  std::vector<Change> changes_;
+  ClientUrls urls_;
+  std::string members_;
+};
+
+// Keys that are prefixes of each other, that hold NUL and 0xff, and that end in what could be
+// taken for a stored revision.
+inline std::string tricky_key(Random& random) {
+  using namespace std::string_literals;
+  static const std::vector<std::string> kHeads = {
+      ""s,         "\0"s,     "\0\0"s,  "a"s,    "a\0"s,
+      "a\0\0"s,    "ab"s,     "a\xff"s, "b"s,    "\xff"s,
+      "\xff\xff"s, "\xff\0"s, "\x7f"s,  "\x80"s, "middle/of/the/road"s};
+  static const std::vector<std::string> kTails = {""s,
+                                                  ""s,
+                                                  ""s,
+                                                  "\0"s,
+                                                  "\xff"s,
+                                                  std::string(8, '\0'),
+                                                  std::string(8, '\xff'),
+                                                  "\1\0\0\0\0\0\0\0"s,
+                                                  std::string(40, 'k')};
+  std::string key = kHeads[random.below(kHeads.size())] + kTails[random.below(kTails.size())];
+  if (random.chance(0.01)) key += std::string(kKeyBytesMax - key.size(), '\xff');
+  return key.empty() ? "\0"s : key;
+}
+
+inline std::vector<Condition> random_conditions(Random& random, Revision newest) {
+  std::vector<Condition> conditions;
+  while (random.chance(0.25)) {
+    Condition& condition = conditions.emplace_back();
+    condition.kind = random.chance(0.5) ? Condition::Kind::kMatch : Condition::Kind::kNoneMatch;
+    condition.any = random.chance(0.4);
+    for (uint64_t i = random.below(4); i > 0; --i) {
+      condition.revisions.push_back({newest.value - random.below(newest.value + 1)});
+    }
+  }
+  return conditions;
+}
+
+// `newest`: about where revisions are, for conditions that sometimes hold.
+inline Command random_command(Random& random, Revision newest) {
+  Command command{.wall_ms = 1'000'000 + newest.value * 10 + random.below(100), .act = {}};
+  const uint64_t draw = random.below(100);
+  if (draw < 60) {
+    const std::string value(random.below(random.chance(0.1) ? 5000 : 50),
+                            static_cast<char>(random.below(256)));
+    command.act = PutCommand{tricky_key(random), value, random_conditions(random, newest)};
+  } else if (draw < 85) {
+    command.act = DeleteCommand{tricky_key(random), random_conditions(random, newest)};
+  } else if (draw < 95) {
+    command.act = DeleteRangeCommand{random.chance(0.1) ? "" : tricky_key(random),
+                                     random.chance(0.1) ? "" : tricky_key(random)};
+  } else {
+    command.act = AnnounceCommand{{random.below(5) + 1},
+                                  fmt::format("http://127.0.0.1:{}", random.below(65536))};
+  }
+  return command;
+}
+
+inline EntryPtr make_entry(LogIndex index, EntryKind kind, Bytes payload, Origin origin = {}) {
+  // The term only has to grow.
+  return std::make_shared<const LogEntry>(
+      LogEntry{index, {1 + index.value / 100}, kind, origin, std::move(payload)});
+}
+
+inline EntryPtr random_entry(Random& random, LogIndex index, Revision newest) {
+  const Origin origin{{random.below(3)}, {index.value}};
+  if (random.chance(0.03)) return make_entry(index, EntryKind::kBarrier, {}, origin);
+  if (random.chance(0.03)) {
+    Bytes members(fmt::format("members as of {}", index.value));
+    return make_entry(index, EntryKind::kMembers, std::move(members), origin);
+  }
+  Bytes payload = encode_command(random_command(random, newest));
+  return make_entry(index, EntryKind::kCommand, std::move(payload), origin);
+}
+
+// That `engine` and what `machine` says of it are what `model` holds.
+inline void expect_same(const KvModel& model, const KvStateMachine& machine, const Engine& engine) {
+  EXPECT_EQ(machine.summary(), model.summary());
+  EXPECT_EQ(machine.applied(), model.summary().applied);
+  EXPECT_EQ(machine.revision(), model.summary().revision);
+  EXPECT_EQ(*machine.client_urls(), model.urls());
+  EXPECT_EQ(machine.members_payload(), model.members());
+  EXPECT_EQ(engine.changes({0}, SIZE_MAX).value(), model.changes());
+
+  // The far future shows whatever lies in the engine beyond the newest revision.
+  const RangeScan all{.start = "", .end = "", .at = {UINT64_MAX}};
+  const Rows rows = read_rows(engine, all);
+  EXPECT_EQ(rows, model.scan(all));
+  uint64_t hash = 0;
+  for (const auto& [key, row] : rows) hash += row_hash(key, row.info, row.value);
+  EXPECT_EQ(hash, machine.state_hash());
+}
+
+// That the past is as it was: ranges in both directions, and single keys, at random revisions.
+inline void expect_same_past(const KvModel& model, const Engine& engine, Revision floor,
+                             Random& random, int rounds) {
+  for (int i = 0; i < rounds; ++i) {
+    const Revision at{random.between(floor.value, model.summary().revision.value)};
+    RangeScan scan{.start = random.chance(0.2) ? "" : tricky_key(random),
+                   .end = random.chance(0.2) ? "" : tricky_key(random),
+                   .at = at,
+                   .reverse = random.chance(0.5)};
+    ASSERT_EQ(read_rows(engine, scan), model.scan(scan)) << "at revision " << at.value;
+    const std::map<std::string, Row> rows = model.rows_at(at);
+    for (int j = 0; j < 10; ++j) {
+      const std::string key = tricky_key(random);
+      const auto found = rows.find(key);
+      const auto expected = found == rows.end() ? std::nullopt : std::optional(found->second);
+      ASSERT_EQ(engine.get(key, at, ReadTier::kDisk).value(), expected)
+          << "at revision " << at.value;
+      const auto info = engine.get_info(key, at).value();
+      ASSERT_EQ(info, expected ? std::optional(expected->info) : std::nullopt);
+    }
+  }
+}
+
+}  // namespace holdfast
