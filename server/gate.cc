@@ -6,13 +6,6 @@
 #include "storage/base/check.h"
 
 namespace holdfast {
-namespace {
-
-// The id's lowest bits say which gate the answer goes to.
-constexpr uint64_t kGatesMax = 16;
-
-}  // namespace
-
 Gate::Gate(Wiring wiring, uint64_t first_id, uint64_t number)
     : wiring_(std::move(wiring)), next_id_(first_id / kGatesMax * kGatesMax + number) {
   CHECK(number < kGatesMax);
@@ -22,7 +15,8 @@ Gate::~Gate() {
   CHECK(waits_.empty(), "{} requests still wait", waits_.size());
 }
 
-Gate::Waiting::Waiting(Gate& gate, RequestId request) : gate_(&gate), request_(request) {
+Gate::Waiting::Waiting(Gate& gate, RequestId request, Kind kind)
+    : gate_(&gate), request_(request), kind_(kind) {
   gate.waits_.emplace(request, this);
 }
 
@@ -45,21 +39,21 @@ Gate::Waiting Gate::propose(Bytes command, Instant deadline) {
   const RequestId request = take_id();
   proposals_.push_back({request, deadline, std::move(command)});
   flush_later();
-  return {*this, request};
+  return {*this, request, Waiting::Kind::kChange};
 }
 
 Gate::Waiting Gate::read_barrier(Instant deadline) {
   const RequestId request = take_id();
   reads_.push_back({request, deadline});
   flush_later();
-  return {*this, request};
+  return {*this, request, Waiting::Kind::kRead};
 }
 
 Gate::Waiting Gate::await_revision(Revision minimum, Instant deadline) {
   const RequestId request = take_id();
   revision_waits_.emplace(minimum, RevisionWait{request, deadline});
   flush_later();
-  return {*this, request};
+  return {*this, request, Waiting::Kind::kRead};
 }
 
 void Gate::flush_later() {
@@ -94,6 +88,15 @@ void Gate::readable(const std::vector<RequestId>& reads) {
 void Gate::refuse(const std::vector<raft::Refusal>& refusals) {
   for (const raft::Refusal& refusal : refusals)
     finish(refusal.request, std::unexpected(refusal.reason));
+}
+
+void Gate::abandon() {
+  while (!waits_.empty()) {
+    const auto [request, waiting] = *waits_.begin();
+    finish(request, std::unexpected(waiting->kind_ == Waiting::Kind::kChange
+                                        ? raft::RefusalReason::kUnknown
+                                        : raft::RefusalReason::kTimeout));
+  }
 }
 
 void Gate::look_again(Instant now) {

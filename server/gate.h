@@ -26,6 +26,7 @@ namespace holdfast {
 
 class Gate {
  public:
+  static constexpr uint64_t kGatesMax = 16;
   using Outcome = std::expected<Reply, raft::RefusalReason>;  // of a read: an empty Reply
 
   // What the gate reaches, kept as functions so that tests can stand in for a replica.
@@ -35,9 +36,11 @@ class Gate {
     std::function<Revision()> revision;                // newest that reads may be fixed to
   };
 
-  // Request ids are `first_id` + 16 n + `number`: different gates of a node never share one.
+  // Request ids are `first_id` + 16 n + `number`: different gates of a node never share one, and
+  // each id says which gate its answer goes to.
   Gate(Wiring wiring, uint64_t first_id, uint64_t number);
   ~Gate();
+  static size_t number_of(RequestId request) { return request.value % kGatesMax; }
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
 
@@ -54,11 +57,13 @@ class Gate {
 
    private:
     friend class Gate;
-    Waiting(Gate& gate, RequestId request);
+    enum class Kind { kChange, kRead };
+    Waiting(Gate& gate, RequestId request, Kind kind);
     void finish(Outcome outcome);
 
     Gate* gate_;  // null once the gate has forgotten this one
     const RequestId request_;
+    const Kind kind_;
     std::coroutine_handle<> waiter_;
     std::optional<Outcome> outcome_;
   };
@@ -78,6 +83,8 @@ class Gate {
   void refuse(const std::vector<raft::Refusal>& refusals);
   // The revision has moved, or time has passed: looks at who waits for a revision.
   void look_again(Instant now);
+  // The node stops: a change that waits may or may not happen, a read has not.
+  void abandon();
   bool awaits_revision() const { return !revision_waits_.empty(); }
   size_t waiting() const { return waits_.size(); }
 

@@ -112,6 +112,7 @@ void Raft::receive(Envelope&& envelope) {
           [&](Forward& forward) {
             if (!stale && is_leader()) return on_forward(from, std::move(forward));
             std::vector<RequestId> requests;
+            requests.reserve(forward.proposals.size());
             for (const ForwardedProposal& proposal : forward.proposals)
               requests.push_back(proposal.request);
             refuse_forward(from, envelope.term, ForwardRefusal::kNotLeader, std::move(requests));

@@ -1,6 +1,7 @@
 #include "replication/raft/raft_log.h"
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "storage/base/check.h"
@@ -23,10 +24,10 @@ std::optional<Term> RaftLog::term_at(LogIndex index) const {
 
 LogPosition RaftLog::last_agreeable(LogPosition at) const {
   LogIndex end = std::min(at.index, last_);
-  for (auto run = runs_.rbegin(); run != runs_.rend(); ++run) {
-    if (run->first > end) continue;
-    if (run->term <= at.term) return {run->term, end};
-    end = run->first - 1;
+  for (const TermRun& run : std::views::reverse(runs_)) {
+    if (run.first > end) continue;
+    if (run.term <= at.term) return {run.term, end};
+    end = run.first - 1;
   }
   return {};
 }

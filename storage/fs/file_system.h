@@ -1,8 +1,9 @@
 #pragma once
 
 // The only door to the disk. Two implementations: the operating system's, and the simulator's,
-// which at a crash loses what was not synced. Calls block; they are made from the log thread, or
-// at start before there are threads. A File is used by one thread at a time.
+// which at a crash loses what was not synced. Calls block; they are made from the log thread and
+// the one that makes its files ahead, or at start before there are threads. A File is used by one
+// thread at a time.
 
 #include <cstdint>
 #include <memory>

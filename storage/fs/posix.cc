@@ -70,20 +70,25 @@ class PosixFile final : public File {
   const int descriptor_;
 };
 
-Result<std::unique_ptr<File>> open_file(const std::string& path, int flags) {
+Result<int> open_descriptor(const std::string& path, int flags) {
   const int descriptor = ::open(path.c_str(), flags | O_RDWR | O_CLOEXEC, 0600);
   if (descriptor < 0) return os_error("open", path);
-  return std::make_unique<PosixFile>(path, descriptor);
+  return descriptor;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<File>> PosixFileSystem::create(const std::string& path) {
-  return open_file(path, O_CREAT | O_EXCL);
+  HOLDFAST_ASSIGN(const int descriptor, open_descriptor(path, O_CREAT | O_EXCL));
+  return std::make_unique<PosixFile>(path, descriptor);
 }
 
 Result<std::unique_ptr<File>> PosixFileSystem::open(const std::string& path) {
-  return open_file(path, 0);
+  HOLDFAST_ASSIGN(const int descriptor, open_descriptor(path, 0));
+  // After a failed sync the kernel may keep pages that never reached the disk, marked clean. What
+  // is read from now on is what the disk holds.
+  ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+  return std::make_unique<PosixFile>(path, descriptor);
 }
 
 Result<bool> PosixFileSystem::exists(const std::string& path) const {

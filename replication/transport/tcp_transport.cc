@@ -1,0 +1,391 @@
+#include "replication/transport/tcp_transport.h"
+
+#include <algorithm>
+#include <charconv>
+#include <concepts>
+#include <utility>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+
+#include "storage/base/check.h"
+#include "storage/base/log.h"
+
+namespace holdfast {
+
+namespace net = boost::asio;
+using boost::system::error_code;
+using net::ip::tcp;
+
+namespace {
+
+constexpr size_t kReadBytes = 256 << 10;
+constexpr auto kGreetingPatience = std::chrono::milliseconds(1000);
+constexpr Duration kRedialFirst = std::chrono::milliseconds(20);
+constexpr Duration kRedialMax = std::chrono::milliseconds(500);
+
+// Bytes that have come and are not a whole frame yet.
+class Inbox {
+ public:
+  net::mutable_buffer space() {
+    bytes_.resize(used_ + kReadBytes);
+    return net::buffer(bytes_.data() + used_, kReadBytes);
+  }
+  void grow(size_t count) { used_ += count; }
+  std::string_view view() const { return std::string_view(bytes_).substr(0, used_); }
+  void drop(size_t count) {
+    bytes_.erase(0, count);
+    used_ -= count;
+    // An idle connection holds no buffer of a busy hour.
+    if (used_ == 0 && bytes_.capacity() > 4 * kReadBytes) bytes_ = {};
+  }
+
+ private:
+  std::string bytes_;
+  size_t used_ = 0;
+};
+
+// A handler that does nothing once `alive` has ended: operations in flight outlive the attempt or
+// the connection that began them.
+template <class Handler>
+class Guarded {
+ public:
+  Guarded(std::weak_ptr<const int> alive, Handler handler)
+      : alive_(std::move(alive)), handler_(std::move(handler)) {}
+
+  template <class... Results>
+    requires std::invocable<Handler&, Results...>
+  void operator()(Results&&... results) {
+    if (!alive_.expired()) handler_(std::forward<Results>(results)...);
+  }
+
+ private:
+  std::weak_ptr<const int> alive_;
+  Handler handler_;
+};
+
+void set_socket_options(tcp::socket& socket) {
+  error_code ignored;  // an option that is refused costs speed only
+  socket.set_option(tcp::no_delay(true), ignored);
+}
+
+}  // namespace
+
+Result<HostPort> parse_host_port(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  unsigned port = 0;
+  if (colon != std::string_view::npos) {
+    const std::string_view digits = text.substr(colon + 1);
+    const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    if (code != std::errc() || end != digits.data() + digits.size()) port = 0;
+  }
+  std::string_view host = text.substr(0, colon == std::string_view::npos ? 0 : colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (host.empty() || port == 0 || port > 65535)
+    return fail(ErrorCode::kInvalid,
+                fmt::format("'{}' is not HOST:PORT, as in 127.0.0.1:4654", text));
+  return HostPort{std::string(host), std::to_string(port)};
+}
+
+// The dialler's end. Greets, then sends; the other end says nothing after its greeting, so a read
+// that ends means that the connection did.
+class TcpTransport::Link {
+ public:
+  Link(TcpTransport& owner, std::string address, NodeId expected, Greeted greeted)
+      : owner_(owner),
+        address_(std::move(address)),
+        expected_(expected),
+        greeted_(std::move(greeted)),
+        socket_(owner.loop_),
+        resolver_(owner.loop_),
+        timer_(owner.loop_) {
+    dial();
+  }
+
+  const std::string& address() const { return address_; }
+
+  std::string* queue() {
+    if (!ready_ || waiting_.size() + writing_.size() > kQueueBytesMax) return nullptr;
+    return &waiting_;
+  }
+
+  void flush() {
+    if (!ready_ || waiting_.empty() || !writing_.empty()) return;
+    std::swap(waiting_, writing_);
+    net::async_write(socket_, net::buffer(writing_), guarded([this](error_code code, size_t) {
+                       writing_.clear();
+                       if (code) return lost(code.message());
+                       flush();
+                     }));
+  }
+
+ private:
+  template <class Handler>
+  Guarded<Handler> guarded(Handler handler) {
+    return {attempt_, std::move(handler)};
+  }
+
+  // What was begun before is forgotten.
+  void begin_attempt() {
+    attempt_ = std::make_shared<const int>();
+    error_code ignored;
+    socket_.close(ignored);
+  }
+
+  void dial() {
+    begin_attempt();
+    inbox_ = {};
+    waiting_.clear();
+    writing_.clear();
+    timer_.expires_after(kGreetingPatience);
+    timer_.async_wait(guarded([this](error_code code) {
+      if (!code && !ready_) lost("no answer in a second");
+    }));
+    const Result<HostPort> target = parse_host_port(address_);
+    if (!target) return lost(target.error().message);
+    resolver_.async_resolve(
+        target->host, target->port,
+        guarded([this](error_code code, const tcp::resolver::results_type& found) {
+          if (code) return lost(code.message());
+          connect(found);
+        }));
+  }
+
+  void connect(const tcp::resolver::results_type& found) {
+    net::async_connect(socket_, found, guarded([this](error_code code, const tcp::endpoint&) {
+                         if (code) return lost(code.message());
+                         greet();
+                       }));
+  }
+
+  void greet() {
+    set_socket_options(socket_);
+    encode_hello(owner_.self_, writing_);
+    net::async_write(socket_, net::buffer(writing_), guarded([this](error_code code, size_t) {
+                       if (code) return lost(code.message());
+                       writing_.clear();
+                       read();
+                     }));
+  }
+
+  void read() {
+    socket_.async_read_some(inbox_.space(), guarded([this](error_code code, size_t count) {
+                              if (code) return lost(code.message());
+                              inbox_.grow(count);
+                              take();
+                            }));
+  }
+
+  void take() {
+    std::string_view bytes = inbox_.view();
+    if (ready_) return lost("it speaks out of turn");
+    Result<std::optional<Hello>> hello = take_hello(bytes);
+    if (!hello) return lost(hello.error().message);
+    if (*hello) {
+      inbox_.drop(inbox_.view().size() - bytes.size());
+      if (greeted_) return finish(**std::move(hello));
+      if (const std::string objection = object_to(**hello); !objection.empty())
+        return lost(objection);
+      ready_ = true;
+      redial_ = kRedialFirst;
+      complained_ = false;
+      log_info("connected to {} at {}", (*hello)->name, address_);
+    }
+    read();
+  }
+
+  std::string object_to(const Hello& hello) const {
+    if (hello.protocol != kPeerProtocol)
+      return fmt::format("{} speaks peer protocol {}, this node {}", hello.name, hello.protocol,
+                         kPeerProtocol);
+    if (hello.cluster != owner_.self_.cluster)
+      return fmt::format("{} belongs to another cluster ({:016x}, this node's is {:016x})",
+                         hello.name, hello.cluster.value, owner_.self_.cluster.value);
+    if (hello.node != expected_)
+      return fmt::format("{} there has the id {:016x}, the member has {:016x}", hello.name,
+                         hello.node.value, expected_.value);
+    return {};
+  }
+
+  void finish(Result<Hello> outcome) {
+    begin_attempt();
+    timer_.cancel();
+    // The call may end this link.
+    std::exchange(greeted_, nullptr)(std::move(outcome));
+  }
+
+  void lost(const std::string& why) {
+    if (greeted_)
+      return finish(fail(ErrorCode::kUnavailable, fmt::format("{}: {}", address_, why)));
+    // One line for each loss, not one for each try.
+    if (ready_ || !complained_) log_warning("no connection to {}: {}", address_, why);
+    complained_ = true;
+    ready_ = false;
+    begin_attempt();
+    timer_.expires_after(redial_ + owner_.random_.between(Duration(0), redial_));
+    redial_ = std::min(redial_ * 2, kRedialMax);
+    timer_.async_wait(guarded([this](error_code code) {
+      if (!code) dial();
+    }));
+  }
+
+  TcpTransport& owner_;
+  const std::string address_;
+  const NodeId expected_;
+  Greeted greeted_;
+  tcp::socket socket_;
+  tcp::resolver resolver_;
+  net::steady_timer timer_;
+  std::shared_ptr<const int> attempt_;
+  bool ready_ = false;
+  bool complained_ = false;
+  Duration redial_ = kRedialFirst;
+  Inbox inbox_;
+  std::string waiting_;
+  std::string writing_;
+};
+
+// The accepting end: answers the greeting, then only reads.
+class TcpTransport::Incoming {
+ public:
+  Incoming(TcpTransport& owner, uint64_t id, tcp::socket socket)
+      : owner_(owner), id_(id), socket_(std::move(socket)), timer_(owner.loop_) {
+    set_socket_options(socket_);
+    timer_.expires_after(kGreetingPatience);
+    timer_.async_wait(guarded([this](error_code code) {
+      if (!code && !peer_.node) close();
+    }));
+    read();
+  }
+
+ private:
+  template <class Handler>
+  Guarded<Handler> guarded(Handler handler) {
+    return {alive_, std::move(handler)};
+  }
+
+  void close() { owner_.incoming_.erase(id_); }  // ends this
+
+  void read() {
+    socket_.async_read_some(inbox_.space(), guarded([this](error_code code, size_t count) {
+                              if (code) return close();
+                              inbox_.grow(count);
+                              std::string_view bytes = inbox_.view();
+                              const Result<> taken = take(bytes);
+                              if (!taken) {
+                                log_warning("connection from {} ended: {}", peer_.name,
+                                            taken.error().message);
+                                return close();
+                              }
+                              inbox_.drop(inbox_.view().size() - bytes.size());
+                              read();
+                            }));
+  }
+
+  Result<> take(std::string_view& bytes) {
+    if (!peer_.node) {
+      HOLDFAST_ASSIGN(const std::optional<Hello> hello, take_hello(bytes));
+      if (!hello) return {};
+      peer_ = *hello;
+      encode_hello(owner_.self_, answer_);
+      net::async_write(socket_, net::buffer(answer_), guarded([this](error_code code, size_t) {
+                         if (code) close();
+                       }));
+    }
+    while (!bytes.empty()) {
+      HOLDFAST_ASSIGN(std::optional<PeerMessage> message, take_message(bytes));
+      if (!message) return {};
+      if (!owner_.deliver_ || message->cluster != owner_.self_.cluster || !owner_.self_.cluster)
+        return fail(ErrorCode::kInvalid, "its messages are for another cluster");
+      if (message->group != owner_.group_ || message->envelope.to != owner_.self_.node ||
+          message->envelope.from != peer_.node)
+        return fail(ErrorCode::kInvalid, "its messages are for another node");
+      owner_.deliver_(std::move(message->envelope));
+    }
+    return {};
+  }
+
+  TcpTransport& owner_;
+  const uint64_t id_;
+  tcp::socket socket_;
+  net::steady_timer timer_;
+  std::shared_ptr<const int> alive_ = std::make_shared<const int>();
+  Hello peer_;
+  std::string answer_;
+  Inbox inbox_;
+};
+
+TcpTransport::TcpTransport(net::io_context& loop, Hello self, Random random)
+    : loop_(loop), self_(std::move(self)), random_(random), acceptor_(loop) {}
+
+TcpTransport::~TcpTransport() = default;
+
+Result<> TcpTransport::listen(const std::string& address) {
+  HOLDFAST_ASSIGN(const HostPort target, parse_host_port(address));
+  error_code code;
+  tcp::resolver resolver(loop_);
+  const auto found = resolver.resolve(target.host, target.port, tcp::resolver::passive, code);
+  if (code) return fail(ErrorCode::kInvalid, fmt::format("{}: {}", address, code.message()));
+  const tcp::endpoint endpoint = found.begin()->endpoint();
+  acceptor_.open(endpoint.protocol(), code);
+  if (!code) acceptor_.set_option(tcp::acceptor::reuse_address(true), code);
+  if (!code) acceptor_.bind(endpoint, code);
+  if (!code) acceptor_.listen(net::socket_base::max_listen_connections, code);
+  if (code)
+    return fail(ErrorCode::kIo,
+                fmt::format("cannot listen for peers on {}: {}", address, code.message()));
+  accept();
+  return {};
+}
+
+void TcpTransport::accept() {
+  acceptor_.async_accept([this](error_code code, tcp::socket socket) {
+    if (code == net::error::operation_aborted) return;
+    if (!code && incoming_.size() < kConnectionsMax) {
+      const uint64_t id = next_incoming_++;
+      incoming_.emplace(id, std::make_unique<Incoming>(*this, id, std::move(socket)));
+    }
+    accept();
+  });
+}
+
+void TcpTransport::greet(const std::string& address, Greeted greeted) {
+  // The link lives until it has called back, and ends on the turn after that.
+  auto link = std::make_shared<std::unique_ptr<Link>>();
+  *link = std::make_unique<Link>(*this, address, NodeId{},
+                                 [this, link, greeted = std::move(greeted)](Result<Hello> outcome) {
+                                   net::post(loop_, [link] { link->reset(); });
+                                   greeted(std::move(outcome));
+                                 });
+}
+
+void TcpTransport::start(GroupId group, Deliver deliver) {
+  group_ = group;
+  deliver_ = std::move(deliver);
+}
+
+void TcpTransport::set_peers(const std::vector<raft::Member>& members) {
+  std::erase_if(links_, [&](const auto& item) {
+    return std::ranges::none_of(members, [&](const raft::Member& member) {
+      return member.id == item.first && member.peer_address == item.second->address();
+    });
+  });
+  for (const raft::Member& member : members) {
+    if (member.id != self_.node && !links_.contains(member.id))
+      links_[member.id] = std::make_unique<Link>(*this, member.peer_address, member.id, nullptr);
+  }
+}
+
+void TcpTransport::send(std::vector<raft::Envelope> envelopes) {
+  for (raft::Envelope& envelope : envelopes) {
+    const auto link = links_.find(envelope.to);
+    if (link == links_.end()) continue;
+    if (std::string* queue = link->second->queue())
+      encode_message({self_.cluster, group_, std::move(envelope)}, *queue);
+  }
+  for (auto& [id, link] : links_) link->flush();
+}
+
+}  // namespace holdfast

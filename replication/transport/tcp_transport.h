@@ -1,0 +1,75 @@
+#pragma once
+
+// Peers over TCP. Each node dials every other; messages go only from the dialler, so each pair has
+// two connections and neither end has to choose. Everything runs on the event loop given in; one
+// send is one write for all that waits for that peer.
+//
+// Bounds: at most kQueueBytesMax wait for one peer, then messages to it are dropped (Raft sends
+// them again); at most kConnectionsMax peers may dial in.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include "replication/raft/membership.h"
+#include "replication/transport/transport.h"
+#include "replication/transport/wire.h"
+#include "storage/base/random.h"
+
+namespace holdfast {
+
+// "HOST:PORT", also "[::1]:PORT".
+struct HostPort {
+  std::string host;
+  std::string port;
+};
+Result<HostPort> parse_host_port(std::string_view text);
+
+class TcpTransport final : public Transport {
+ public:
+  static constexpr size_t kQueueBytesMax = 32 << 20;
+  static constexpr size_t kConnectionsMax = 64;
+
+  using Deliver = std::function<void(raft::Envelope)>;
+  using Greeted = std::function<void(Result<Hello>)>;
+
+  // `loop` must outlive this, and be stopped before this ends.
+  TcpTransport(boost::asio::io_context& loop, Hello self, Random random);
+  ~TcpTransport() override;
+
+  // Listens and answers greetings from now on; messages are taken once `start` was called.
+  Result<> listen(const std::string& address);
+  // What this node says of itself; changes once, when its cluster forms.
+  void introduce(Hello self) { self_ = std::move(self); }
+  // Asks who is at `address`; `greeted` is called once, within about a second.
+  void greet(const std::string& address, Greeted greeted);
+
+  void start(GroupId group, Deliver deliver);
+  // Whom to send to. Connections to others end.
+  void set_peers(const std::vector<raft::Member>& members);
+
+  void send(std::vector<raft::Envelope> envelopes) override;
+
+ private:
+  class Link;      // to one peer
+  class Incoming;  // from one peer
+
+  void accept();
+
+  boost::asio::io_context& loop_;
+  Hello self_;
+  Random random_;
+  GroupId group_;
+  Deliver deliver_;
+  boost::asio::ip::tcp::acceptor acceptor_;
+  std::map<NodeId, std::unique_ptr<Link>> links_;
+  std::map<uint64_t, std::unique_ptr<Incoming>> incoming_;
+  uint64_t next_incoming_ = 1;
+};
+
+}  // namespace holdfast

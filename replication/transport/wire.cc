@@ -1,0 +1,292 @@
+#include "replication/transport/wire.h"
+
+#include <utility>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "replication/transport/wire.pb.h"
+#include "storage/base/bytes.h"
+#include "storage/base/codec.h"
+
+namespace holdfast {
+namespace {
+
+constexpr uint32_t kMagic = 0x31464c48;  // "HLF1"
+constexpr size_t kFrameHeadBytes = 4 * 4 + 8;
+constexpr size_t kEntryHeadBytes = 4 + 1 + 5 * 8;
+
+template <class... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+
+// The parts of one frame whose outside has been verified.
+struct Frame {
+  std::string_view message;
+  std::string_view heads;
+  std::string_view payloads;
+};
+
+void finish_frame(std::string& out, size_t start, size_t message_bytes, size_t entries) {
+  const size_t covered = message_bytes + entries * kEntryHeadBytes;
+  const std::string_view frame = std::string_view(out).substr(start);
+  const uint64_t sum = checksum(frame.substr(kFrameHeadBytes, covered));
+  char* const head = out.data() + start;
+  store_fixed<uint32_t>(head, kMagic);
+  store_fixed<uint32_t>(head + 4, static_cast<uint32_t>(message_bytes));
+  store_fixed<uint32_t>(head + 8, static_cast<uint32_t>(entries));
+  store_fixed<uint32_t>(head + 12, static_cast<uint32_t>(frame.size() - kFrameHeadBytes - covered));
+  store_fixed<uint64_t>(head + 16, sum);
+}
+
+Result<std::optional<Frame>> take_frame(std::string_view& bytes) {
+  FixedReader reader(bytes);
+  if (bytes.size() < kFrameHeadBytes) return std::nullopt;
+  const uint32_t magic = *reader.take<uint32_t>();
+  const size_t message_bytes = *reader.take<uint32_t>();
+  const size_t heads_bytes = *reader.take<uint32_t>() * kEntryHeadBytes;
+  const size_t payload_bytes = *reader.take<uint32_t>();
+  const uint64_t sum = *reader.take<uint64_t>();
+  if (magic != kMagic)
+    return fail(ErrorCode::kCorrupt, "the peer does not speak Holdfast's peer protocol");
+  if (message_bytes > kFramePartBytesMax || heads_bytes > kFramePartBytesMax ||
+      payload_bytes > kFramePartBytesMax)
+    return fail(ErrorCode::kCorrupt, "a frame is larger than any that peers send");
+  const auto covered = reader.take_bytes(message_bytes + heads_bytes);
+  if (!covered) return std::nullopt;
+  const auto payloads = reader.take_bytes(payload_bytes);
+  if (!payloads) return std::nullopt;
+  if (checksum(*covered) != sum)
+    return fail(ErrorCode::kCorrupt, "a frame's checksum does not match");
+  bytes = reader.rest();
+  return Frame{covered->substr(0, message_bytes), covered->substr(message_bytes), *payloads};
+}
+
+void put_position(proto::Position* out, const LogPosition& position) {
+  out->set_term(position.term.value);
+  out->set_index(position.index.value);
+}
+
+LogPosition position_of(const proto::Position& in) {
+  return {Term{in.term()}, LogIndex{in.index()}};
+}
+
+void put_entry_head(std::string& out, const LogEntry& entry) {
+  put_fixed<uint32_t>(out, static_cast<uint32_t>(entry.payload.size()));
+  put_fixed<uint8_t>(out, static_cast<uint8_t>(entry.kind));
+  put_fixed<uint64_t>(out, entry.term.value);
+  put_fixed<uint64_t>(out, entry.index.value);
+  put_fixed<uint64_t>(out, entry.origin.node.value);
+  put_fixed<uint64_t>(out, entry.origin.request.value);
+  put_fixed<uint64_t>(out, entry.payload.checksum());
+}
+
+Result<std::vector<EntryPtr>> entries_of(const Frame& frame, size_t count) {
+  if (frame.heads.size() != count * kEntryHeadBytes)
+    return fail(ErrorCode::kCorrupt, "an append does not have the entries that it names");
+  FixedReader heads(frame.heads);
+  FixedReader payloads(frame.payloads);
+  std::vector<EntryPtr> entries;
+  entries.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    const uint32_t payload_bytes = *heads.take<uint32_t>();
+    const uint8_t kind = *heads.take<uint8_t>();
+    const Term term{*heads.take<uint64_t>()};
+    const LogIndex index{*heads.take<uint64_t>()};
+    const NodeId node{*heads.take<uint64_t>()};
+    const RequestId request{*heads.take<uint64_t>()};
+    const uint64_t sum = *heads.take<uint64_t>();
+    const auto payload = payloads.take_bytes(payload_bytes);
+    if (!payload || checksum(*payload) != sum || kind < 1 || kind > 3)
+      return fail(ErrorCode::kCorrupt, fmt::format("entry {} came damaged", index.value));
+    entries.push_back(
+        std::make_shared<const LogEntry>(LogEntry{index,
+                                                  term,
+                                                  static_cast<EntryKind>(kind),
+                                                  {node, request},
+                                                  Bytes(std::string(*payload), sum)}));
+  }
+  return entries;
+}
+
+void put_body(proto::PeerMessage& out, const raft::MessageBody& body) {
+  std::visit(
+      Overloaded{
+          [&](const raft::VoteRequest& in) {
+            proto::VoteRequest* request = out.mutable_vote_request();
+            request->set_pre_vote(in.phase == raft::VotePhase::kPreVote);
+            request->set_term(in.term.value);
+            put_position(request->mutable_last(), in.last);
+          },
+          [&](const raft::VoteReply& in) {
+            proto::VoteReply* reply = out.mutable_vote_reply();
+            reply->set_pre_vote(in.phase == raft::VotePhase::kPreVote);
+            reply->set_term(in.term.value);
+            reply->set_granted(in.granted);
+          },
+          [&](const raft::Append& in) {
+            proto::Append* append = out.mutable_append();
+            put_position(append->mutable_previous(), in.previous);
+            append->set_commit(in.commit.value);
+            append->set_entries(static_cast<uint32_t>(in.entries.size()));
+          },
+          [&](const raft::Appended& in) { out.mutable_appended()->set_match(in.match.value); },
+          [&](const raft::AppendRejected& in) {
+            put_position(out.mutable_append_rejected()->mutable_previous(), in.previous);
+            put_position(out.mutable_append_rejected()->mutable_hint(), in.hint);
+          },
+          [&](const raft::Heartbeat& in) {
+            out.mutable_heartbeat()->set_commit(in.commit.value);
+            out.mutable_heartbeat()->set_round(in.round);
+          },
+          [&](const raft::HeartbeatReply& in) {
+            out.mutable_heartbeat_reply()->set_round(in.round);
+            out.mutable_heartbeat_reply()->set_last(in.last.value);
+          },
+          [&](const raft::Forward& in) {
+            proto::Forward* forward = out.mutable_forward();
+            forward->set_run(in.run);
+            forward->set_number(in.number);
+            for (const raft::ForwardedProposal& proposal : in.proposals) {
+              proto::ForwardedProposal* added = forward->add_proposals();
+              added->set_request(proposal.request.value);
+              added->set_payload(std::string(proposal.payload.view()));
+              added->set_payload_checksum(proposal.payload.checksum());
+            }
+          },
+          [&](const raft::ForwardRefused& in) {
+            proto::ForwardRefused* refused = out.mutable_forward_refused();
+            refused->set_overloaded(in.reason == raft::ForwardRefusal::kOverloaded);
+            refused->set_given(in.given.value);
+            for (const RequestId request : in.requests) refused->add_requests(request.value);
+          },
+          [&](const raft::ReadRequest& in) { out.mutable_read_request()->set_attempt(in.attempt); },
+          [&](const raft::ReadReply& in) {
+            out.mutable_read_reply()->set_attempt(in.attempt);
+            out.mutable_read_reply()->set_index(in.index.value);
+          },
+      },
+      body);
+}
+
+raft::Forward forward_of(proto::Forward& in) {
+  raft::Forward forward{in.run(), in.number(), {}};
+  for (proto::ForwardedProposal& proposal : *in.mutable_proposals()) {
+    forward.proposals.push_back(
+        {RequestId{proposal.request()},
+         Bytes(std::move(*proposal.mutable_payload()), proposal.payload_checksum())});
+  }
+  return forward;
+}
+
+raft::ForwardRefused forward_refused_of(const proto::ForwardRefused& in) {
+  raft::ForwardRefused refused{
+      in.overloaded() ? raft::ForwardRefusal::kOverloaded : raft::ForwardRefusal::kNotLeader,
+      Term{in.given()},
+      {}};
+  for (const uint64_t request : in.requests()) refused.requests.push_back(RequestId{request});
+  return refused;
+}
+
+raft::VotePhase phase_of(bool pre_vote) {
+  return pre_vote ? raft::VotePhase::kPreVote : raft::VotePhase::kVote;
+}
+
+Result<raft::MessageBody> body_of(proto::PeerMessage& in, const Frame& frame) {
+  switch (in.body_case()) {
+    case proto::PeerMessage::kVoteRequest:
+      return raft::VoteRequest{phase_of(in.vote_request().pre_vote()),
+                               Term{in.vote_request().term()},
+                               position_of(in.vote_request().last())};
+    case proto::PeerMessage::kVoteReply:
+      return raft::VoteReply{phase_of(in.vote_reply().pre_vote()), Term{in.vote_reply().term()},
+                             in.vote_reply().granted()};
+    case proto::PeerMessage::kAppend: {
+      HOLDFAST_ASSIGN(std::vector<EntryPtr> entries, entries_of(frame, in.append().entries()));
+      return raft::Append{position_of(in.append().previous()), std::move(entries),
+                          LogIndex{in.append().commit()}};
+    }
+    case proto::PeerMessage::kAppended:
+      return raft::Appended{LogIndex{in.appended().match()}};
+    case proto::PeerMessage::kAppendRejected:
+      return raft::AppendRejected{position_of(in.append_rejected().previous()),
+                                  position_of(in.append_rejected().hint())};
+    case proto::PeerMessage::kHeartbeat:
+      return raft::Heartbeat{LogIndex{in.heartbeat().commit()}, in.heartbeat().round()};
+    case proto::PeerMessage::kHeartbeatReply:
+      return raft::HeartbeatReply{in.heartbeat_reply().round(),
+                                  LogIndex{in.heartbeat_reply().last()}};
+    case proto::PeerMessage::kForward:
+      return forward_of(*in.mutable_forward());
+    case proto::PeerMessage::kForwardRefused:
+      return forward_refused_of(in.forward_refused());
+    case proto::PeerMessage::kReadRequest:
+      return raft::ReadRequest{in.read_request().attempt()};
+    case proto::PeerMessage::kReadReply:
+      return raft::ReadReply{in.read_reply().attempt(), LogIndex{in.read_reply().index()}};
+    case proto::PeerMessage::BODY_NOT_SET:
+      break;
+  }
+  return fail(ErrorCode::kCorrupt, "a message of a kind that this version does not know");
+}
+
+}  // namespace
+
+void encode_hello(const Hello& hello, std::string& out) {
+  proto::Hello message;
+  message.set_protocol(hello.protocol);
+  message.set_cluster(hello.cluster.value);
+  message.set_node(hello.node.value);
+  message.set_name(hello.name);
+  message.set_peer_address(hello.peer_address);
+  const size_t start = out.size();
+  out.resize(start + kFrameHeadBytes);
+  message.AppendToString(&out);
+  finish_frame(out, start, out.size() - start - kFrameHeadBytes, 0);
+}
+
+void encode_message(const PeerMessage& message, std::string& out) {
+  proto::PeerMessage encoded;
+  encoded.set_cluster(message.cluster.value);
+  encoded.set_group(message.group.value);
+  encoded.set_from(message.envelope.from.value);
+  encoded.set_to(message.envelope.to.value);
+  encoded.set_term(message.envelope.term.value);
+  put_body(encoded, message.envelope.body);
+  const size_t start = out.size();
+  out.resize(start + kFrameHeadBytes);
+  encoded.AppendToString(&out);
+  const size_t message_bytes = out.size() - start - kFrameHeadBytes;
+  const raft::Append* append = std::get_if<raft::Append>(&message.envelope.body);
+  const size_t entries = append ? append->entries.size() : 0;
+  if (append) {
+    for (const EntryPtr& entry : append->entries) put_entry_head(out, *entry);
+    for (const EntryPtr& entry : append->entries) out.append(entry->payload.view());
+  }
+  finish_frame(out, start, message_bytes, entries);
+}
+
+Result<std::optional<Hello>> take_hello(std::string_view& bytes) {
+  HOLDFAST_ASSIGN(const std::optional<Frame> frame, take_frame(bytes));
+  if (!frame) return std::nullopt;
+  proto::Hello hello;
+  if (!hello.ParseFromArray(frame->message.data(), static_cast<int>(frame->message.size())))
+    return fail(ErrorCode::kCorrupt, "the peer's greeting cannot be read");
+  return Hello{hello.protocol(), ClusterId{hello.cluster()}, NodeId{hello.node()}, hello.name(),
+               hello.peer_address()};
+}
+
+Result<std::optional<PeerMessage>> take_message(std::string_view& bytes) {
+  HOLDFAST_ASSIGN(const std::optional<Frame> frame, take_frame(bytes));
+  if (!frame) return std::nullopt;
+  proto::PeerMessage in;
+  if (!in.ParseFromArray(frame->message.data(), static_cast<int>(frame->message.size())))
+    return fail(ErrorCode::kCorrupt, "a message cannot be read");
+  HOLDFAST_ASSIGN(raft::MessageBody body, body_of(in, *frame));
+  return PeerMessage{
+      ClusterId{in.cluster()}, GroupId{in.group()},
+      raft::Envelope{NodeId{in.from()}, NodeId{in.to()}, Term{in.term()}, std::move(body)}};
+}
+
+}  // namespace holdfast

@@ -1,0 +1,127 @@
+#include "server/data_directory.h"
+
+#include <cstring>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <utility>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "storage/base/bytes.h"
+
+namespace holdfast {
+namespace {
+
+std::string hex(uint64_t value) {
+  return fmt::format("{:016x}", value);
+}
+
+uint64_t from_hex(const nlohmann::json& json) {
+  return std::stoull(json.get<std::string>(), nullptr, 16);
+}
+
+// One line of JSON and one line with its checksum.
+std::string encode(const Identity& identity) {
+  const nlohmann::json json = {{"format", DataDirectory::kFormat},
+                               {"node_id", hex(identity.node.value)},
+                               {"name", identity.name},
+                               {"cluster_id", hex(identity.cluster.value)}};
+  const std::string line = json.dump();
+  return line + "\n" + hex(checksum(line)) + "\n";
+}
+
+Result<Identity> decode(std::string_view bytes, const std::string& path) {
+  const size_t end = bytes.find('\n');
+  const std::string line(bytes.substr(0, end));
+  if (end == std::string_view::npos || bytes.substr(end) != "\n" + hex(checksum(line)) + "\n")
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("{} is damaged: its checksum does not match. This node cannot know who "
+                            "it is. Remove the whole folder and let it join its cluster as a new "
+                            "node (--join)",
+                            path));
+  try {
+    const nlohmann::json json = nlohmann::json::parse(line);
+    const int format = json.at("format").get<int>();
+    if (format > DataDirectory::kFormat)
+      return fail(ErrorCode::kInvalid,
+                  fmt::format("{} has format {}, this version of holdfastd reads up to {}: start "
+                              "the newer version that wrote it",
+                              path, format, DataDirectory::kFormat));
+    return Identity{NodeId{from_hex(json.at("node_id"))}, json.at("name").get<std::string>(),
+                    ClusterId{from_hex(json.at("cluster_id"))}};
+  } catch (const std::exception& problem) {
+    return fail(ErrorCode::kCorrupt, fmt::format("{}: {}", path, problem.what()));
+  }
+}
+
+Result<int> lock(const std::string& path) {
+  const std::string name = path + "/LOCK";
+  const int descriptor = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (descriptor < 0)
+    return fail(ErrorCode::kIo, fmt::format("open {}: {}", name, std::strerror(errno)));
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    ::close(descriptor);
+    return fail(ErrorCode::kInvalid,
+                fmt::format("another process uses {}: stop it first, or give this node a folder of "
+                            "its own (--data-dir)",
+                            path));
+  }
+  return descriptor;
+}
+
+}  // namespace
+
+Result<DataDirectory> DataDirectory::open(FileSystem& fs, std::string path, const std::string& name,
+                                          NodeId node) {
+  HOLDFAST_TRY(fs.create_directories(path));
+  HOLDFAST_ASSIGN(const int descriptor, lock(path));
+  DataDirectory directory(std::move(path), descriptor);
+  const std::string file_name = directory.path_ + "/IDENTITY";
+  HOLDFAST_ASSIGN(const bool known, fs.exists(file_name));
+  if (!known) {
+    HOLDFAST_ASSIGN(const bool has_groups, fs.exists(directory.path_ + "/groups"));
+    if (has_groups)
+      return fail(ErrorCode::kCorrupt,
+                  fmt::format("{} holds data but its IDENTITY file is gone: put the file back, or "
+                              "remove the whole folder and let the node join anew (--join)",
+                              directory.path_));
+    directory.identity_ = {node, name.empty() ? "n1" : name, {}};
+    HOLDFAST_TRY(directory.save(fs));
+    return directory;
+  }
+  HOLDFAST_ASSIGN(const std::unique_ptr<File> file, fs.open(file_name));
+  HOLDFAST_ASSIGN(const uint64_t size, file->size());
+  HOLDFAST_ASSIGN(const std::string bytes, file->read_at(0, size));
+  HOLDFAST_ASSIGN(directory.identity_, decode(bytes, file_name));
+  if (!name.empty() && name != directory.identity_.name)
+    return fail(ErrorCode::kInvalid,
+                fmt::format("{} belongs to node {}, not {}: check --data-dir and --name",
+                            directory.path_, directory.identity_.name, name));
+  return directory;
+}
+
+DataDirectory::DataDirectory(DataDirectory&& other) noexcept
+    : path_(std::move(other.path_)),
+      lock_(std::exchange(other.lock_, -1)),
+      identity_(std::move(other.identity_)) {}
+
+DataDirectory::~DataDirectory() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+std::string DataDirectory::group_path(GroupId group) const {
+  return fmt::format("{}/groups/{}", path_, group.value);
+}
+
+Result<> DataDirectory::form(FileSystem& fs, ClusterId cluster) {
+  identity_.cluster = cluster;
+  return save(fs);
+}
+
+Result<> DataDirectory::save(FileSystem& fs) const {
+  return replace_file(fs, path_ + "/IDENTITY", encode(identity_));
+}
+
+}  // namespace holdfast

@@ -1,0 +1,52 @@
+#pragma once
+
+// The folder that holds everything a node must not forget.
+//
+//   DIR/LOCK                   held while the process lives: one process, one folder
+//   DIR/IDENTITY               who this node is; checksummed, replaced as one act
+//   DIR/groups/ID/log/         the log (may be a link to another disk: --log-dir)
+//   DIR/groups/ID/state/       the state, in RocksDB
+
+#include <string>
+
+#include "storage/base/ids.h"
+#include "storage/base/result.h"
+#include "storage/fs/file_system.h"
+
+namespace holdfast {
+
+struct Identity {
+  NodeId node;  // random, drawn at the first start, never used again
+  std::string name;
+  ClusterId cluster;  // none until the cluster has formed; then it never changes
+  friend bool operator==(const Identity&, const Identity&) = default;
+};
+
+class DataDirectory {
+ public:
+  static constexpr int kFormat = 1;
+
+  // Locks `path`, making it if it is missing. A folder without an identity gets `node` and `name`;
+  // one with an identity keeps its own, and another `name` is refused (an empty one is not asked
+  // for).
+  static Result<DataDirectory> open(FileSystem& fs, std::string path, const std::string& name,
+                                    NodeId node);
+  ~DataDirectory();
+  DataDirectory(DataDirectory&& other) noexcept;
+  DataDirectory& operator=(DataDirectory&&) = delete;
+
+  const Identity& identity() const { return identity_; }
+  std::string group_path(GroupId group) const;
+  // Makes the cluster known for ever, before the node's first vote.
+  Result<> form(FileSystem& fs, ClusterId cluster);
+
+ private:
+  DataDirectory(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+  Result<> save(FileSystem& fs) const;
+
+  std::string path_;
+  int lock_;  // a file descriptor; -1 after a move
+  Identity identity_;
+};
+
+}  // namespace holdfast

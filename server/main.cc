@@ -1,0 +1,30 @@
+#include <cstdio>
+#include <exception>
+
+#include "server/config.h"
+#include "server/node.h"
+
+namespace {
+
+int run(int argc, char** argv) {
+  const holdfast::ParsedConfig parsed = holdfast::parse_config(argc, argv);
+  if (!parsed.config) return parsed.exit_code;
+  holdfast::start_log(parsed.config->log_format);
+  auto node = holdfast::Node::open(*parsed.config);
+  const holdfast::Result<> outcome =
+      node ? (*node)->run() : holdfast::Result<>(std::unexpected(node.error()));
+  if (outcome) return 0;
+  holdfast::log_error("{}", outcome.error().message);
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& problem) {
+    std::fprintf(stderr, "holdfastd: %s\n", problem.what());
+    return 1;
+  }
+}

@@ -1,0 +1,195 @@
+#include "storage/log/segmented_log.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "storage/base/check.h"
+
+namespace holdfast {
+namespace {
+
+Result<> remove_left_overs(FileSystem& fs, const std::string& directory) {
+  HOLDFAST_ASSIGN(const SegmentFiles files, list_segments(fs, directory));
+  for (const std::string& path : files.left_overs) HOLDFAST_TRY(fs.remove(path));
+  return {};
+}
+
+}  // namespace
+
+Result<SegmentedLog::Opened> SegmentedLog::open(FileSystem& fs, std::string directory,
+                                                Options options) {
+  CHECK(options.segment_bytes % kLogBlockBytes == 0 && options.segment_bytes >= 4 * kLogBlockBytes,
+        "segments of {} bytes", options.segment_bytes);
+  HOLDFAST_TRY(fs.create_directories(directory));
+  HOLDFAST_ASSIGN(SegmentFiles files, list_segments(fs, directory));
+  const bool fresh = files.numbers.empty();
+  if (fresh) {
+    HOLDFAST_TRY(Segment::make(
+        fs, directory,
+        {.salt = options.salt, .number = 1, .bytes = options.segment_bytes, .previous_end = 0}));
+    files.numbers.push_back(1);
+  }
+  HOLDFAST_ASSIGN(WalkedLog walked, walk_log(fs, directory, files.numbers));
+  walked.recovered.fresh = fresh;
+
+  // Only now, with the whole log found sound, is anything changed.
+  HOLDFAST_TRY(remove_left_overs(fs, directory));
+  if (const std::optional<TornTail>& torn = walked.recovered.torn_tail)
+    HOLDFAST_TRY(walked.current.clear(torn->offset, torn->offset + torn->bytes));
+  HOLDFAST_TRY(walked.current.file().sync());
+  HOLDFAST_TRY(fs.sync_directory(directory));
+  Recovered recovered = walked.recovered;
+  return Opened{.log = std::unique_ptr<SegmentedLog>(
+                    new SegmentedLog(fs, std::move(directory), options, std::move(walked))),
+                .recovered = std::move(recovered)};
+}
+
+SegmentedLog::SegmentedLog(FileSystem& fs, std::string directory, Options options, WalkedLog walked)
+    : fs_(fs),
+      directory_(std::move(directory)),
+      options_(options),
+      current_(std::move(walked.current)),
+      end_(walked.end),
+      hard_state_(walked.recovered.hard_state),
+      entries_(std::move(walked.entries)) {}
+
+Result<> SegmentedLog::write(std::span<const LogWrite> writes) {
+  // Recovery takes a header for evidence that all before it was synced.
+  CHECK(synced_, "a batch is written before the one before it was synced");
+  bool hard_state_changed = false;
+  for (const LogWrite& write : writes) {
+    if (!write.hard_state) continue;
+    hard_state_ = *write.hard_state;
+    hard_state_changed = true;
+  }
+  const uint64_t body = body_bytes(writes);
+  if (body == 0 && !hard_state_changed) return {};
+
+  // Counted with a hard state even where there will be none: 56 bytes at the end of a segment.
+  const uint64_t batch_bytes = whole_blocks(BatchHeader::kBytes + kRecordHeaderBytes + body);
+  if (end_ + batch_bytes > current_.header().bytes) HOLDFAST_TRY(begin_segment(batch_bytes));
+
+  batch_.begin(current_.place(end_));
+  // Every segment repeats the hard state, so that it never depends on an older one.
+  if (hard_state_changed || (end_ == kLogBlockBytes && hard_state_ != HardState{}))
+    batch_.add(hard_state_);
+  for (const LogWrite& write : writes) {
+    if (write.cut_from) {
+      batch_.add_cut(*write.cut_from);
+      entries_.cut_from(*write.cut_from);
+    }
+    for (const EntryPtr& entry : write.append) {
+      entries_.add(entry->index, current_.header().number, batch_.add(*entry),
+                   kRecordHeaderBytes + entry->payload.size());
+    }
+  }
+  const std::string_view bytes = batch_.finish();
+  HOLDFAST_TRY(current_.file().write_at(end_, bytes));
+  end_ += bytes.size();
+  synced_ = false;
+  return {};
+}
+
+uint64_t SegmentedLog::body_bytes(std::span<const LogWrite> writes) {
+  uint64_t bytes = 0;
+  for (const LogWrite& write : writes) {
+    if (write.cut_from) bytes += kRecordHeaderBytes;
+    for (const EntryPtr& entry : write.append) bytes += kRecordHeaderBytes + entry->payload.size();
+  }
+  return bytes;
+}
+
+Result<> SegmentedLog::begin_segment(uint64_t batch_bytes) {
+  const SegmentHeader& before = current_.header();
+  HOLDFAST_ASSIGN(
+      current_,
+      Segment::make(fs_, directory_,
+                    {.salt = before.salt,
+                     .number = before.number + 1,
+                     .bytes = std::max(options_.segment_bytes, kLogBlockBytes + batch_bytes),
+                     .previous_end = end_}));
+  end_ = kLogBlockBytes;
+  return {};
+}
+
+Result<> SegmentedLog::sync() {
+  if (!synced_) HOLDFAST_TRY(current_.file().sync());
+  synced_ = true;
+  return {};
+}
+
+Result<> SegmentedLog::write_marker() {
+  CHECK(synced_, "a marker is written before the batch that it vouches for was synced");
+  // A full segment is vouched for by the next one's header.
+  if (end_ == current_.header().bytes) return begin_segment(kLogBlockBytes);
+  batch_.begin(current_.place(end_));
+  return current_.file().write_at(end_, batch_.finish());
+}
+
+Result<> SegmentedLog::prepare_spare() const {
+  return Segment::make_spare(fs_, directory_, options_.segment_bytes);
+}
+
+Result<std::vector<EntryPtr>> SegmentedLog::read(const LoadOrder& order) {
+  if (entries_.empty() || order.first < entries_.first() || order.first > entries_.last()) {
+    return fail(ErrorCode::kNotFound,
+                fmt::format("entry {} is not in the log, which holds {} to {}", order.first.value,
+                            entries_.first().value, entries_.last().value));
+  }
+  Loading loading{.next = order.first,
+                  .last = std::min(order.last, entries_.last()),
+                  .bytes_left = order.bytes_max,
+                  .entries = {}};
+  do {
+    HOLDFAST_TRY(read_run(loading));
+  } while (loading.next <= loading.last);
+  return std::move(loading.entries);
+}
+
+// Takes what is wanted of the run that holds loading.next. Where no more is wanted, `next` is put
+// behind `last`.
+Result<> SegmentedLog::read_run(Loading& loading) {
+  const EntryIndex::Run& run = entries_.find(loading.next);
+  const LogIndex run_end = entries_.end_of(run);
+  HOLDFAST_ASSIGN(Segment* const segment, segment_of(run.segment));
+  HOLDFAST_ASSIGN(const std::string bytes, segment->file().read_at(run.start.offset, run.bytes));
+  RecordReader records(bytes, run.start.chain);
+  for (LogIndex index = run.first; index < run_end; index = index + 1) {
+    const std::optional<RecordView> record = records.next();
+    const bool wanted = index >= loading.next;
+    if (!record || record->index != index || (wanted && !record->payload_intact())) {
+      return fail(ErrorCode::kCorrupt,
+                  fmt::format("the log file {} is damaged: entry {}, behind byte {}, is not what "
+                              "was written",
+                              segment->path(), index.value, run.start.offset));
+    }
+    if (!wanted) continue;
+    const size_t cost = record->payload.size() + LogEntry::kOverheadBytes;
+    const bool enough = !loading.entries.empty() && cost > loading.bytes_left;
+    if (enough || index > loading.last) {
+      loading.next = loading.last + 1;
+      return {};
+    }
+    loading.entries.push_back(std::make_shared<const LogEntry>(
+        LogEntry{.index = index,
+                 .term = record->term,
+                 .kind = record->kind,
+                 .origin = record->origin,
+                 .payload = Bytes(std::string(record->payload), record->payload_checksum)}));
+    loading.bytes_left -= std::min(cost, loading.bytes_left);
+    loading.next = index + 1;
+  }
+  return {};
+}
+
+Result<Segment*> SegmentedLog::segment_of(uint64_t number) {
+  if (number == current_.header().number) return &current_;
+  if (!older_ || older_->header().number != number) {
+    HOLDFAST_ASSIGN(older_, Segment::open(fs_, directory_, number));
+  }
+  return &*older_;
+}
+
+}  // namespace holdfast

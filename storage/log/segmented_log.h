@@ -1,0 +1,85 @@
+#pragma once
+
+// The log on disk: entries and hard state in segment files. Thread-free and blocking; LogWriter
+// gives it a thread, the simulator runs it directly. Source of the rules: README.md beside this.
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "storage/fs/file_system.h"
+#include "storage/log/entry_index.h"
+#include "storage/log/log_store.h"
+#include "storage/log/recovery.h"
+#include "storage/log/segment.h"
+
+namespace holdfast {
+
+class SegmentedLog {
+ public:
+  struct Options {
+    uint64_t segment_bytes = uint64_t{64} << 20;  // whole blocks, at least four
+    uint64_t salt = 0;  // random; taken when the log is made, later the log's own is used
+  };
+  struct Opened {
+    std::unique_ptr<SegmentedLog> log;
+    Recovered recovered;
+  };
+
+  // Makes the log if there is none. What was recovered is synced before this returns: a batch may
+  // have been written by a process that ended before its sync. Fails without having changed
+  // anything with kCorrupt (synced bytes are damaged or missing) or kInvalid (a newer format).
+  static Result<Opened> open(FileSystem& fs, std::string directory, Options options);
+
+  // All of `writes` as one batch: after a crash all of it is there, or nothing. Then the caller
+  // must sync() before the next write. Appended entries follow the last one; where the log is
+  // empty (or was cut so) the first may have any index.
+  // After a failed write, sync or marker the log must not be used again, nor the process go on.
+  Result<> write(std::span<const LogWrite> writes);
+  Result<> sync();
+  // To be called when nothing more is to be written for a while after a sync: tells a later
+  // opening that the last batch was synced, so that damage to it is not taken for a torn tail.
+  // Itself not synced, and overwritten by the next batch.
+  Result<> write_marker();
+
+  // Entries from order.first on, at least one; kNotFound if it is not in the log.
+  Result<std::vector<EntryPtr>> read(const LoadOrder& order);
+
+  // The number of the segment that is written now, and whether enough of it is used that it is
+  // time to make the file of the next; else the write that needs one makes it.
+  uint64_t segment() const { return current_.header().number; }
+  bool wants_spare() const { return end_ > current_.header().bytes / 4; }
+  // May run on another thread, beside every other call. After a failure it may be tried again.
+  Result<> prepare_spare() const;
+
+ private:
+  SegmentedLog(FileSystem& fs, std::string directory, Options options, WalkedLog walked);
+
+  struct Loading {
+    LogIndex next;
+    LogIndex last;
+    size_t bytes_left;
+    std::vector<EntryPtr> entries;
+  };
+
+  static uint64_t body_bytes(std::span<const LogWrite> writes);
+  Result<> begin_segment(uint64_t batch_bytes);
+  Result<> read_run(Loading& loading);
+  Result<Segment*> segment_of(uint64_t number);
+
+  FileSystem& fs_;
+  const std::string directory_;
+  const Options options_;
+
+  Segment current_;
+  uint64_t end_;  // in current_: where the next batch goes
+  bool synced_ = true;
+  HardState hard_state_;
+  EntryIndex entries_;
+  BatchBuffer batch_;
+  std::optional<Segment> older_;  // the one that was last read
+};
+
+}  // namespace holdfast
