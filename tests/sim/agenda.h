@@ -20,7 +20,9 @@ class Agenda {
   uint64_t steps() const { return steps_; }
   bool empty() const { return items_.empty(); }
 
-  void add(Duration delay, Act act) { items_.push({now_ + delay, next_sequence_++, std::move(act)}); }
+  void add(Duration delay, Act act) {
+    items_.push({now_ + delay, next_sequence_++, std::move(act)});
+  }
 
   void step() {
     // The queue gives only a const view of its top; the act is moved out just before it goes.

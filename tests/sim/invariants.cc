@@ -53,7 +53,9 @@ void Invariants::started(NodeId id, const raft::Recovered& found, const raft::Ra
     }
     carry_out(node.disk.unsynced.front(), node.disk);
     node.disk.unsynced.pop_front();
+    ++unsynced_kept_;
   }
+  unsynced_lost_ += node.disk.unsynced.size();
   node.disk.unsynced.clear();
   if (found.applied < node.durable)
     fail("nothing goes back", fmt::format("node {} restarts with applied {}, {} was durable",

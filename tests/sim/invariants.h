@@ -41,6 +41,10 @@ class Invariants {
   const std::optional<Violation>& violation() const { return violation_; }
   void fail(std::string rule, std::string detail);
 
+  // Writes that were not synced when their node crashed.
+  uint64_t unsynced_kept() const { return unsynced_kept_; }
+  uint64_t unsynced_lost() const { return unsynced_lost_; }
+
   LogIndex committed() const { return LogIndex{committed_.size()}; }
   // All entries that were ever seen committed, in log order.
   std::vector<EntryPtr> committed_entries() const;
@@ -99,6 +103,8 @@ class Invariants {
   };
   std::map<LogPosition, Written> written_;
   size_t largest_entry_ = 0;
+  uint64_t unsynced_kept_ = 0;
+  uint64_t unsynced_lost_ = 0;
 };
 
 }  // namespace holdfast::sim

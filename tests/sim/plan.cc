@@ -75,11 +75,11 @@ Plan draw_plan(uint64_t seed) {
   plan.disk = {.sync = {microseconds(100), random.between(Duration(microseconds(200)), slowest)},
                .segment_bytes = 4096 * random.between(uint64_t{4}, uint64_t{16}),
                .unflushed_bytes_max = random.between(uint64_t{100}, uint64_t{20000}),
-               .apply = {microseconds(10), random.between(Duration(microseconds(20)),
-                                                          Duration(milliseconds(5)))}};
+               .apply = {microseconds(10),
+                         random.between(Duration(microseconds(20)), Duration(milliseconds(5)))}};
   plan.clients = {.count = random.between(uint64_t{1}, uint64_t{6}),
-                  .think = {milliseconds(1), random.between(Duration(milliseconds(10)),
-                                                            Duration(milliseconds(60)))},
+                  .think = {milliseconds(1),
+                            random.between(Duration(milliseconds(10)), Duration(milliseconds(60)))},
                   .timeout = random.between(Duration(milliseconds(300)), seconds(4)),
                   .keys = random.between(uint64_t{1}, uint64_t{8}),
                   .value_bytes_max = random.between(uint64_t{8}, uint64_t{400}),
@@ -126,13 +126,12 @@ std::string to_text(const Plan& plan) {
                      interval(plan.faults.slow_disk));
   out += fmt::format("  cuts last {} downs {} pauses {}\n", text_of(plan.faults.cut_length),
                      text_of(plan.faults.down), text_of(plan.faults.pause_length));
-  out += fmt::format("  disk: sync {} segment {} flush after {} apply {}\n",
-                     text_of(plan.disk.sync), plan.disk.segment_bytes,
-                     plan.disk.unflushed_bytes_max, text_of(plan.disk.apply));
+  out +=
+      fmt::format("  disk: sync {} segment {} flush after {} apply {}\n", text_of(plan.disk.sync),
+                  plan.disk.segment_bytes, plan.disk.unflushed_bytes_max, text_of(plan.disk.apply));
   out += fmt::format("  clients: {} think {} timeout {} keys {} values up to {}\n",
-                     plan.clients.count, text_of(plan.clients.think),
-                     text_of(plan.clients.timeout), plan.clients.keys,
-                     plan.clients.value_bytes_max);
+                     plan.clients.count, text_of(plan.clients.think), text_of(plan.clients.timeout),
+                     plan.clients.keys, plan.clients.value_bytes_max);
   return out;
 }
 

@@ -50,7 +50,7 @@ struct ClientPlan {
   Duration timeout{};
   uint64_t keys = 0;
   size_t value_bytes_max = 0;
-  double reads = 0;        // linearizable
+  double reads = 0;  // linearizable
   double local_reads = 0;
   double deletes = 0;
   double conditions = 0;  // of the changes
