@@ -236,11 +236,14 @@ Status Raft::status() const {
                 .persisted = log_.persisted(),
                 .commit = commit_,
                 .applied = applied_,
+                .proposals_bytes = pending_bytes_,
                 .followers = {}};
   if (const LeaderRole* leader = std::get_if<LeaderRole>(&role_)) {
-    for (const auto& [id, follower] : leader->followers)
-      status.followers.push_back({id, follower.match, follower.last_contact,
-                                  std::holds_alternative<Streaming>(follower.progress)});
+    for (const auto& [id, follower] : leader->followers) {
+      const Streaming* streaming = std::get_if<Streaming>(&follower.progress);
+      status.followers.push_back({id, follower.match, follower.last_contact, streaming != nullptr,
+                                  streaming != nullptr ? streaming->in_flight_bytes : 0});
+    }
   }
   return status;
 }

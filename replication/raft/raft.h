@@ -64,6 +64,7 @@ struct FollowerStatus {
   LogIndex match;
   Instant last_contact;
   bool streaming;
+  size_t in_flight_bytes;
 };
 
 struct Status {
@@ -75,6 +76,7 @@ struct Status {
   LogIndex persisted;
   LogIndex commit;
   LogIndex applied;
+  size_t proposals_bytes;  // begun here, and their fate is not known yet
   std::vector<FollowerStatus> followers;  // on the leader
 };
 

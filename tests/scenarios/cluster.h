@@ -1,0 +1,117 @@
+#pragma once
+
+// A cluster whose every act is ordered by a script: which message arrives, when a disk or a state
+// machine answers, who wakes. Between two acts nothing happens. The rules of tests/sim/invariants.h
+// are checked after each step of each node.
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "replication/raft/raft.h"
+#include "tests/sim/invariants.h"
+
+namespace holdfast::scenarios {
+
+// One direction between two nodes, perhaps only for one kind of message ("Append").
+struct Route {
+  NodeId from;
+  NodeId to;
+  std::string kind;
+};
+
+enum class Part { kDisk, kApply };
+
+class Cluster {
+ public:
+  struct Setup {
+    size_t nodes = 3;
+    raft::Config limits;
+    std::map<NodeId, std::vector<Term>> logs;  // what the disks hold at the start
+  };
+
+  explicit Cluster(const Setup& setup);
+
+  std::vector<NodeId> nodes() const;
+
+  // Time. `tick` delivers nothing; `run` delivers everything at once when it is sent.
+  void tick(Duration duration);
+  void run(Duration duration);
+  void wake_until_candidate(NodeId node);  // its timers alone go off
+
+  // Network.
+  void deliver(const std::optional<Route>& route);  // what is on its way now
+  void settle();                                    // until nothing is on its way
+  void drop(const std::optional<Route>& route);
+  void duplicate(const Route& route);
+  void cut(NodeId from, NodeId to);
+  void mend();
+
+  // Clients.
+  void propose(NodeId node, const std::vector<std::string>& payloads);
+  void read(NodeId node);
+
+  // Disks and state machines answer at once unless held.
+  void hold(NodeId node, Part part);
+  void release(NodeId node, Part part);
+  void answer_one(NodeId node, Part part);
+
+  // Of the writes that were not answered, the first `kept` have reached the disk.
+  void crash(NodeId node, size_t kept);
+  void restart(NodeId node);
+
+  // Ends every fault and runs until all nodes agree; says on what, or that they do not.
+  void converge();
+
+  void print_status();
+  void print_applied(NodeId node);
+
+  // What is written down of what happens: "messages", "roles", "answers", "disk".
+  void show(std::set<std::string> kinds) { shown_ = std::move(kinds); }
+  std::vector<std::string> take_lines();
+  const std::optional<sim::Violation>& violation() const { return invariants_.violation(); }
+
+ private:
+  struct Node {
+    std::unique_ptr<raft::Raft> raft;  // while it runs
+    HardState hard_state;              // on its disk, as the log
+    std::vector<EntryPtr> log;
+    std::deque<LogWrite> writes;
+    std::deque<LoadOrder> loads;
+    std::deque<std::vector<EntryPtr>> applies;
+    std::set<Part> held;
+    std::vector<std::string> applied;
+    uint64_t state_hash = 0;
+    int lives = 0;
+  };
+
+  void step(NodeId id, raft::Input input);
+  void carry_out(NodeId id);
+  void send(raft::Envelope envelope);
+  void arrive(raft::Envelope envelope);
+  bool on_route(const raft::Envelope& envelope, const std::optional<Route>& route) const;
+  void wake_due(Instant end, bool deliver_all);
+  void persist_one(NodeId id);
+  void load_one(NodeId id);
+  void apply_one(NodeId id);
+  bool answer_what_is_not_held(NodeId id);
+  bool agree() const;
+  void line(const std::string& kind, std::string text);
+
+  const Setup setup_;
+  sim::Invariants invariants_;
+  std::map<NodeId, Node> nodes_;
+  Instant now_{};
+  std::vector<raft::Envelope> network_;
+  std::set<std::pair<NodeId, NodeId>> cuts_;
+  uint64_t next_request_ = 1;
+  std::set<std::string> shown_ = {"messages", "roles", "answers"};
+  std::vector<std::string> lines_;
+};
+
+}  // namespace holdfast::scenarios

@@ -1,0 +1,337 @@
+#include "tests/sim/invariants.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "replication/raft/print.h"
+#include "replication/raft/quorum.h"
+
+namespace holdfast::sim {
+namespace {
+
+bool same_entry(const LogEntry& a, const LogEntry& b) {
+  return a.kind == b.kind && a.origin == b.origin && a.payload == b.payload;
+}
+
+}  // namespace
+
+Invariants::Invariants(std::vector<NodeId> voters, raft::Config limits)
+    : voters_(std::move(voters)), limits_(limits) {}
+
+void Invariants::fail(std::string rule, std::string detail) {
+  if (!violation_) violation_ = Violation{std::move(rule), std::move(detail)};
+}
+
+void Invariants::carry_out(const LogWrite& write, Disk& disk) {
+  if (write.hard_state) disk.hard_state = *write.hard_state;
+  if (write.cut_from && write.cut_from->value <= disk.terms.size())
+    disk.terms.resize(write.cut_from->value - 1);
+  for (const EntryPtr& entry : write.append) disk.terms.push_back(entry->term);
+}
+
+bool Invariants::holds(const Disk& disk, const raft::Recovered& found) {
+  if (disk.hard_state != found.hard_state || disk.terms.size() != found.last.value) return false;
+  std::vector<raft::TermRun> runs;
+  for (uint64_t i = 0; i < disk.terms.size(); ++i)
+    if (runs.empty() || runs.back().term != disk.terms[i])
+      runs.push_back({LogIndex{i + 1}, disk.terms[i]});
+  return runs == found.runs;
+}
+
+// A crash may keep any number of the writes that were not synced, from the first on, and each
+// whole or not at all.
+void Invariants::started(NodeId id, const raft::Recovered& found, const raft::Raft& raft) {
+  Node& node = nodes_[id];
+  node.raft = &raft;
+  while (!holds(node.disk, found)) {
+    if (node.disk.unsynced.empty()) {
+      fail("recovered log", fmt::format("node {} found term {} and entries up to {} on its disk, "
+                                        "which is nothing that was written",
+                                        id.value, found.hard_state.term.value, found.last.value));
+      return;
+    }
+    carry_out(node.disk.unsynced.front(), node.disk);
+    node.disk.unsynced.pop_front();
+    ++unsynced_kept_;
+  }
+  unsynced_lost_ += node.disk.unsynced.size();
+  node.disk.unsynced.clear();
+  if (found.applied < node.durable)
+    fail("nothing goes back", fmt::format("node {} restarts with applied {}, {} was durable",
+                                          id.value, found.applied.value, node.durable.value));
+  node.given = found.applied;
+  node.durable = found.applied;
+  node.seen = {found.hard_state.term, found.applied, found.applied};
+}
+
+void Invariants::crashed(NodeId id) {
+  nodes_[id].raft = nullptr;
+}
+
+void Invariants::submitted(NodeId id, const LogWrite& write) {
+  log_matching(id, write);
+  Node& node = nodes_[id];
+  if (write.cut_from && *write.cut_from <= node.seen.commit)
+    fail("committed never changes", fmt::format("node {} cuts from {}, {} was committed", id.value,
+                                                write.cut_from->value, node.seen.commit.value));
+  node.disk.unsynced.push_back(write);
+}
+
+void Invariants::persisted(NodeId id, WriteTicket upto) {
+  Disk& disk = nodes_[id].disk;
+  while (!disk.unsynced.empty() && disk.unsynced.front().ticket <= upto) {
+    carry_out(disk.unsynced.front(), disk);
+    disk.unsynced.pop_front();
+  }
+}
+
+void Invariants::loaded(const std::vector<EntryPtr>& entries) {
+  for (const EntryPtr& entry : entries) {
+    const auto found = written_.find(entry->position());
+    if (found == written_.end() || !same_entry(*found->second.entry, *entry))
+      fail("recovered log", fmt::format("entry {} was read back and is not what was written",
+                                        raft::to_text(entry->position())));
+  }
+}
+
+void Invariants::log_matching(NodeId id, const LogWrite& write) {
+  for (const EntryPtr& entry : write.append) {
+    largest_entry_ = std::max(largest_entry_, entry->bytes());
+    Term previous{};
+    if (&entry != &write.append.front()) {
+      previous = (*(&entry - 1))->term;
+    } else {
+      // What lies before a write in the file: the writes that wait, then the disk.
+      Disk before = {};
+      const Node& node = nodes_[id];
+      const LogIndex at = entry->index - 1;
+      bool known = at.value == 0;
+      for (auto w = node.disk.unsynced.rbegin(); !known && w != node.disk.unsynced.rend(); ++w) {
+        for (const EntryPtr& earlier : w->append)
+          if (earlier->index == at) previous = earlier->term, known = true;
+      }
+      if (!known && at.value <= node.disk.terms.size()) {
+        previous = node.disk.terms[at.value - 1];
+        known = true;
+      }
+      if (!known) {
+        fail("log matching", fmt::format("node {} writes {} behind a gap", id.value,
+                                         raft::to_text(entry->position())));
+        return;
+      }
+    }
+    const auto [found, is_new] = written_.emplace(entry->position(), Written{entry, previous});
+    if (is_new) continue;
+    if (found->second.previous != previous || !same_entry(*found->second.entry, *entry))
+      fail("log matching",
+           fmt::format("node {} writes another entry {}, or behind one of term {} instead of {}",
+                       id.value, raft::to_text(entry->position()), previous.value,
+                       found->second.previous.value));
+  }
+}
+
+void Invariants::stepped(NodeId id) {
+  const raft::Raft& raft = *nodes_.at(id).raft;
+  const raft::Status status = raft.status();
+  one_leader_per_term(id, status);
+  order_of_indexes(id, status);
+  nothing_goes_back(id, status);
+  committed_never_changes(id, status);
+  limits_hold(id, status);
+}
+
+void Invariants::one_leader_per_term(NodeId id, const raft::Status& status) {
+  if (status.role != raft::Role::kLeader) return;
+  const auto [leader, is_new] = leaders_.emplace(status.term, id);
+  if (leader->second != id)
+    fail("one leader per term", fmt::format("nodes {} and {} in term {}", leader->second.value,
+                                            id.value, status.term.value));
+  if (is_new) leader_completeness(id, *nodes_.at(id).raft, status.term);
+}
+
+void Invariants::leader_completeness(NodeId id, const raft::Raft& raft, Term term) {
+  for (uint64_t i = 0; i < committed_.size(); ++i) {
+    if (raft.log().term_at(LogIndex{i + 1}) == committed_[i]) continue;
+    return fail("leader completeness",
+                fmt::format("node {} leads term {} without the committed entry {}", id.value,
+                            term.value, raft::to_text(LogPosition{committed_[i], {i + 1}})));
+  }
+}
+
+void Invariants::committed_never_changes(NodeId id, const raft::Status& status) {
+  Node& node = nodes_.at(id);
+  const LogIndex first = node.seen.commit + 1;
+  node.seen.commit = std::max(node.seen.commit, status.commit);
+  const size_t known = committed_.size();
+  for (LogIndex at = first; at <= status.commit; at = at + 1) {
+    const std::optional<Term> term = node.raft->log().term_at(at);
+    if (!term) return fail("order of indexes", "an entry is committed that is not in the log");
+    if (at.value <= committed_.size()) {
+      if (committed_[at.value - 1] != *term)
+        return fail(
+            "committed never changes",
+            fmt::format("node {} commits {}, committed was term {}", id.value,
+                        raft::to_text(LogPosition{*term, at}), committed_[at.value - 1].value));
+    } else {
+      committed_.push_back(*term);
+    }
+  }
+  if (committed_.size() > known) {
+    // Log matching carries both back to the entries before the last.
+    committed_is_on_a_quorum(LogIndex{committed_.size()});
+    later_leaders_have(LogIndex{committed_.size()});
+  }
+}
+
+void Invariants::committed_is_on_a_quorum(LogIndex index) {
+  size_t copies = 0;
+  for (const NodeId voter : voters_) {
+    const std::vector<Term>& terms = nodes_[voter].disk.terms;
+    if (terms.size() >= index.value && terms[index.value - 1] == committed_[index.value - 1])
+      ++copies;
+  }
+  if (copies < raft::majority(voters_.size()))
+    fail("committed is on a quorum of disks",
+         fmt::format("entry {} was committed with {} synced copies of {}", index.value, copies,
+                     voters_.size()));
+}
+
+void Invariants::later_leaders_have(LogIndex index) {
+  const Term term = committed_[index.value - 1];
+  for (const auto& [id, node] : nodes_) {
+    if (node.raft == nullptr) continue;
+    const raft::Status status = node.raft->status();
+    if (status.role == raft::Role::kLeader && status.term > term &&
+        node.raft->log().term_at(index) != term)
+      fail("leader completeness",
+           fmt::format("node {} leads term {} while {} is committed without it", id.value,
+                       status.term.value, raft::to_text(LogPosition{term, index})));
+  }
+}
+
+void Invariants::order_of_indexes(NodeId id, const raft::Status& status) {
+  const Node& node = nodes_.at(id);
+  if (status.applied > std::min(status.commit, status.persisted) ||
+      status.persisted > status.last.index || status.commit > status.last.index)
+    fail("order of indexes",
+         fmt::format("node {}: applied ≤ min(commit, persisted) ≤ last does not hold: {}", id.value,
+                     raft::to_text(status)));
+  // What a node believes to be on its disk is there.
+  const std::vector<Term>& terms = node.disk.terms;
+  const uint64_t at = status.persisted.value;
+  if (at > terms.size() || (at > 0 && node.raft->log().term_at(status.persisted) != terms[at - 1]))
+    fail("order of indexes",
+         fmt::format("node {} counts {} as persisted, its disk does not hold it", id.value, at));
+}
+
+void Invariants::nothing_goes_back(NodeId id, const raft::Status& status) {
+  Node& node = nodes_.at(id);
+  if (status.term < node.seen.term || status.commit < node.seen.commit ||
+      status.applied < node.seen.applied)
+    fail("nothing goes back", fmt::format("node {}: term {}, commit {}, applied {} became {}",
+                                          id.value, node.seen.term.value, node.seen.commit.value,
+                                          node.seen.applied.value, raft::to_text(status)));
+  node.seen.term = std::max(node.seen.term, status.term);
+  node.seen.applied = std::max(node.seen.applied, status.applied);
+}
+
+void Invariants::limits_hold(NodeId id, const raft::Status& status) {
+  // A limit is looked at before one more is taken, and that one may be an entry of any size.
+  const size_t one_more = std::max(limits_.append_bytes_max, largest_entry_) + largest_entry_;
+  if (status.proposals_bytes > limits_.proposals_bytes_max)
+    fail("limits hold",
+         fmt::format("node {}: {} bytes of proposals wait", id.value, status.proposals_bytes));
+  for (const raft::FollowerStatus& follower : status.followers)
+    if (follower.in_flight_bytes > limits_.in_flight_bytes_max + one_more)
+      fail("limits hold", fmt::format("node {}: {} bytes are in flight to {}", id.value,
+                                      follower.in_flight_bytes, follower.id.value));
+}
+
+void Invariants::sent(const raft::Envelope& envelope) {
+  term_before_message(envelope);
+  vote_before_promise(envelope);
+  if (const auto* appended = std::get_if<raft::Appended>(&envelope.body))
+    entries_before_promise(envelope, appended->match);
+}
+
+void Invariants::term_before_message(const raft::Envelope& envelope) {
+  const Term synced = nodes_[envelope.from].disk.hard_state.term;
+  if (envelope.term > synced)
+    fail("no promise before its write",
+         fmt::format("{}: the term on disk is {}", raft::to_text(envelope), synced.value));
+}
+
+void Invariants::vote_before_promise(const raft::Envelope& envelope) {
+  HardState promised{envelope.term, {}};
+  if (const auto* reply = std::get_if<raft::VoteReply>(&envelope.body)) {
+    if (reply->phase != raft::VotePhase::kVote || !reply->granted) return;
+    promised = {reply->term, envelope.to};
+  } else if (const auto* request = std::get_if<raft::VoteRequest>(&envelope.body)) {
+    if (request->phase != raft::VotePhase::kVote) return;
+    promised = {request->term, envelope.from};
+  } else {
+    return;
+  }
+  // A later vote on the disk is as good: it is the promise of a later term.
+  const HardState& disk = nodes_[envelope.from].disk.hard_state;
+  if (disk != promised && disk.term <= promised.term)
+    fail("no promise before its write",
+         fmt::format("{}: on disk is the vote for {} in term {}", raft::to_text(envelope),
+                     disk.vote.value, disk.term.value));
+  one_vote_per_term(envelope.from, promised.term, promised.vote);
+}
+
+void Invariants::one_vote_per_term(NodeId node, Term term, NodeId vote) {
+  const auto [given, is_new] = votes_.emplace(std::pair(node, term), vote);
+  if (given->second != vote)
+    fail("one vote per term", fmt::format("node {} votes for {} and {} in term {}", node.value,
+                                          given->second.value, vote.value, term.value));
+}
+
+void Invariants::entries_before_promise(const raft::Envelope& envelope, LogIndex match) {
+  const Node& node = nodes_[envelope.from];
+  const bool is_there = match.value <= node.disk.terms.size();
+  // In the term of the promise the log does not change below it; later it may.
+  const bool same_term = node.raft->status().term == envelope.term;
+  const bool is_the_same = !is_there || !same_term || match.value == 0 ||
+                           node.raft->log().term_at(match) == node.disk.terms[match.value - 1];
+  if (!is_there || !is_the_same)
+    fail("no promise before its write",
+         fmt::format("{}: the disk holds {} entries", raft::to_text(envelope),
+                     node.disk.terms.size()));
+}
+
+void Invariants::applied(NodeId id, const std::vector<EntryPtr>& entries, uint64_t state_hash) {
+  Node& node = nodes_.at(id);
+  for (const EntryPtr& entry : entries) {
+    if (entry->index != node.given + 1 || entry->index > committed() ||
+        committed_[entry->index.value - 1] != entry->term)
+      fail("committed never changes",
+           fmt::format("node {} applies {} behind {}", id.value, raft::to_text(entry->position()),
+                       node.given.value));
+    node.given = entry->index;
+  }
+  const auto [known, is_new] = state_hashes_.emplace(node.given, state_hash);
+  if (known->second != state_hash)
+    fail("equal applied index, equal state",
+         fmt::format("node {} at {} has the hash {:x}, another had {:x}", id.value,
+                     node.given.value, state_hash, known->second));
+}
+
+void Invariants::durable(NodeId id, LogIndex upto) {
+  Node& node = nodes_.at(id);
+  if (upto < node.durable || upto > node.given)
+    fail("nothing goes back", fmt::format("node {}: durable {} became {}, applied is {}", id.value,
+                                          node.durable.value, upto.value, node.given.value));
+  node.durable = std::max(node.durable, upto);
+}
+
+std::vector<EntryPtr> Invariants::committed_entries() const {
+  std::vector<EntryPtr> entries;
+  for (uint64_t i = 0; i < committed_.size(); ++i)
+    entries.push_back(written_.at({committed_[i], LogIndex{i + 1}}).entry);
+  return entries;
+}
+
+}  // namespace holdfast::sim

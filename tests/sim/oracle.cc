@@ -1,0 +1,208 @@
+#include "tests/sim/oracle.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace holdfast::sim {
+namespace {
+
+// A second state machine, as simple as can be, that remembers every version.
+class Model {
+ public:
+  Revision revision() const { return revision_; }
+
+  Reply apply(const Command& command) {
+    if (const auto* put = std::get_if<PutCommand>(&command.act)) return apply_put(*put);
+    return apply_delete(std::get<DeleteCommand>(command.act));
+  }
+
+  std::optional<Row> row_at(const std::string& key, Revision at) const {
+    const auto versions = rows_.find(key);
+    if (versions == rows_.end()) return std::nullopt;
+    const auto after = versions->second.upper_bound(at);
+    return after == versions->second.begin() ? std::nullopt : std::prev(after)->second;
+  }
+
+ private:
+  static bool all_hold(const std::vector<Condition>& conditions, Revision current) {
+    return std::ranges::all_of(conditions, [&](const Condition& condition) {
+      // What does not exist matches nothing.
+      const bool match =
+          current != Revision{} &&
+          (condition.any || std::ranges::find(condition.revisions, current) !=
+                                condition.revisions.end());
+      return match == (condition.kind == Condition::Kind::kMatch);
+    });
+  }
+
+  Revision mod_revision(const std::string& key) const {
+    const std::optional<Row> row = row_at(key, revision_);
+    return row ? row->info.mod_revision : Revision{};
+  }
+
+  Reply apply_put(const PutCommand& put) {
+    const Revision current = mod_revision(put.key);
+    if (!all_hold(put.conditions, current))
+      return {
+          .status = ReplyStatus::kPreconditionFailed, .revision = revision_, .current = current};
+    const std::optional<Row> before = row_at(put.key, revision_);
+    revision_ = revision_ + 1;
+    const RowInfo info{.create_revision = before ? before->info.create_revision : revision_,
+                       .mod_revision = revision_,
+                       .version = before ? before->info.version + 1 : 1,
+                       .hash = 0};
+    rows_[put.key][revision_] = Row{info, put.value};
+    return {.status = ReplyStatus::kOk, .revision = revision_, .created = !before, .current = {}};
+  }
+
+  Reply apply_delete(const DeleteCommand& remove) {
+    const Revision current = mod_revision(remove.key);
+    if (!all_hold(remove.conditions, current))
+      return {
+          .status = ReplyStatus::kPreconditionFailed, .revision = revision_, .current = current};
+    if (current == Revision{})
+      return {.status = ReplyStatus::kOk, .revision = revision_, .current = {}};
+    revision_ = revision_ + 1;
+    rows_[remove.key][revision_] = std::nullopt;
+    return {.status = ReplyStatus::kOk, .revision = revision_, .deleted = 1, .current = {}};
+  }
+
+  Revision revision_{1};
+  std::map<std::string, std::map<Revision, std::optional<Row>>> rows_;
+};
+
+struct Effect {
+  LogIndex index;
+  Reply reply;
+  bool changed;
+};
+
+class Judge {
+ public:
+  Judge(const History& history, const std::vector<EntryPtr>& committed) : history_(history) {
+    for (const EntryPtr& entry : committed) replay(*entry);
+  }
+
+  Judgement judge() {
+    for (const Operation& operation : history_) {
+      if (operation.kind == ActKind::kChange) {
+        judge_change(operation);
+      } else if (operation.outcome == Outcome::kOk) {
+        judge_read(operation);
+      }
+    }
+    judge_real_time();
+    return std::move(judgement_);
+  }
+
+ private:
+  void object(const char* verdict, const Operation& operation, std::string why) {
+    if (judgement_.verdict) return;
+    judgement_.verdict =
+        Violation{verdict, fmt::format("request {} of client {} at node {}, key {}: {}",
+                                       operation.request.value, operation.client,
+                                       operation.node.value, operation.key, why)};
+  }
+
+  void replay(const LogEntry& entry) {
+    if (entry.kind != EntryKind::kCommand) return;
+    const uint64_t request = entry.origin.request.value;
+    if (request == 0 || request > history_.size()) {
+      judgement_.verdict =
+          Violation{"phantom", fmt::format("entry {} is of no request", entry.index.value)};
+      return;
+    }
+    const Operation& operation = history_[request - 1];
+    const Result<Command> command = decode_command(entry.payload.view());
+    if (!command || *command != operation.command)
+      return object("phantom", operation,
+                    fmt::format("entry {} is not what it asked", entry.index.value));
+    const Revision before = model_.revision();
+    const Reply reply = model_.apply(*command);
+    const auto [effect, is_new] = effects_.emplace(
+        operation.request, Effect{entry.index, reply, model_.revision() != before});
+    if (!is_new)
+      object("doubled", operation,
+             fmt::format("it is entry {} and entry {}", effect->second.index.value,
+                         entry.index.value));
+  }
+
+  void judge_change(const Operation& operation) {
+    const auto effect = effects_.find(operation.request);
+    const bool is_there = effect != effects_.end();
+    if (operation.outcome == Outcome::kOk && !is_there)
+      return object("lost", operation, "it was acknowledged and is not in the log");
+    if (operation.outcome == Outcome::kRefused && is_there)
+      return object("refused, then seen", operation,
+                    fmt::format("it is entry {}", effect->second.index.value));
+    if (operation.outcome == Outcome::kUnknown && is_there) ++judgement_.unknown_then_seen;
+    if (operation.outcome == Outcome::kOk && operation.reply != effect->second.reply)
+      object("wrong answer", operation,
+             fmt::format("it was told status {} revision {}, the log says status {} revision {}",
+                         static_cast<int>(operation.reply.status), operation.reply.revision.value,
+                         static_cast<int>(effect->second.reply.status),
+                         effect->second.reply.revision.value));
+  }
+
+  void judge_read(const Operation& operation) {
+    if (operation.revision > model_.revision())
+      return object("phantom", operation,
+                    fmt::format("it reads revision {}, the log makes {}", operation.revision.value,
+                                model_.revision().value));
+    std::optional<Row> expected = model_.row_at(operation.key, operation.revision);
+    std::optional<Row> found = operation.found;
+    if (found) found->info.hash = 0;
+    if (found == expected) return;
+    const bool older = found && expected && found->info.mod_revision < expected->info.mod_revision;
+    object(older ? "stale" : "phantom", operation,
+           fmt::format("at revision {} it reads '{}' of revision {}, there was '{}' of revision {}",
+                       operation.revision.value, found ? found->value : "nothing",
+                       found ? found->info.mod_revision.value : 0,
+                       expected ? expected->value : "nothing",
+                       expected ? expected->info.mod_revision.value : 0));
+  }
+
+  // What returned before another was called comes before it in the order of revisions.
+  void judge_real_time() {
+    std::vector<const Operation*> by_call;
+    std::vector<const Operation*> by_return;
+    for (const Operation& operation : history_) {
+      if (operation.outcome != Outcome::kOk || operation.kind == ActKind::kLocalRead) continue;
+      by_call.push_back(&operation);
+      by_return.push_back(&operation);
+    }
+    std::ranges::stable_sort(by_call, {}, &Operation::called);
+    std::ranges::stable_sort(by_return, {}, &Operation::returned);
+    const Operation* newest = nullptr;  // of what has returned
+    auto returned = by_return.begin();
+    for (const Operation* operation : by_call) {
+      for (; returned != by_return.end() && (*returned)->returned < operation->called; ++returned)
+        if (newest == nullptr || (*returned)->revision > newest->revision) newest = *returned;
+      if (newest == nullptr) continue;
+      const bool changed = operation->kind == ActKind::kChange &&
+                           effects_.contains(operation->request) &&
+                           effects_.at(operation->request).changed;
+      if (operation->revision < newest->revision ||
+          (changed && operation->revision == newest->revision))
+        object(
+            operation->kind == ActKind::kRead ? "stale" : "early", *operation,
+            fmt::format("it is at revision {}, but request {} had returned {} before",
+                        operation->revision.value, newest->request.value, newest->revision.value));
+    }
+  }
+
+  const History& history_;
+  Model model_;
+  std::map<RequestId, Effect> effects_;
+  Judgement judgement_;
+};
+
+}  // namespace
+
+Judgement judge(const History& history, const std::vector<EntryPtr>& committed) {
+  return Judge(history, committed).judge();
+}
+
+}  // namespace holdfast::sim

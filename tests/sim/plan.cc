@@ -1,0 +1,138 @@
+#include "tests/sim/plan.h"
+
+#include <fmt/format.h>
+
+namespace holdfast::sim {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+double draw_rate(Random& random, double chance_on, double max) {
+  if (!random.chance(chance_on)) return 0;
+  return max * static_cast<double>(random.between(uint64_t{1}, uint64_t{100})) / 100;
+}
+
+Duration draw_interval(Random& random, double chance_on, Duration min, Duration max) {
+  return random.chance(chance_on) ? random.between(min, max) : Duration{};
+}
+
+raft::Config draw_limits(Random& random) {
+  raft::Config limits;
+  const bool tight = random.chance(0.6);
+  if (tight) {
+    limits.append_bytes_max = random.chance(0.3) ? 1 : random.between(uint64_t{100}, 2000);
+    limits.in_flight_bytes_max = random.between(uint64_t{1}, 4000);
+    limits.window_bytes_max = random.between(uint64_t{1}, 4000);
+    limits.apply_bytes_max = random.between(uint64_t{1}, 4000);
+    limits.proposals_bytes_max = random.between(uint64_t{1000}, 10000);
+  }
+  limits.heartbeat = random.between(Duration(milliseconds(20)), Duration(milliseconds(60)));
+  limits.election_timeout =
+      limits.heartbeat * static_cast<int64_t>(random.between(uint64_t{4}, uint64_t{8}));
+  return limits;
+}
+
+NetworkPlan draw_network(Random& random) {
+  NetworkPlan network;
+  const Duration most = random.chance(0.2) ? Duration(milliseconds(20)) : Duration(milliseconds(2));
+  network.delay = {microseconds(50), random.between(Duration(microseconds(100)), most)};
+  network.lost = draw_rate(random, 0.5, 0.2);
+  network.doubled = draw_rate(random, 0.5, 0.2);
+  network.late = draw_rate(random, 0.5, 0.1);
+  network.late_max = random.between(Duration(milliseconds(5)), Duration(milliseconds(1000)));
+  network.reorders = random.chance(0.5);
+  return network;
+}
+
+FaultPlan draw_faults(Random& random) {
+  FaultPlan faults;
+  faults.cut = draw_interval(random, 0.6, milliseconds(150), seconds(2));
+  faults.crash = draw_interval(random, 0.6, milliseconds(200), seconds(2));
+  faults.crash_all = draw_interval(random, 0.2, seconds(1), seconds(5));
+  faults.pause = draw_interval(random, 0.4, milliseconds(200), seconds(2));
+  faults.slow_disk = draw_interval(random, 0.4, milliseconds(200), seconds(2));
+  faults.cut_length = {milliseconds(10), random.between(Duration(milliseconds(100)), seconds(3))};
+  faults.down = {milliseconds(1), random.between(Duration(milliseconds(50)), seconds(2))};
+  faults.pause_length = {milliseconds(10), random.between(Duration(milliseconds(100)), seconds(2))};
+  return faults;
+}
+
+}  // namespace
+
+Plan draw_plan(uint64_t seed) {
+  Random random(seed);
+  Plan plan;
+  plan.seed = seed;
+  constexpr size_t kSizes[] = {1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5};
+  plan.nodes = kSizes[random.below(std::size(kSizes))];
+  plan.safety = random.between(Duration(seconds(3)), seconds(8));
+  plan.limits = draw_limits(random);
+  plan.network = draw_network(random);
+  plan.faults = draw_faults(random);
+  const Duration slowest = random.chance(0.3) ? milliseconds(60) : milliseconds(3);
+  plan.disk = {.sync = {microseconds(100), random.between(Duration(microseconds(200)), slowest)},
+               .segment_bytes = 4096 * random.between(uint64_t{4}, uint64_t{16}),
+               .unflushed_bytes_max = random.between(uint64_t{100}, uint64_t{20000}),
+               .apply = {microseconds(10),
+                         random.between(Duration(microseconds(20)), Duration(milliseconds(5)))}};
+  plan.clients = {.count = random.between(uint64_t{1}, uint64_t{6}),
+                  .think = {milliseconds(1),
+                            random.between(Duration(milliseconds(10)), Duration(milliseconds(60)))},
+                  .timeout = random.between(Duration(milliseconds(300)), seconds(4)),
+                  .keys = random.between(uint64_t{1}, uint64_t{8}),
+                  .value_bytes_max = random.between(uint64_t{8}, uint64_t{400}),
+                  .reads = 0.3,
+                  .local_reads = 0.05,
+                  .deletes = 0.1,
+                  .conditions = 0.3};
+  return plan;
+}
+
+namespace {
+
+std::string text_of(Duration duration) {
+  return fmt::format("{:.2f}ms", static_cast<double>(duration.count()) / 1e6);
+}
+
+std::string text_of(const Span& span) {
+  return fmt::format("{}..{}", text_of(span.min), text_of(span.max));
+}
+
+std::string interval(Duration every) {
+  return every == Duration{} ? "never" : "every " + text_of(every);
+}
+
+}  // namespace
+
+std::string to_text(const Plan& plan) {
+  const raft::Config& limits = plan.limits;
+  std::string out;
+  out += fmt::format("  seed {}, {} nodes, {} of faults\n", plan.seed, plan.nodes,
+                     text_of(plan.safety));
+  out += fmt::format(
+      "  limits: heartbeat {} election {} append {} in_flight {} window {} apply {} proposals {}\n",
+      text_of(limits.heartbeat), text_of(limits.election_timeout), limits.append_bytes_max,
+      limits.in_flight_bytes_max, limits.window_bytes_max, limits.apply_bytes_max,
+      limits.proposals_bytes_max);
+  out += fmt::format("  network: delay {} lost {:.3f} doubled {:.3f} late {:.3f} by {} {}\n",
+                     text_of(plan.network.delay), plan.network.lost, plan.network.doubled,
+                     plan.network.late, text_of(plan.network.late_max),
+                     plan.network.reorders ? "reorders" : "keeps order");
+  out += fmt::format("  faults: cut {} crash {} crash all {} pause {} slow disk {}\n",
+                     interval(plan.faults.cut), interval(plan.faults.crash),
+                     interval(plan.faults.crash_all), interval(plan.faults.pause),
+                     interval(plan.faults.slow_disk));
+  out += fmt::format("  cuts last {} downs {} pauses {}\n", text_of(plan.faults.cut_length),
+                     text_of(plan.faults.down), text_of(plan.faults.pause_length));
+  out +=
+      fmt::format("  disk: sync {} segment {} flush after {} apply {}\n", text_of(plan.disk.sync),
+                  plan.disk.segment_bytes, plan.disk.unflushed_bytes_max, text_of(plan.disk.apply));
+  out += fmt::format("  clients: {} think {} timeout {} keys {} values up to {}\n",
+                     plan.clients.count, text_of(plan.clients.think), text_of(plan.clients.timeout),
+                     plan.clients.keys, plan.clients.value_bytes_max);
+  return out;
+}
+
+}  // namespace holdfast::sim

@@ -1,0 +1,191 @@
+#include "tests/sim/sim_client.h"
+
+#include <fmt/format.h>
+
+#include "storage/base/check.h"
+
+namespace holdfast::sim {
+
+void ClientPool::start() {
+  for (uint64_t i = 0; i < watch_.plan.clients.count; ++i) {
+    clients_.push_back({.home = NodeId{1 + watch_.random.below(nodes_.size())}, .seen = {}});
+    watch_.agenda.add(watch_.draw(watch_.plan.clients.think), [this, i] { act(i); });
+  }
+}
+
+RequestEnds ClientPool::ends() {
+  return {.completed = [this](NodeId id, const Completion& done) { completed(id, done); },
+          .readable = [this](NodeId id, RequestId request) { readable(id, request); },
+          .refused = [this](NodeId id, const raft::Refusal& refusal) { refused(id, refusal); },
+          .died = [this](NodeId id) { died(id); }};
+}
+
+void ClientPool::act(uint64_t number) {
+  if (stopped_) return;
+  const ClientPlan& plan = watch_.plan.clients;
+  Client& client = clients_[number];
+  if (watch_.random.chance(0.05)) client.home = NodeId{1 + watch_.random.below(nodes_.size())};
+
+  Operation operation;
+  operation.client = number;
+  operation.key = fmt::format("k{}", watch_.random.below(plan.keys));
+  operation.node = client.home;
+  const bool reads = watch_.random.chance(plan.reads + plan.local_reads);
+  if (!reads) {
+    operation.kind = ActKind::kChange;
+    operation.command = draw_change(client, operation.key);
+  } else {
+    const bool local = watch_.random.chance(plan.local_reads / (plan.reads + plan.local_reads));
+    operation.kind = local ? ActKind::kLocalRead : ActKind::kRead;
+  }
+  send(std::move(operation));
+}
+
+Command ClientPool::draw_change(Client& client, const std::string& key) {
+  const ClientPlan& plan = watch_.plan.clients;
+  std::vector<Condition> conditions;
+  if (watch_.random.chance(plan.conditions)) {
+    const auto seen = client.seen.find(key);
+    Condition condition;
+    if (seen == client.seen.end() || watch_.random.chance(0.2)) {
+      condition = {.kind = Condition::Kind::kNoneMatch, .any = true, .revisions = {}};
+    } else {
+      condition = {.kind = Condition::Kind::kMatch, .any = false, .revisions = {seen->second}};
+    }
+    conditions.push_back(condition);
+  }
+  Command command;
+  if (watch_.random.chance(plan.deletes)) {
+    command.act = DeleteCommand{key, std::move(conditions)};
+  } else {
+    std::string value = fmt::format("v{}.", next_value_++);
+    value.append(watch_.random.below(plan.value_bytes_max), '.');
+    command.act = PutCommand{key, std::move(value), std::move(conditions)};
+  }
+  return command;
+}
+
+void ClientPool::probe(NodeId id) {
+  Operation write;
+  write.client = UINT64_MAX;
+  write.kind = ActKind::kChange;
+  write.node = id;
+  write.key = fmt::format("probe{}", id.value);
+  Command command;
+  command.act = PutCommand{write.key, fmt::format("v{}.", next_value_++), {}};
+  write.command = command;
+  send(std::move(write));
+  Operation read;
+  read.client = UINT64_MAX;
+  read.kind = ActKind::kRead;
+  read.node = id;
+  read.key = fmt::format("probe{}", id.value);
+  send(std::move(read));
+}
+
+void ClientPool::send(Operation operation) {
+  SimNode& target = node(operation.node);
+  const Instant now = watch_.agenda.now();
+  const RequestId request{history_.size() + 1};
+  const Instant deadline = now + watch_.plan.clients.timeout;
+  operation.request = request;
+  operation.called = now;
+  history_.push_back(std::move(operation));
+  Operation& sent = history_.back();
+  watch_.trace.mix(request.value << 8 ^ sent.node.value);
+  if (!target.is_up()) return end(sent, Outcome::kRefused);
+  if (sent.kind == ActKind::kLocalRead) {
+    sent.revision = target.revision();
+    sent.found = target.read(sent.key, sent.revision);
+    return end(sent, Outcome::kOk);
+  }
+  waiting_.emplace(request, history_.size() - 1);
+  if (sent.kind == ActKind::kRead) {
+    target.submit(raft::ReadBarrier{{{request, deadline}}});
+  } else {
+    target.submit(raft::Propose{{{request, deadline, encode_command(*sent.command)}}});
+  }
+}
+
+void ClientPool::end(Operation& operation, Outcome outcome) {
+  operation.outcome = outcome;
+  operation.returned = watch_.agenda.now();
+  waiting_.erase(operation.request);
+  watch_.trace.mix(operation.request.value << 8 ^ static_cast<uint64_t>(outcome));
+  watch_.line(operation.node, [&] {
+    constexpr const char* kNames[] = {"waits", "ok", "refused", "unknown"};
+    return fmt::format("request {} ({} {}) ends: {} at revision {}", operation.request.value,
+                       operation.kind == ActKind::kChange ? "change" : "read", operation.key,
+                       kNames[static_cast<size_t>(outcome)], operation.revision.value);
+  });
+  const uint64_t number = operation.client;
+  if (number >= clients_.size()) return;
+  Client& client = clients_[number];
+  if (outcome != Outcome::kOk && watch_.random.chance(0.5))
+    client.home = NodeId{1 + watch_.random.below(nodes_.size())};
+  watch_.agenda.add(watch_.draw(watch_.plan.clients.think), [this, number] { act(number); });
+}
+
+// A refusal "unknown" may be followed by the completion; nothing else comes twice.
+Operation* ClientPool::answered(NodeId id, RequestId request, bool is_refusal) {
+  const auto found = waiting_.find(request);
+  if (found != waiting_.end()) return &history_[found->second];
+  // After a restart the log is replayed, and with it what was answered before the crash.
+  if (request <= before_restart_[id]) return nullptr;
+  const auto ended = ended_.find(request);
+  if (ended == ended_.end() || is_refusal || ended->second != Outcome::kUnknown)
+    watch_.invariants.fail(
+        "one answer for each request",
+        fmt::format("node {} answers request {} again", id.value, request.value));
+  return nullptr;
+}
+
+void ClientPool::completed(NodeId id, const Completion& completion) {
+  Operation* const operation = answered(id, completion.request, false);
+  if (operation == nullptr) return;
+  operation->reply = completion.reply;
+  operation->revision = completion.reply.revision;
+  if (completion.reply.status == ReplyStatus::kPreconditionFailed)
+    watch_.marks.reach(Mark::kConditionFailed);
+  if (operation->client < clients_.size()) {
+    Client& client = clients_[operation->client];
+    client.seen[operation->key] = completion.reply.status == ReplyStatus::kOk
+                                      ? completion.reply.revision
+                                      : completion.reply.current;
+  }
+  ended_.emplace(completion.request, Outcome::kOk);
+  end(*operation, Outcome::kOk);
+}
+
+void ClientPool::readable(NodeId id, RequestId request) {
+  Operation* const operation = answered(id, request, false);
+  if (operation == nullptr) return;
+  operation->revision = node(id).revision();
+  operation->found = node(id).read(operation->key, operation->revision);
+  if (operation->client < clients_.size() && operation->found)
+    clients_[operation->client].seen[operation->key] = operation->found->info.mod_revision;
+  ended_.emplace(request, Outcome::kOk);
+  end(*operation, Outcome::kOk);
+}
+
+void ClientPool::refused(NodeId id, const raft::Refusal& refusal) {
+  Operation* const operation = answered(id, refusal.request, true);
+  if (operation == nullptr) return;
+  constexpr Mark kMarkOf[] = {Mark::kRefusedNoLeader, Mark::kRefusedOverloaded,
+                              Mark::kRefusedTimeout, Mark::kRefusedUnknown};
+  watch_.marks.reach(kMarkOf[static_cast<size_t>(refusal.reason)]);
+  const Outcome outcome =
+      refusal.reason == raft::RefusalReason::kUnknown ? Outcome::kUnknown : Outcome::kRefused;
+  ended_.emplace(refusal.request, outcome);
+  end(*operation, outcome);
+}
+
+void ClientPool::died(NodeId id) {
+  before_restart_[id] = RequestId{history_.size()};
+  std::vector<size_t> places;
+  for (const auto& [request, place] : waiting_)
+    if (history_[place].node == id) places.push_back(place);
+  for (const size_t place : places) end(history_[place], Outcome::kUnknown);
+}
+
+}  // namespace holdfast::sim

@@ -1,0 +1,61 @@
+#pragma once
+
+// Clients: each sends one request after another to a node, waits for its end, and thinks. Values
+// are never used twice, so that every value read tells which change wrote it.
+
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "tests/sim/history.h"
+#include "tests/sim/sim_node.h"
+#include "tests/sim/watch.h"
+
+namespace holdfast::sim {
+
+using SimNodes = std::vector<std::unique_ptr<SimNode>>;
+
+class ClientPool {
+ public:
+  ClientPool(Watch& watch, const SimNodes& nodes) : watch_(watch), nodes_(nodes) {}
+
+  void start();
+  void stop() { stopped_ = true; }  // what waits is still awaited
+  // One write and one linearizable read at the node, by no client.
+  void probe(NodeId node);
+
+  RequestEnds ends();
+  bool all_ended() const { return waiting_.empty(); }
+  const History& history() const { return history_; }
+
+ private:
+  struct Client {
+    NodeId home;
+    std::map<std::string, Revision> seen;  // the newest mod_revision known of each key
+  };
+
+  void act(uint64_t client);
+  Command draw_change(Client& client, const std::string& key);
+  void send(Operation operation);
+  void end(Operation& operation, Outcome outcome);
+  // The operation that waits for this answer. Null: it had its answer, and may have this one too.
+  Operation* answered(NodeId node, RequestId request, bool is_refusal);
+  void completed(NodeId node, const Completion& completion);
+  void readable(NodeId node, RequestId request);
+  void refused(NodeId node, const raft::Refusal& refusal);
+  void died(NodeId node);
+  SimNode& node(NodeId id) const { return *nodes_[id.value - 1]; }
+
+  Watch& watch_;
+  const SimNodes& nodes_;
+  std::vector<Client> clients_;
+  bool stopped_ = false;
+  History history_;
+  uint64_t next_value_ = 1;
+  std::map<RequestId, size_t> waiting_;         // request → place in history_
+  std::map<RequestId, Outcome> ended_;          // by an answer of its node
+  std::map<NodeId, RequestId> before_restart_;  // the newest request before the last crash
+};
+
+}  // namespace holdfast::sim

@@ -1,0 +1,388 @@
+#include "tests/sim/sim_node.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "replication/raft/print.h"
+
+namespace holdfast::sim {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+const std::string kLogDirectory = "log";
+
+raft::Members members_of(const Plan& plan) {
+  raft::Members members;
+  for (uint64_t id = 1; id <= plan.nodes; ++id)
+    members.list.push_back({NodeId{id}, fmt::format("n{}", id), "", true});
+  return members;
+}
+
+}  // namespace
+
+// Looks at what leaves the node before it leaves.
+class SimNode::NotedTransport final : public Transport {
+ public:
+  explicit NotedTransport(SimNode& node) : node_(node) {}
+
+  void send(std::vector<raft::Envelope> envelopes) override {
+    for (const raft::Envelope& envelope : envelopes) note(envelope);
+    node_.network_.send(std::move(envelopes));
+  }
+
+ private:
+  void note(const raft::Envelope& envelope) {
+    Marks& marks = node_.watch_.marks;
+    if (const auto* reply = std::get_if<raft::VoteReply>(&envelope.body); reply && !reply->granted)
+      marks.reach(reply->phase == raft::VotePhase::kPreVote ? Mark::kPreVoteRefused
+                                                            : Mark::kVoteRefused);
+    if (std::holds_alternative<raft::AppendRejected>(envelope.body))
+      marks.reach(Mark::kAppendRejected);
+    if (std::holds_alternative<raft::ForwardRefused>(envelope.body))
+      marks.reach(Mark::kForwardRefused);
+    if (std::holds_alternative<raft::ReadRequest>(envelope.body)) {
+      if (node_.read_is_asked_) marks.reach(Mark::kReadRetried);
+      node_.read_is_asked_ = true;
+    }
+    if (const auto* forward = std::get_if<raft::Forward>(&envelope.body)) {
+      for (const raft::ForwardedProposal& proposal : forward->proposals) {
+        const auto [given, is_new] = node_.given_in_.emplace(proposal.request, envelope.term);
+        if (!is_new && given->second != envelope.term) marks.reach(Mark::kResubmitted);
+      }
+    }
+  }
+
+  SimNode& node_;
+};
+
+SimNode::SimNode(NodeId id, Watch& watch, Transport& network, RequestEnds ends)
+    : id_(id),
+      watch_(watch),
+      network_(network),
+      ends_(std::move(ends)),
+      noted_(std::make_unique<NotedTransport>(*this)),
+      files_(watch.random.next()) {}
+
+void SimNode::after(Duration delay, Agenda::Act act) {
+  watch_.agenda.add(delay, [this, life = life_, act = std::move(act)]() mutable {
+    if (life != life_ || !replica_) return;
+    const Instant now = watch_.agenda.now();
+    if (now < paused_until_) {
+      after(paused_until_ - now, std::move(act));
+    } else {
+      act();
+    }
+  });
+}
+
+void SimNode::start() {
+  ++life_;
+  const SegmentedLog::Options options{.segment_bytes = watch_.plan.disk.segment_bytes,
+                                      .salt = watch_.random.next()};
+  auto opened = SegmentedLog::open(files_, kLogDirectory, options);
+  auto machine = KvStateMachine::open(engine_, watch_.plan.disk.unflushed_bytes_max);
+  if (!opened || !machine) {
+    watch_.invariants.fail("a crash leaves what can be opened",
+                           fmt::format("node {}: {}", id_.value,
+                                       !opened ? opened.error().message : machine.error().message));
+    return;
+  }
+  if (opened->recovered.torn_tail) watch_.marks.reach(Mark::kTornTail);
+  if (machine->get()->applied().index < applied_at_crash_) watch_.marks.reach(Mark::kFlushLost);
+  log_ = std::move(opened->log);
+  machine_ = *std::move(machine);
+
+  raft::Recovered found{.hard_state = opened->recovered.hard_state,
+                        .runs = {},
+                        .last = opened->recovered.last.index,
+                        .applied = machine_->applied().index,
+                        .members_index = {},
+                        .members = members_of(watch_.plan),
+                        .newer_members = {}};
+  for (const TermRun& run : opened->recovered.terms) found.runs.push_back({run.first, run.term});
+  if (found.applied > found.last) {
+    watch_.invariants.fail("order of indexes", fmt::format("node {} starts with its state ahead of "
+                                                           "its log",
+                                                           id_.value));
+    return;
+  }
+  raft::Config config = watch_.plan.limits;
+  config.self = id_;
+  replica_ = std::make_unique<Replica>(config, found, watch_.random.fork(), watch_.agenda.now(),
+                                       Replica::Seams{*this, *noted_, *this, *this});
+  watch_.line(id_, [&] {
+    return fmt::format("starts: last={} applied={}", found.last.value, found.applied.value);
+  });
+  watch_.invariants.started(id_, found, replica_->raft());
+  plan_turn({});
+}
+
+void SimNode::crash() {
+  if (!replica_) return;
+  watch_.line(id_, [] { return std::string("crashes"); });
+  watch_.marks.reach(Mark::kCrash);
+  watch_.invariants.crashed(id_);
+  ++life_;
+  applied_at_crash_ = machine_->applied().index;
+  replica_.reset();
+  log_.reset();
+  machine_.reset();
+  files_.crash();
+  engine_.crash(watch_.random);
+  inputs_.clear();
+  orders_.clear();
+  applies_.clear();
+  turn_planned_ = disk_works_ = apply_works_ = read_is_asked_ = false;
+  timer_ = kNever;
+  paused_until_ = slow_until_ = {};
+  role_ = {};
+  given_in_.clear();
+  forwards_seen_.clear();
+  watch_.trace.mix(applied_at_crash_.value);
+  ends_.died(id_);
+}
+
+void SimNode::pause(Duration length) {
+  if (!replica_) return;
+  watch_.line(id_, [&] { return fmt::format("pauses for {} ms", length / milliseconds(1)); });
+  watch_.marks.reach(Mark::kPause);
+  paused_until_ = std::max(paused_until_, watch_.agenda.now() + length);
+}
+
+void SimNode::slow_disk(Duration length) {
+  watch_.marks.reach(Mark::kSlowDisk);
+  slow_until_ = watch_.agenda.now() + length;
+}
+
+void SimNode::heal() {
+  slow_until_ = {};
+}
+
+void SimNode::submit(raft::Input input) {
+  if (!replica_) return;
+  if (watch_.agenda.now() >= paused_until_) return give(std::move(input));
+  after({}, [this, in = std::move(input)]() mutable { give(std::move(in)); });
+}
+
+void SimNode::give(raft::Input input) {
+  inputs_.push_back(std::move(input));
+  plan_turn(watch_.random.between(Duration{}, Duration(microseconds(100))));
+}
+
+void SimNode::plan_turn(Duration delay) {
+  if (turn_planned_) return;
+  turn_planned_ = true;
+  after(delay, [this] {
+    turn_planned_ = false;
+    turn();
+  });
+}
+
+void SimNode::turn() {
+  for (const raft::Input& input : inputs_) note_input(input);
+  const std::vector<raft::RoleChange> changes = replica_->turn(watch_.agenda.now(), inputs_);
+  note_roles(changes);
+  watch_.invariants.stepped(id_);
+  const raft::Status status = replica_->status();
+  watch_.trace.mix(id_.value << 56 ^ status.term.value << 40 ^ status.last.index.value << 20 ^
+                   status.commit.value);
+  watch_.trace.mix(static_cast<uint64_t>(watch_.agenda.now().time_since_epoch().count()));
+  set_timer();
+}
+
+void SimNode::set_timer() {
+  const Instant due = replica_->next_deadline();
+  if (due >= timer_) return;
+  timer_ = due;
+  after(std::max(Duration{}, due - watch_.agenda.now()), [this, due] {
+    if (timer_ != due) return;
+    timer_ = kNever;
+    if (replica_->next_deadline() <= watch_.agenda.now()) {
+      plan_turn({});
+    } else {
+      set_timer();
+    }
+  });
+}
+
+void SimNode::note_input(const raft::Input& input) {
+  watch_.trace.mix(input.index());
+  const raft::Received* received = std::get_if<raft::Received>(&input);
+  if (received == nullptr) return;
+  const raft::Envelope& envelope = received->envelope;
+  watch_.trace.mix(envelope.body.index() << 8 ^ envelope.from.value);
+  if (std::holds_alternative<raft::ReadReply>(envelope.body)) read_is_asked_ = false;
+  const auto* forward = std::get_if<raft::Forward>(&envelope.body);
+  if (forward != nullptr && role_.role == raft::Role::kLeader && role_.term == envelope.term &&
+      !forwards_seen_.insert({envelope.from, forward->run ^ forward->number}).second)
+    watch_.marks.reach(Mark::kDoubledForward);
+}
+
+void SimNode::note_roles(const std::vector<raft::RoleChange>& changes) {
+  for (const raft::RoleChange& change : changes) {
+    watch_.line(id_, [&] { return "becomes " + raft::to_text(change); });
+    if (change.role == raft::Role::kLeader) watch_.marks.reach(Mark::kElection);
+    if (role_.role == raft::Role::kLeader && change.role == raft::Role::kFollower &&
+        change.term == role_.term)
+      watch_.marks.reach(Mark::kStepDownByCheckQuorum);
+    if (role_.role == raft::Role::kCandidate && change.role == raft::Role::kCandidate &&
+        change.term > role_.term && role_.term > Term{})
+      watch_.marks.reach(Mark::kSplitVote);
+    role_ = change;
+  }
+}
+
+void SimNode::submit(LogWrite write) {
+  watch_.invariants.submitted(id_, write);
+  watch_.line(id_, [&] { return raft::to_text(write); });
+  if (write.cut_from) watch_.marks.reach(Mark::kTruncation);
+  for (const EntryPtr& entry : write.append) {
+    if (entry->origin.node != id_) continue;
+    const auto [given, is_new] = given_in_.emplace(entry->origin.request, entry->term);
+    if (!is_new && given->second != entry->term && role_.role == raft::Role::kLeader)
+      watch_.marks.reach(Mark::kResubmitted);
+    given->second = entry->term;
+  }
+  orders_.push_back(std::move(write));
+  work_disk();
+}
+
+void SimNode::submit(LoadOrder order) {
+  watch_.line(id_, [&] { return raft::to_text(order); });
+  watch_.marks.reach(order.destination == id_ ? Mark::kLoadForApply : Mark::kLoadForFollower);
+  orders_.push_back(order);
+  work_disk();
+}
+
+// The log thread: takes what waits, or a part of it.
+void SimNode::work_disk() {
+  if (disk_works_ || orders_.empty()) return;
+  disk_works_ = true;
+  after(watch_.random.between(Duration{}, Duration(microseconds(50))), [this] {
+    std::vector<LogWrite> writes;
+    std::vector<LoadOrder> loads;
+    const size_t most = watch_.random.between(uint64_t{1}, orders_.size());
+    while (writes.size() + loads.size() < most) {
+      if (const LoadOrder* load = std::get_if<LoadOrder>(&orders_.front())) {
+        loads.push_back(*load);
+      } else {
+        LogWrite& write = std::get<LogWrite>(orders_.front());
+        // A load sees none of the cuts that were ordered after it.
+        if (write.cut_from && !loads.empty()) break;
+        writes.push_back(std::move(write));
+      }
+      orders_.pop_front();
+    }
+    sync_disk(std::move(writes), std::move(loads));
+  });
+}
+
+void SimNode::sync_disk(std::vector<LogWrite> writes, std::vector<LoadOrder> loads) {
+  if (writes.empty()) {
+    answer_loads(loads);
+    disk_works_ = false;
+    work_disk();
+    return;
+  }
+  if (Result<> written = log_->write(writes); !written) return died_of("write", written.error());
+  Duration delay = watch_.draw(watch_.plan.disk.sync);
+  if (watch_.agenda.now() < slow_until_) delay += slow_until_ - watch_.agenda.now();
+  const WriteTicket last = writes.back().ticket;
+  after(delay, [this, last, orders = std::move(loads)] {
+    if (Result<> synced = log_->sync(); !synced) return died_of("sync", synced.error());
+    watch_.invariants.persisted(id_, last);
+    watch_.line(id_, [&] { return fmt::format("persisted ticket={}", last.value); });
+    give(raft::Persisted{last});
+    answer_loads(orders);
+    if (log_->wants_spare() && watch_.random.chance(0.5)) {
+      if (Result<> made = log_->prepare_spare(); !made) return died_of("spare", made.error());
+    }
+    disk_works_ = false;
+    if (orders_.empty() && watch_.random.chance(0.3)) {
+      if (Result<> marked = log_->write_marker(); !marked) return died_of("mark", marked.error());
+    }
+    work_disk();
+  });
+}
+
+void SimNode::answer_loads(const std::vector<LoadOrder>& loads) {
+  for (const LoadOrder& order : loads) {
+    Result<std::vector<EntryPtr>> entries = log_->read(order);
+    if (!entries) return died_of("load", entries.error());
+    watch_.invariants.loaded(*entries);
+    after(watch_.random.between(Duration{}, Duration(milliseconds(2))),
+          [this, order, found = *std::move(entries)]() mutable {
+            give(raft::Loaded{order.destination, std::move(found)});
+          });
+  }
+}
+
+void SimNode::died_of(const char* what, const Error& error) {
+  watch_.invariants.fail("the disk does what it is asked",
+                         fmt::format("node {}: {}: {}", id_.value, what, error.message));
+}
+
+void SimNode::submit(std::vector<EntryPtr> committed) {
+  watch_.line(id_, [&] { return "apply " + raft::to_text(committed); });
+  applies_.push_back(std::move(committed));
+  work_apply();
+}
+
+// The apply thread.
+void SimNode::work_apply() {
+  if (apply_works_ || applies_.empty()) return;
+  apply_works_ = true;
+  after(watch_.draw(watch_.plan.disk.apply), [this] {
+    std::vector<EntryPtr> entries;
+    for (size_t most = watch_.random.between(uint64_t{1}, applies_.size()); most > 0; --most) {
+      entries.insert(entries.end(), applies_.front().begin(), applies_.front().end());
+      applies_.pop_front();
+    }
+    std::vector<Completion> completions;
+    machine_->apply(entries, id_, completions);
+    watch_.trace.mix(machine_->state_hash());
+    watch_.invariants.applied(id_, entries, machine_->state_hash());
+    watch_.invariants.durable(id_, machine_->durable());
+    // Answers keep the order of the log, as one thread gives them.
+    after(watch_.random.between(Duration{}, Duration(microseconds(200))),
+          [this, done = std::move(completions), upto = entries.back()->index] {
+            for (const Completion& completion : done) ends_.completed(id_, completion);
+            give(raft::Applied{upto});
+            apply_works_ = false;
+            work_apply();
+          });
+  });
+}
+
+void SimNode::readable(std::vector<RequestId> reads) {
+  for (const RequestId read : reads)
+    after(watch_.random.between(Duration{}, Duration(milliseconds(1))),
+          [this, read] { ends_.readable(id_, read); });
+}
+
+void SimNode::refuse(std::vector<raft::Refusal> refusals) {
+  for (const raft::Refusal& refusal : refusals) {
+    watch_.line(id_, [&] { return raft::to_text(refusal); });
+    after(watch_.random.between(Duration{}, Duration(milliseconds(1))),
+          [this, refusal] { ends_.refused(id_, refusal); });
+  }
+}
+
+std::optional<Row> SimNode::read(const std::string& key, Revision at) const {
+  return engine_.get(key, at, ReadTier::kDisk).value();
+}
+
+std::vector<std::pair<std::string, Row>> SimNode::content() const {
+  std::vector<std::pair<std::string, Row>> rows;
+  const RangeScan all{.start = "", .end = "", .at = revision()};
+  (void)engine_.scan(all, [&](std::string_view key, const RowInfo& info, std::string_view value) {
+    rows.emplace_back(key, Row{info, std::string(value)});
+    return true;
+  });
+  return rows;
+}
+
+}  // namespace holdfast::sim

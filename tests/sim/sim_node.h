@@ -1,0 +1,113 @@
+#pragma once
+
+// One node: the production replica, log and state machine, over a disk that forgets at a crash
+// what was not synced. Only the shells are replaced: instead of threads, acts on the agenda, each
+// part of an Output carried out after a delay of its own wherever raft.h lets it.
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "replication/node/replica.h"
+#include "storage/kv/kv_state_machine.h"
+#include "storage/kv/memory_engine.h"
+#include "storage/log/segmented_log.h"
+#include "tests/sim/sim_file_system.h"
+#include "tests/sim/watch.h"
+
+namespace holdfast::sim {
+
+// How requests end, told to whoever sent them.
+struct RequestEnds {
+  std::function<void(NodeId, const Completion&)> completed;
+  std::function<void(NodeId, RequestId)> readable;
+  std::function<void(NodeId, const raft::Refusal&)> refused;
+  std::function<void(NodeId)> died;  // with every request that waited there
+};
+
+class SimNode final : public LogStore, public ApplyQueue, public Answers {
+ public:
+  SimNode(NodeId id, Watch& watch, Transport& network, RequestEnds ends);
+
+  void start();
+  void crash();
+  void pause(Duration length);
+  void slow_disk(Duration length);
+  void heal();  // no pause, no slow disk
+
+  bool is_up() const { return replica_ != nullptr; }
+  raft::Status status() const { return replica_->status(); }
+  void submit(raft::Input input);  // a message or requests; lost while the node is down
+
+  // What is read on this node, now.
+  Revision revision() const { return machine_->revision(); }
+  std::optional<Row> read(const std::string& key, Revision at) const;
+  std::vector<std::pair<std::string, Row>> content() const;
+  uint64_t state_hash() const { return machine_->state_hash(); }
+
+  // LogStore, ApplyQueue and Answers: called by the replica in its turn.
+  void submit(LogWrite write) override;
+  void submit(LoadOrder order) override;
+  void submit(std::vector<EntryPtr> committed) override;
+  void readable(std::vector<RequestId> reads) override;
+  void refuse(std::vector<raft::Refusal> refusals) override;
+
+ private:
+  using Order = std::variant<LogWrite, LoadOrder>;
+
+  // Does `act` after `delay`, if the node still lives then, and later if it is paused then.
+  void after(Duration delay, Agenda::Act act);
+  void give(raft::Input input);
+  void plan_turn(Duration delay);
+  void turn();
+  void set_timer();
+  void note_roles(const std::vector<raft::RoleChange>& changes);
+  void note_input(const raft::Input& input);
+
+  void work_disk();
+  void sync_disk(std::vector<LogWrite> writes, std::vector<LoadOrder> loads);
+  void answer_loads(const std::vector<LoadOrder>& loads);
+  void work_apply();
+  void died_of(const char* what, const Error& error);
+
+  const NodeId id_;
+  Watch& watch_;
+  Transport& network_;
+  const RequestEnds ends_;
+  class NotedTransport;
+  std::unique_ptr<Transport> noted_;  // marks what leaves, then sends it
+
+  // What a crash leaves.
+  SimFileSystem files_;
+  MemoryEngine engine_;
+  uint64_t life_ = 0;
+  LogIndex applied_at_crash_;
+
+  // Of this life.
+  std::unique_ptr<SegmentedLog> log_;
+  std::unique_ptr<KvStateMachine> machine_;
+  std::unique_ptr<Replica> replica_;
+  std::vector<raft::Input> inputs_;
+  bool turn_planned_ = false;
+  Instant timer_ = kNever;
+  Instant paused_until_{};
+  Instant slow_until_{};
+  std::deque<Order> orders_;
+  bool disk_works_ = false;
+  std::deque<std::vector<EntryPtr>> applies_;
+  bool apply_works_ = false;
+  raft::RoleChange role_{};
+
+  // For the marks.
+  std::map<RequestId, Term> given_in_;
+  std::set<std::pair<NodeId, uint64_t>> forwards_seen_;
+  bool read_is_asked_ = false;
+};
+
+}  // namespace holdfast::sim

@@ -1,0 +1,65 @@
+#include "tests/sim/trace.h"
+
+#include <fmt/format.h>
+
+namespace holdfast::sim {
+
+std::string_view name(Mark mark) {
+  constexpr std::array<std::string_view, kMarks> kNames = {
+      "elections",
+      "elections without a winner",
+      "step-downs by check-quorum",
+      "pre-votes refused",
+      "votes refused",
+      "appends rejected",
+      "truncations",
+      "torn tails",
+      "unsynced writes lost",
+      "unsynced writes kept",
+      "loads from disk for a follower",
+      "loads from disk to apply",
+      "changes given to a second leader",
+      "doubled forwards at the leader",
+      "forwards refused",
+      "reads asked again",
+      "refused: no leader",
+      "refused: overloaded",
+      "refused: timeout",
+      "refused: unknown",
+      "unknown, then seen",
+      "conditions that failed",
+      "crashes",
+      "crashes of all nodes",
+      "cuts",
+      "pauses",
+      "slow disks",
+      "messages lost",
+      "messages doubled",
+      "state taken back to a flush",
+  };
+  return kNames[static_cast<size_t>(mark)];
+}
+
+void Marks::add(const Marks& other) {
+  for (size_t i = 0; i < kMarks; ++i) counts_[i] += other.counts_[i];
+}
+
+void Trace::line(Instant now, NodeId node, const std::string& text) {
+  const double ms = static_cast<double>(now.time_since_epoch().count()) / 1e6;
+  std::string line = fmt::format("{:10.3f} {} {}", ms, node.value, text);
+  if (kind_ == TraceKind::kPrintAll) fmt::print("{}\n", line);
+  std::deque<std::string>& lines = lines_[node];
+  lines.push_back(std::move(line));
+  if (lines.size() > kLinesKept) lines.pop_front();
+}
+
+std::string Trace::last_lines() const {
+  std::string out;
+  for (const auto& [node, lines] : lines_) {
+    out += node ? fmt::format("--- node {}\n", node.value) : std::string("--- the world\n");
+    for (const std::string& line : lines) out += line + "\n";
+  }
+  return out;
+}
+
+}  // namespace holdfast::sim
