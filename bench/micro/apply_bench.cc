@@ -116,3 +116,4 @@ BENCHMARK(encode);
 
 }  // namespace
 }  // namespace holdfast
+BENCHMARK_MAIN();

@@ -1,0 +1,146 @@
+#include "client/answers.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "client/text_forms.h"
+
+namespace holdfast {
+namespace {
+
+using Json = nlohmann::json;
+
+// Fields that may be missing or null: then the value that stands for "not known".
+template <class T>
+T field_or(const Json& object, const char* name, T otherwise) {
+  const auto found = object.find(name);
+  if (found == object.end() || found->is_null()) return otherwise;
+  return found->get<T>();
+}
+
+template <class T>
+std::optional<T> known_field(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end() || found->is_null()) return std::nullopt;
+  return found->get<T>();
+}
+
+// Ids and hashes are strings, or numbers where they are small.
+std::string word_field(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end() || found->is_null()) return {};
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+std::string bytes_field(const Json& object, const std::string& name) {
+  if (const auto found = object.find(name + "_base64"); found != object.end()) {
+    std::optional<std::string> bytes = from_base64(found->get<std::string>());
+    // Json's own exception, so that one place reports whatever is wrong with a body.
+    if (!bytes) throw std::invalid_argument(fmt::format("'{}_base64' is not base64", name));
+    return *std::move(bytes);
+  }
+  return field_or<std::string>(object, name.c_str(), "");
+}
+
+Member member_from(const Json& json) {
+  return Member{.name = word_field(json, "name"),
+                .id = word_field(json, "id"),
+                .role = word_field(json, "role"),
+                .is_voter = field_or(json, "voter", false),
+                .peer = word_field(json, "peer"),
+                .client_url = word_field(json, "client_url"),
+                .is_healthy = known_field<bool>(json, "healthy"),
+                .match_index = known_field<uint64_t>(json, "match_index"),
+                .lag_entries = known_field<uint64_t>(json, "lag_entries"),
+                .last_contact_ms = known_field<uint64_t>(json, "last_contact_ms")};
+}
+
+NodeView node_from(const Json& json) {
+  return NodeView{.name = word_field(json, "name"),
+                  .role = word_field(json, "role"),
+                  .term = field_or<uint64_t>(json, "term", 0),
+                  .commit_index = field_or<uint64_t>(json, "commit_index", 0),
+                  .applied_index = field_or<uint64_t>(json, "applied_index", 0),
+                  .durable_index = field_or<uint64_t>(json, "durable_index", 0),
+                  .revision = field_or<uint64_t>(json, "revision", 0),
+                  .state_hash = word_field(json, "state_hash"),
+                  .state_hash_index = field_or<uint64_t>(json, "state_hash_index", 0),
+                  .fenced = word_field(json, "fenced")};
+}
+
+// The one place where the JSON library's exceptions become values.
+template <class T, class Read>
+Result<T> read_body(std::string_view body, Read read) {
+  try {
+    return read(Json::parse(body));
+  } catch (const std::exception& error) {
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("the answer is not what the API promises ({})", error.what()));
+  }
+}
+
+}  // namespace
+
+Result<PutAnswer> read_put_answer(std::string_view body) {
+  return read_body<PutAnswer>(body, [](const Json& json) {
+    return PutAnswer{.revision = json.at("revision").get<uint64_t>(),
+                     .is_created = json.at("created").get<bool>()};
+  });
+}
+
+Result<DeleteAnswer> read_delete_answer(std::string_view body) {
+  return read_body<DeleteAnswer>(body, [](const Json& json) {
+    return DeleteAnswer{.revision = json.at("revision").get<uint64_t>(),
+                        .deleted = json.at("deleted").get<uint64_t>()};
+  });
+}
+
+Result<ScanPage> read_scan_page(std::string_view body) {
+  return read_body<ScanPage>(body, [](const Json& json) {
+    ScanPage page;
+    page.revision = json.at("revision").get<uint64_t>();
+    page.count = json.at("count").get<uint64_t>();
+    page.next = word_field(json, "next");
+    const auto items = json.find("items");
+    if (items == json.end()) return page;
+    page.items.reserve(items->size());
+    for (const Json& item : *items) {
+      page.items.push_back({.key = bytes_field(item, "key"),
+                            .value = bytes_field(item, "value"),
+                            .create_revision = field_or<uint64_t>(item, "create_revision", 0),
+                            .mod_revision = field_or<uint64_t>(item, "mod_revision", 0),
+                            .version = field_or<uint64_t>(item, "version", 0)});
+    }
+    return page;
+  });
+}
+
+Result<ClusterView> read_cluster_view(std::string_view body) {
+  return read_body<ClusterView>(body, [](const Json& json) {
+    ClusterView view{.cluster_id = word_field(json, "cluster_id"),
+                     .leader = word_field(json, "leader"),
+                     .term = field_or<uint64_t>(json, "term", 0),
+                     .has_quorum = field_or(json, "quorum", false),
+                     .node = node_from(json.at("node")),
+                     .members = {}};
+    for (const Json& member : json.at("members")) view.members.push_back(member_from(member));
+    return view;
+  });
+}
+
+Problem read_problem(std::string_view body) {
+  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  Problem problem;
+  if (!json.is_object()) return problem;
+  const auto text = [&](const char* name) {
+    const auto found = json.find(name);
+    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  problem.code = text("code");
+  problem.detail = text("detail");
+  problem.is_not_applied = text("outcome") == "not_applied";
+  problem.is_retryable = json.value("retryable", Json()) == true;
+  return problem;
+}
+
+}  // namespace holdfast

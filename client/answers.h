@@ -1,0 +1,101 @@
+#pragma once
+
+// The bodies of the API's answers, as values. Every reader answers kCorrupt, naming the field,
+// for a body that is not what the API promises.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/base/result.h"
+
+namespace holdfast {
+
+struct PutAnswer {
+  uint64_t revision = 0;
+  bool is_created = false;
+};
+
+struct DeleteAnswer {
+  uint64_t revision = 0;
+  uint64_t deleted = 0;
+};
+
+struct Value {
+  std::string bytes;
+  uint64_t create_revision = 0;
+  uint64_t mod_revision = 0;
+  uint64_t version = 0;
+  std::string lease;  // empty: bound to none
+};
+
+struct Item {
+  std::string key;
+  std::string value;
+  uint64_t create_revision = 0;
+  uint64_t mod_revision = 0;
+  uint64_t version = 0;
+};
+
+struct ScanPage {
+  uint64_t revision = 0;
+  std::vector<Item> items;
+  uint64_t count = 0;
+  std::string next;  // cursor of the page after this one; empty: this was the last
+};
+
+struct Member {
+  std::string name;
+  std::string id;
+  std::string role;
+  bool is_voter = false;
+  std::string peer;
+  std::string client_url;
+  // What the asked node does not know is not there.
+  std::optional<bool> is_healthy;
+  std::optional<uint64_t> match_index;
+  std::optional<uint64_t> lag_entries;
+  std::optional<uint64_t> last_contact_ms;
+};
+
+struct NodeView {
+  std::string name;
+  std::string role;
+  uint64_t term = 0;
+  uint64_t commit_index = 0;
+  uint64_t applied_index = 0;
+  uint64_t durable_index = 0;
+  uint64_t revision = 0;
+  std::string state_hash;
+  uint64_t state_hash_index = 0;
+  std::string fenced;  // why it does not take part; empty: it does
+};
+
+// GET /v1/cluster, as one node sees it.
+struct ClusterView {
+  std::string cluster_id;
+  std::string leader;  // empty: none known
+  uint64_t term = 0;
+  bool has_quorum = false;
+  NodeView node;
+  std::vector<Member> members;
+};
+
+// An application/problem+json body. Where a field is missing the careful reading is taken:
+// outcome unknown, not retryable.
+struct Problem {
+  std::string code;
+  std::string detail;
+  bool is_not_applied = false;
+  bool is_retryable = false;
+};
+
+Result<PutAnswer> read_put_answer(std::string_view body);
+Result<DeleteAnswer> read_delete_answer(std::string_view body);
+Result<ScanPage> read_scan_page(std::string_view body);
+Result<ClusterView> read_cluster_view(std::string_view body);
+Problem read_problem(std::string_view body);
+
+}  // namespace holdfast

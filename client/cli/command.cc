@@ -1,0 +1,15 @@
+#include "client/cli/command.h"
+
+#include <CLI/CLI.hpp>
+
+namespace holdfast::cli {
+
+// Falling through lets the options that all commands share stand after the command's name too.
+Command::Command(CLI::App& root, const char* name, const char* purpose)
+    : app_(*root.add_subcommand(name, purpose)->fallthrough()) {}
+
+bool Command::was_given() const {
+  return app_.parsed();
+}
+
+}  // namespace holdfast::cli

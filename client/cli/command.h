@@ -1,0 +1,45 @@
+#pragma once
+
+// One command of the command line. Making it adds its name, options and help to the parser; it is
+// run only if it was the one that was given.
+
+#include <memory>
+#include <vector>
+
+#include "client/cli/session.h"
+
+namespace CLI {
+class App;
+}
+
+namespace holdfast::cli {
+
+class Command {
+ public:
+  Command(CLI::App& root, const char* name, const char* purpose);
+  virtual ~Command() = default;
+  Command(const Command&) = delete;
+  Command& operator=(const Command&) = delete;
+
+  bool was_given() const;
+  virtual Exit run(const Session& session) = 0;
+
+ protected:
+  CLI::App& app() { return app_; }
+
+ private:
+  CLI::App& app_;
+};
+
+std::unique_ptr<Command> make_put_command(CLI::App& root);
+std::unique_ptr<Command> make_get_command(CLI::App& root);
+std::unique_ptr<Command> make_delete_command(CLI::App& root);
+std::unique_ptr<Command> make_scan_command(CLI::App& root);
+std::unique_ptr<Command> make_status_command(CLI::App& root);
+std::unique_ptr<Command> make_members_command(CLI::App& root);
+std::unique_ptr<Command> make_import_command(CLI::App& root);
+std::unique_ptr<Command> make_export_command(CLI::App& root);
+std::unique_ptr<Command> make_digest_command(CLI::App& root);
+std::unique_ptr<Command> make_dev_command(CLI::App& root);
+
+}  // namespace holdfast::cli

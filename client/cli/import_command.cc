@@ -1,0 +1,156 @@
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <optional>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "client/cli/command.h"
+#include "client/cli/importer.h"
+#include "client/cli/options.h"
+#include "client/cli/progress.h"
+#include "client/cli/terminal.h"
+
+namespace holdfast::cli {
+namespace {
+
+// Counted beforehand, for the bar: reading is far quicker than storing.
+uint64_t count_records(std::istream& in) {
+  uint64_t count = 0;
+  bool is_in_line = false;
+  std::vector<char> block(size_t{1} << 20);
+  while (in.read(block.data(), static_cast<std::streamsize>(block.size())), in.gcount() > 0) {
+    for (std::streamsize i = 0; i < in.gcount(); ++i) {
+      const bool is_newline = block[static_cast<size_t>(i)] == '\n';
+      if (is_newline && is_in_line) ++count;
+      is_in_line = !is_newline;
+    }
+  }
+  return is_in_line ? count + 1 : count;
+}
+
+double milliseconds_of(Duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+void print_text(const ImportJournal::Summary& summary, const CallCounts& counts) {
+  const double seconds = std::chrono::duration<double>(summary.elapsed).count();
+  const auto rate = static_cast<uint64_t>(static_cast<double>(summary.records) / seconds);
+  fmt::print("stored    {} records in {}, {} a second\n", with_commas(summary.records),
+             spoken(summary.elapsed), with_commas(rate));
+  fmt::print("latency   p50 {}, p99 {}, longest {}\n", spoken(summary.latency.percentile(0.5)),
+             spoken(summary.latency.percentile(0.99)), spoken(summary.latency.longest()));
+  fmt::print("requests  {} sent, {} refused, {} unknown, {} repeated\n", with_commas(counts.sent),
+             with_commas(counts.refused), with_commas(counts.unknown),
+             with_commas(counts.repeated));
+  if (summary.records < 2) return;
+  fmt::print("longest pause between two acknowledgements  {}, from {}\n",
+             spoken(summary.longest_pause.length), clock_time(summary.longest_pause.began));
+}
+
+void print_json(const ImportJournal::Summary& summary, const CallCounts& counts) {
+  const double seconds = std::chrono::duration<double>(summary.elapsed).count();
+  fmt::print(
+      "{{\"records\":{},\"seconds\":{:.3f},\"rate\":{:.0f},\"p50_ms\":{:.3f},\"p99_ms\":{:.3f},"
+      "\"max_ms\":{:.3f},\"sent\":{},\"refused\":{},\"unknown\":{},\"repeated\":{},"
+      "\"longest_pause_ms\":{:.3f},\"longest_pause_began\":\"{}\"}}\n",
+      summary.records, seconds, static_cast<double>(summary.records) / seconds,
+      milliseconds_of(summary.latency.percentile(0.5)),
+      milliseconds_of(summary.latency.percentile(0.99)), milliseconds_of(summary.latency.longest()),
+      counts.sent, counts.refused, counts.unknown, counts.repeated,
+      milliseconds_of(summary.longest_pause.length), rfc3339(summary.longest_pause.began));
+}
+
+class ImportCommand final : public Command {
+ public:
+  explicit ImportCommand(CLI::App& root)
+      : Command(root, "import", "Store the records of an NDJSON file") {
+    app().add_option("FILE", file_, "NDJSON, a record a line; '-': standard input")->required();
+    app()
+        .add_option("--connections", connections_,
+                    "How many connections, spread over the endpoints")
+        ->type_name("N")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1024));
+    add_duration_option(app(), "--patience", patience_,
+                        "How long to go on when nothing is acknowledged at all (2m)");
+    app().footer(
+        "Examples:\n"
+        "  holdfast import records.ndjson\n"
+        "  gzip -dc photos.ndjson.gz | holdfast import -\n"
+        "  holdfast --endpoint http://db1:4653,http://db2:4653 import records.ndjson\n\n"
+        "A line is {\"key\":\"…\",\"value\":\"…\"}, or \"key_base64\" and \"value_base64\".\n"
+        "Each record is tried until it is acknowledged. A put without an answer is made again "
+        "too:\n"
+        "the same value under the same key, so that twice is the same as once. (While an import\n"
+        "runs, a record whose first try comes late can so cover what another client just wrote.)\n"
+        "Lines with the same key are stored in their order.");
+  }
+
+  Exit run(const Session& session) override {
+    std::ifstream file;
+    std::optional<uint64_t> total;
+    if (file_ != "-") {
+      file.open(file_, std::ios::binary);
+      if (!file) return report_input(session, fmt::format("'{}' cannot be opened", file_));
+      total = count_records(file);
+      file.clear();
+      file.seekg(0);
+    }
+    Importer importer(
+        {.client = session.client_options(), .connections = connections_, .patience = patience_});
+    std::string bad_line;
+    std::optional<ImportFailure> failure;
+    {
+      const Progress progress(importer.journal(), total);
+      bad_line = submit_all(file_ == "-" ? std::cin : file, importer);
+      failure = importer.finish();
+    }
+    const ImportJournal::Summary summary = importer.journal().summary();
+    session.is_json() ? print_json(summary, importer.counts())
+                      : print_text(summary, importer.counts());
+    std::fflush(stdout);
+    if (failure) {
+      failure->refusal.message = fmt::format(
+          "line {} cannot be stored, and the lines that were not acknowledged yet were left: {}",
+          failure->line, failure->refusal.message);
+      return report(session, failure->refusal);
+    }
+    return bad_line.empty() ? Exit::kOk : report_input(session, bad_line);
+  }
+
+ private:
+  // Says what is wrong with the first line that is no record; what came before it is stored.
+  static std::string submit_all(std::istream& in, Importer& importer) {
+    std::string line;
+    for (uint64_t number = 1; std::getline(in, line); ++number) {
+      if (line.empty()) continue;
+      Result<Record> record = parse_record(line);
+      if (!record) {
+        return fmt::format("line {}: {}; the lines before it are stored", number,
+                           record.error().message);
+      }
+      if (!importer.submit(number, *std::move(record))) return {};
+    }
+    return in.bad() ? "the input cannot be read to its end" : std::string();
+  }
+
+  static Exit report_input(const Session& session, std::string why) {
+    return report(session, Error{ErrorCode::kInvalid, std::move(why)});
+  }
+
+  std::string file_;
+  size_t connections_ = 32;
+  Duration patience_ = std::chrono::minutes(2);
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_import_command(CLI::App& root) {
+  return std::make_unique<ImportCommand>(root);
+}
+
+}  // namespace holdfast::cli

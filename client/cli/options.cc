@@ -1,0 +1,32 @@
+#include "client/cli/options.h"
+
+#include <map>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+namespace holdfast::cli {
+
+void add_consistency_option(CLI::App& app, Consistency& consistency) {
+  static const std::map<std::string, Consistency> kLevels{
+      {"linearizable", Consistency::kLinearizable}, {"local", Consistency::kLocal}};
+  app.add_option("--consistency", consistency,
+                 "linearizable: sees every acknowledged write; local: what the asked node has")
+      ->type_name("LEVEL")
+      ->transform(CLI::CheckedTransformer(kLevels).description(""))
+      ->default_str("linearizable");
+}
+
+void add_duration_option(CLI::App& app, const char* name, Duration& target, const char* help) {
+  app.add_option_function<std::string>(
+         name,
+         [&target](const std::string& text) {
+           const Result<Duration> duration = parse_duration(text);
+           if (!duration) throw CLI::ValidationError(duration.error().message);
+           target = *duration;
+         },
+         help)
+      ->type_name("TIME");
+}
+
+}  // namespace holdfast::cli

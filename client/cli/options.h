@@ -1,0 +1,17 @@
+#pragma once
+
+// Options that several commands have.
+
+#include "client/cli/session.h"
+
+namespace CLI {
+class App;
+}
+
+namespace holdfast::cli {
+
+void add_consistency_option(CLI::App& app, Consistency& consistency);
+// A duration as in the API ("30s"); `target` holds the default.
+void add_duration_option(CLI::App& app, const char* name, Duration& target, const char* help);
+
+}  // namespace holdfast::cli

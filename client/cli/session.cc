@@ -1,0 +1,79 @@
+#include "client/cli/session.h"
+
+#include <array>
+#include <charconv>
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "client/cli/record.h"
+
+namespace holdfast::cli {
+namespace {
+
+Exit exit_of(const Refusal& refusal) {
+  if (refusal.status == 404) return Exit::kNotFound;
+  if (refusal.status == 412) return Exit::kPreconditionFailed;
+  return refusal.retryable ? Exit::kUnavailable : Exit::kOther;
+}
+
+}  // namespace
+
+KvClientOptions Session::client_options() const {
+  return {.endpoints = endpoints, .first_endpoint = 0, .timeout = timeout};
+}
+
+Exit report(const Session& session, const Refusal& refusal) {
+  if (session.is_json()) {
+    fmt::print(stderr,
+               R"({{"code":{},"outcome":"not_applied","retryable":{},"status":{},"message":{}}})"
+               "\n",
+               json_quoted(refusal.code), refusal.retryable, refusal.status,
+               json_quoted(refusal.message));
+  } else {
+    fmt::print(stderr, "holdfast: {}\n", refusal.message);
+  }
+  return exit_of(refusal);
+}
+
+Exit report(const Session& session, const Unknown& unknown) {
+  if (session.is_json()) {
+    fmt::print(stderr,
+               R"({{"code":"outcome_unknown","outcome":"unknown","message":{}}})"
+               "\n",
+               json_quoted(unknown.message));
+  } else {
+    fmt::print(stderr,
+               "holdfast: {}\n"
+               "The outcome is unknown: the change may or may not have been made, and may still be "
+               "made. Read the key to see.\n",
+               unknown.message);
+  }
+  return Exit::kUnknownOutcome;
+}
+
+Exit report(const Session& session, const Error& error) {
+  return report(session, Refusal{.code = "failed", .retryable = false, .message = error.message});
+}
+
+Result<Duration> parse_duration(std::string_view text) {
+  using namespace std::chrono_literals;
+  struct Unit {
+    std::string_view name;
+    Duration length;
+  };
+  static constexpr std::array kUnits{Unit{"ms", 1ms}, Unit{"s", 1s}, Unit{"m", 1min},
+                                     Unit{"h", 1h}};
+  uint32_t count = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, count);
+  if (error == std::errc() && count > 0) {
+    for (const Unit& unit : kUnits) {
+      if (std::string_view(rest, end) == unit.name) return unit.length * count;
+    }
+  }
+  return fail(ErrorCode::kInvalid,
+              fmt::format("'{}' is not a duration: write 250ms, 30s, 5m or 2h", text));
+}
+
+}  // namespace holdfast::cli

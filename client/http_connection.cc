@@ -1,0 +1,296 @@
+#include "client/http_connection.h"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <optional>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <utility>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <fmt/format.h>
+
+#include "storage/base/check.h"
+#include "storage/base/result.h"
+
+namespace holdfast {
+namespace {
+
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+
+constexpr size_t kReadBytes = 64 * 1024;
+constexpr size_t kBodyBytesMax = 256 * 1024 * 1024;
+constexpr uint32_t kHeaderBytesMax = 64 * 1024;
+// A host that does not answer at all must not use up the time that another node could use.
+constexpr Duration kConnectPatience = std::chrono::seconds(1);
+
+class Socket {
+ public:
+  explicit Socket(int fd = -1) : fd_(fd) {}
+  ~Socket() { close(); }
+  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Socket& operator=(Socket&& other) noexcept {
+    if (this != &other) {
+      close();
+      fd_ = std::exchange(other.fd_, -1);
+    }
+    return *this;
+  }
+
+  int fd() const { return fd_; }
+  bool is_open() const { return fd_ >= 0; }
+  void close() {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+
+ private:
+  int fd_;
+};
+
+std::string system_words(int error) {
+  return std::generic_category().message(error);
+}
+
+// Which of `events` are there, 0 at the deadline.
+short wait_for(int fd, short events, Instant deadline, const Clock& clock) {
+  while (true) {
+    const Duration left = deadline - clock.now();
+    if (left <= Duration::zero()) return 0;
+    const auto whole = std::chrono::floor<std::chrono::seconds>(left);
+    const timespec patience{.tv_sec = whole.count(), .tv_nsec = (left - whole).count()};
+    pollfd entry{.fd = fd, .events = events, .revents = 0};
+    const int ready = ::ppoll(&entry, 1, &patience, nullptr);
+    if (ready > 0) return entry.revents;
+    CHECK(ready == 0 || errno == EINTR, "ppoll: {}", system_words(errno));
+  }
+}
+
+Result<Socket> connect_to(const addrinfo& address, Instant deadline, const Clock& clock) {
+  Socket socket(::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket.is_open()) return fail(ErrorCode::kIo, system_words(errno));
+  const int on = 1;
+  ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (::connect(socket.fd(), address.ai_addr, address.ai_addrlen) == 0) return socket;
+  if (errno != EINPROGRESS) return fail(ErrorCode::kUnavailable, system_words(errno));
+  if (wait_for(socket.fd(), POLLOUT, deadline, clock) == 0) {
+    return fail(ErrorCode::kUnavailable, "the host did not answer in time");
+  }
+  int error = 0;
+  socklen_t size = sizeof error;
+  ::getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) return fail(ErrorCode::kUnavailable, system_words(error));
+  return socket;
+}
+
+Result<Socket> connect_to(const Endpoint& endpoint, Instant deadline, const Clock& clock) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int error =
+      ::getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &found);
+  if (error != 0) {
+    return fail(ErrorCode::kUnavailable,
+                fmt::format("no address for '{}': {}", endpoint.host, ::gai_strerror(error)));
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
+  const Instant connect_deadline = std::min(deadline, clock.now() + kConnectPatience);
+  Result<Socket> last = fail(ErrorCode::kUnavailable, "no address");
+  for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
+    last = connect_to(*address, connect_deadline, clock);
+    if (last) return last;
+  }
+  return last;
+}
+
+std::string request_head(const HttpRequest& request, const Endpoint& endpoint) {
+  std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", request.method, request.target,
+                                 endpoint.authority());
+  for (const HttpHeader& header : request.headers) {
+    head += fmt::format("{}: {}\r\n", header.name, header.value);
+  }
+  // RFC 9110, 8.6: a method whose request usually has a body says so even when it is empty.
+  if (!request.body.empty() || request.method == "PUT" || request.method == "POST") {
+    head += fmt::format("Content-Length: {}\r\n", request.body.size());
+  }
+  head += "\r\n";
+  return head;
+}
+
+bool is_equal_ignoring_case(std::string_view a, std::string_view b) {
+  return beast::iequals({a.data(), a.size()}, {b.data(), b.size()});
+}
+
+}  // namespace
+
+std::string_view HttpResponse::header(std::string_view name) const {
+  for (const HttpHeader& candidate : headers) {
+    if (is_equal_ignoring_case(candidate.name, name)) return candidate.value;
+  }
+  return {};
+}
+
+class HttpConnection::Wire {
+ public:
+  Wire(Endpoint endpoint, const Clock& clock) : endpoint_(std::move(endpoint)), clock_(clock) {}
+
+  const Endpoint& endpoint() const { return endpoint_; }
+
+  std::expected<HttpResponse, NoAnswer> exchange(const HttpRequest& request, Instant deadline) {
+    if (socket_.is_open() && !is_idle()) close();
+    if (!socket_.is_open()) {
+      Result<Socket> connected = connect_to(endpoint_, deadline, clock_);
+      if (!connected) return no_answer(Delivery::kNotServed, connected.error().message);
+      socket_ = std::move(*connected);
+    }
+    const std::expected<Sent, NoAnswer> sent = send(request, deadline);
+    if (!sent) {
+      close();
+      return std::unexpected(sent.error());
+    }
+    std::expected<HttpResponse, NoAnswer> answer = receive(request, *sent, deadline);
+    if (!answer || !keep_alive_ || *sent == Sent::kPart) close();
+    return answer;
+  }
+
+ private:
+  enum class Sent { kPart, kWhole };
+
+  // A node that has closed an idle connection has not seen a request that was not sent yet: looking
+  // first turns most "unknown" outcomes of a restart into a plain reconnect.
+  bool is_idle() const {
+    char byte = 0;
+    const ssize_t seen = ::recv(socket_.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return seen < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  }
+
+  void close() {
+    socket_.close();
+    buffer_.clear();
+  }
+
+  std::unexpected<NoAnswer> no_answer(Delivery delivery, std::string_view why) const {
+    return std::unexpected(NoAnswer{delivery, fmt::format("{}: {}", endpoint_.url(), why)});
+  }
+
+  // Until the last byte is handed to the system no node can have the whole request, and a part of
+  // one is never carried out.
+  std::expected<Sent, NoAnswer> send(const HttpRequest& request, Instant deadline) {
+    const std::string head = request_head(request, endpoint_);
+    const size_t size = head.size() + request.body.size();
+    for (size_t sent = 0; sent < size;) {
+      const short ready = wait_for(socket_.fd(), POLLOUT | POLLIN, deadline, clock_);
+      if (ready == 0) {
+        return no_answer(Delivery::kNotServed, "it did not take the request in time");
+      }
+      // An answer before the end of the request is a refusal of it, such as 413.
+      if ((ready & POLLIN) != 0) return Sent::kPart;
+      const ssize_t count = send_from(head, request.body, sent);
+      if (count < 0 && errno != EAGAIN && errno != EINTR) {
+        return no_answer(Delivery::kNotServed, system_words(errno));
+      }
+      if (count > 0) sent += static_cast<size_t>(count);
+    }
+    return Sent::kWhole;
+  }
+
+  ssize_t send_from(const std::string& head, const std::string& body, size_t sent) const {
+    const auto part = [](const std::string& bytes, size_t skip) {
+      // sendmsg does not write through iov_base.
+      return iovec{const_cast<char*>(bytes.data()) + skip, bytes.size() - skip};
+    };
+    const size_t body_sent = sent > head.size() ? sent - head.size() : 0;
+    std::array parts{part(head, std::min(sent, head.size())), part(body, body_sent)};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts.size();
+    return ::sendmsg(socket_.fd(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+
+  std::expected<HttpResponse, NoAnswer> receive(const HttpRequest& request, Sent sent,
+                                                Instant deadline) {
+    const Delivery delivery = sent == Sent::kWhole ? Delivery::kUnknown : Delivery::kNotServed;
+    http::response_parser<http::string_body> parser;
+    parser.eager(true);
+    parser.header_limit(kHeaderBytesMax);
+    parser.body_limit(kBodyBytesMax);
+    parser.skip(request.method == "HEAD");
+    while (!parser.is_done()) {
+      if (wait_for(socket_.fd(), POLLIN, deadline, clock_) == 0) {
+        return no_answer(delivery, "no answer in time");
+      }
+      auto space = buffer_.prepare(kReadBytes);
+      const ssize_t count = ::recv(socket_.fd(), space.data(), space.size(), MSG_DONTWAIT);
+      if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+      if (count < 0) return no_answer(delivery, system_words(errno));
+      buffer_.commit(static_cast<size_t>(count));
+      if (std::optional<std::string> broken = parse(parser, count == 0)) {
+        return no_answer(delivery, *broken);
+      }
+    }
+    // Bytes beyond the answer belong to no request of ours.
+    keep_alive_ = parser.keep_alive() && buffer_.size() == 0;
+    return response_from(parser.release());
+  }
+
+  // Gives the parser what was read; says what is wrong, if anything is.
+  template <class Parser>
+  std::optional<std::string> parse(Parser& parser, bool ended) {
+    beast::error_code error;
+    if (buffer_.size() > 0) buffer_.consume(parser.put(buffer_.data(), error));
+    if (error && error != http::error::need_more) {
+      return fmt::format("its answer is not HTTP/1.1 ({})", error.message());
+    }
+    if (!ended || parser.is_done()) return std::nullopt;
+    if (!parser.got_some()) return "it closed the connection without an answer";
+    error = {};
+    parser.put_eof(error);
+    if (error) return "it closed the connection in the middle of its answer";
+    return std::nullopt;
+  }
+
+  static HttpResponse response_from(http::response<http::string_body> message) {
+    HttpResponse response;
+    response.status = message.result_int();
+    for (const auto& field : message) {
+      response.headers.push_back({std::string(field.name_string()), std::string(field.value())});
+    }
+    response.body = std::move(message.body());
+    return response;
+  }
+
+  const Endpoint endpoint_;
+  const Clock& clock_;
+  Socket socket_;
+  beast::flat_buffer buffer_;
+  bool keep_alive_ = true;
+};
+
+HttpConnection::HttpConnection(Endpoint endpoint, const Clock& clock)
+    : wire_(std::make_unique<Wire>(std::move(endpoint), clock)) {}
+HttpConnection::~HttpConnection() = default;
+HttpConnection::HttpConnection(HttpConnection&&) noexcept = default;
+HttpConnection& HttpConnection::operator=(HttpConnection&&) noexcept = default;
+
+const Endpoint& HttpConnection::endpoint() const {
+  return wire_->endpoint();
+}
+
+std::expected<HttpResponse, NoAnswer> HttpConnection::exchange(const HttpRequest& request,
+                                                               Instant deadline) {
+  return wire_->exchange(request, deadline);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,67 @@
+#pragma once
+
+// One keep-alive HTTP/1.1 connection to one node. It connects when first used and again when the
+// node has closed it. Used by one thread at a time; nothing is retried here.
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/endpoint.h"
+#include "storage/base/clock.h"
+
+namespace holdfast {
+
+struct HttpHeader {
+  std::string name;
+  std::string value;
+};
+
+struct HttpRequest {
+  std::string method;
+  std::string target;  // path and query, percent-encoded
+  std::vector<HttpHeader> headers;
+  std::string body;
+};
+
+struct HttpResponse {
+  unsigned status = 0;
+  std::vector<HttpHeader> headers;
+  std::string body;
+
+  // Empty where the header is not there; case of the name does not matter.
+  std::string_view header(std::string_view name) const;
+};
+
+// What may have become of a request that was not answered.
+enum class Delivery {
+  kNotServed,  // the node never had the whole request: certainly nothing happened
+  kUnknown,    // the whole request was handed to the network: anything may have happened
+};
+
+struct NoAnswer {
+  Delivery delivery;
+  std::string message;
+};
+
+class HttpConnection {
+ public:
+  HttpConnection(Endpoint endpoint, const Clock& clock);
+  ~HttpConnection();
+  HttpConnection(HttpConnection&&) noexcept;
+  HttpConnection& operator=(HttpConnection&&) noexcept;
+
+  const Endpoint& endpoint() const;
+
+  // Sends `request` and waits for its answer, whatever its status, until `deadline`. After a
+  // NoAnswer the next exchange begins on a new connection.
+  std::expected<HttpResponse, NoAnswer> exchange(const HttpRequest& request, Instant deadline);
+
+ private:
+  class Wire;
+  std::unique_ptr<Wire> wire_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,279 @@
+#include "client/kv_client.h"
+
+#include <algorithm>
+#include <charconv>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "client/text_forms.h"
+#include "storage/base/check.h"
+
+namespace holdfast {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr Duration kFirstBackOff = milliseconds(10);
+constexpr Duration kBackOffMax = milliseconds(250);
+// A cluster of which no node can be reached is reported soon, not at the end of the deadline.
+constexpr size_t kUnreachableRoundsMax = 3;
+// The node answers "504, unknown" a little before we would stop listening: it knows more.
+constexpr Duration kAnswerMargin = milliseconds(500);
+
+std::string_view spelled(Consistency consistency) {
+  return consistency == Consistency::kLocal ? "local" : "linearizable";
+}
+
+class Query {
+ public:
+  void add(std::string_view name, std::string_view value) {
+    text_ += fmt::format("{}{}={}", text_.empty() ? '?' : '&', name, query_encoded(value));
+  }
+  void add_unless_empty(std::string_view name, std::string_view value) {
+    if (!value.empty()) add(name, value);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+uint64_t number_or_zero(std::string_view text) {
+  uint64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+std::vector<HttpHeader> condition_headers(const Condition& condition) {
+  std::vector<HttpHeader> headers;
+  if (!condition.if_match.empty()) headers.push_back({"If-Match", condition.if_match});
+  if (!condition.if_none_match.empty()) {
+    headers.push_back({"If-None-Match", condition.if_none_match});
+  }
+  return headers;
+}
+
+bool is_success(unsigned status) {
+  return status >= 200 && status < 300;
+}
+
+// What an answer that is no success says. An answer without the API's problem body was made by
+// something between us and the node: only a 4xx is then sure to have changed nothing.
+Refusal refusal_from(const HttpResponse& response, const Endpoint& endpoint) {
+  const Problem problem = read_problem(response.body);
+  std::string why = problem.detail.empty() ? problem.code : problem.detail;
+  if (why.empty()) why = fmt::format("HTTP status {}", response.status);
+  return Refusal{
+      .status = response.status,
+      .code = problem.code,
+      .retryable = problem.is_retryable,
+      .message = problem.is_retryable ? fmt::format("{}: {}", endpoint.url(), why) : why};
+}
+
+bool is_certainly_not_applied(const HttpResponse& response) {
+  return response.status < 500 || read_problem(response.body).is_not_applied;
+}
+
+bool asks_to_slow_down(const Refusal& refusal) {
+  return refusal.code == "too_many_requests" || refusal.code == "overloaded";
+}
+
+}  // namespace
+
+// How long the pauses between the tries of one call are.
+struct KvClient::Pacing {
+  Refusal last;
+  size_t tries = 0;
+  size_t unreachable_in_a_row = 0;
+};
+
+KvClient::KvClient(KvClientOptions options, const Clock& clock, Random random, Wait wait)
+    : timeout_(options.timeout),
+      clock_(clock),
+      random_(random),
+      wait_(std::move(wait)),
+      current_(0) {
+  CHECK(!options.endpoints.empty());
+  current_ = options.first_endpoint % options.endpoints.size();
+  for (Endpoint& endpoint : options.endpoints)
+    connections_.emplace_back(std::move(endpoint), clock);
+}
+
+KvClient make_kv_client(KvClientOptions options) {
+  static const SystemClock kClock;
+  return KvClient(std::move(options), kClock, Random(random_from_system()),
+                  [](Duration pause) { std::this_thread::sleep_for(pause); });
+}
+
+WriteOutcome<PutAnswer> KvClient::put(std::string_view key, std::string_view value,
+                                      const Condition& condition) {
+  return write<PutAnswer>({.method = "PUT",
+                           .target = "/v1/kv/" + path_encoded(key),
+                           .headers = condition_headers(condition),
+                           .body = std::string(value)},
+                          read_put_answer);
+}
+
+WriteOutcome<DeleteAnswer> KvClient::remove(std::string_view key, const Condition& condition) {
+  return write<DeleteAnswer>({.method = "DELETE",
+                              .target = "/v1/kv/" + path_encoded(key),
+                              .headers = condition_headers(condition),
+                              .body = {}},
+                             read_delete_answer);
+}
+
+WriteOutcome<DeleteAnswer> KvClient::remove_prefix(std::string_view prefix) {
+  Query query;
+  query.add("prefix", prefix);
+  return write<DeleteAnswer>(
+      {.method = "DELETE", .target = "/v1/kv" + query.text(), .headers = {}, .body = {}},
+      read_delete_answer);
+}
+
+ReadOutcome<Value> KvClient::get(std::string_view key, Consistency consistency) {
+  Query query;
+  query.add("consistency", spelled(consistency));
+  HOLDFAST_ASSIGN(HttpResponse response,
+                  read({.method = "GET",
+                        .target = "/v1/kv/" + path_encoded(key) + query.text(),
+                        .headers = {},
+                        .body = {}}));
+  std::string_view etag = response.header("ETag");
+  if (etag.starts_with('"')) etag.remove_prefix(1);
+  Value value{.bytes = {},
+              .create_revision = number_or_zero(response.header("Holdfast-Create-Revision")),
+              .mod_revision = number_or_zero(etag),
+              .version = number_or_zero(response.header("Holdfast-Version")),
+              .lease = std::string(response.header("Holdfast-Lease"))};
+  value.bytes = std::move(response.body);
+  return value;
+}
+
+ReadOutcome<ScanPage> KvClient::scan(const ScanQuery& scan) {
+  Query query;
+  query.add_unless_empty("prefix", scan.prefix);
+  query.add_unless_empty("start", scan.start);
+  query.add_unless_empty("end", scan.end);
+  if (scan.limit > 0) query.add("limit", std::to_string(scan.limit));
+  if (scan.is_reverse) query.add("reverse", "true");
+  if (scan.is_keys_only) query.add("keys_only", "true");
+  if (scan.is_count_only) query.add("count_only", "true");
+  query.add("consistency", spelled(scan.consistency));
+  query.add_unless_empty("cursor", scan.cursor);
+  HOLDFAST_ASSIGN(
+      const HttpResponse response,
+      read({.method = "GET", .target = "/v1/kv" + query.text(), .headers = {}, .body = {}}));
+  Result<ScanPage> page = read_scan_page(response.body);
+  if (!page) {
+    return std::unexpected(
+        Refusal{.status = response.status, .code = "bad_answer", .message = page.error().message});
+  }
+  return *std::move(page);
+}
+
+ReadOutcome<ClusterView> KvClient::cluster() {
+  HOLDFAST_ASSIGN(const HttpResponse response,
+                  read({.method = "GET", .target = "/v1/cluster", .headers = {}, .body = {}}));
+  Result<ClusterView> view = read_cluster_view(response.body);
+  if (!view) {
+    return std::unexpected(
+        Refusal{.status = response.status, .code = "bad_answer", .message = view.error().message});
+  }
+  return *std::move(view);
+}
+
+template <class T>
+WriteOutcome<T> KvClient::write(HttpRequest request, Result<T> (*read_answer)(std::string_view)) {
+  WriteOutcome<HttpResponse> outcome = call(std::move(request), Effect::kWrites);
+  if (auto* refusal = std::get_if<Refusal>(&outcome)) return std::move(*refusal);
+  if (auto* unknown = std::get_if<Unknown>(&outcome)) return std::move(*unknown);
+  Result<T> answer = read_answer(std::get<HttpResponse>(outcome).body);
+  // A success that cannot be read tells nothing that can be relied on.
+  if (!answer) return Unknown{answer.error().message};
+  return *std::move(answer);
+}
+
+ReadOutcome<HttpResponse> KvClient::read(HttpRequest request) {
+  WriteOutcome<HttpResponse> outcome = call(std::move(request), Effect::kReads);
+  if (auto* refusal = std::get_if<Refusal>(&outcome)) return std::unexpected(std::move(*refusal));
+  return std::get<HttpResponse>(std::move(outcome));
+}
+
+WriteOutcome<HttpResponse> KvClient::call(HttpRequest request, Effect effect) {
+  const Instant deadline = clock_.now() + timeout_;
+  Pacing pacing;
+  while (true) {
+    const Endpoint& endpoint = connections_[current_].endpoint();
+    std::expected<HttpResponse, NoAnswer> answer = try_once(request, effect, deadline);
+    ++pacing.tries;
+    std::string_view retry_after;
+    if (!answer) {
+      if (effect == Effect::kWrites && answer.error().delivery == Delivery::kUnknown) {
+        ++counts_.unknown;
+        turn_to_next_endpoint();
+        return Unknown{std::move(answer.error().message)};
+      }
+      pacing.last = {.code = "unreachable", .retryable = true, .message = answer.error().message};
+      pacing.unreachable_in_a_row += answer.error().delivery == Delivery::kNotServed ? 1 : 0;
+    } else {
+      if (is_success(answer->status)) return *std::move(answer);
+      pacing.unreachable_in_a_row = 0;
+      pacing.last = refusal_from(*answer, endpoint);
+      if (effect == Effect::kWrites && !is_certainly_not_applied(*answer)) {
+        ++counts_.unknown;
+        turn_to_next_endpoint();
+        return Unknown{std::move(pacing.last.message)};
+      }
+      if (!pacing.last.retryable) return std::move(pacing.last);
+      retry_after = answer->header("Retry-After");
+    }
+    ++counts_.refused;
+    turn_to_next_endpoint();
+    if (!pause_before_next_try(pacing, retry_after, deadline)) return std::move(pacing.last);
+    ++counts_.repeated;
+  }
+}
+
+std::expected<HttpResponse, NoAnswer> KvClient::try_once(HttpRequest& request, Effect effect,
+                                                         Instant deadline) {
+  const Instant now = clock_.now();
+  const Duration left = deadline - now;
+  // A read that hangs at one node is worth asking another; a write that hangs must not be sent
+  // twice, so it may as well wait.
+  const bool may_ask_another = effect == Effect::kReads && connections_.size() > 1;
+  const Duration patience = may_ask_another ? left / 2 : left;
+  const Duration at_node = patience - std::min(kAnswerMargin, patience / 10);
+  const size_t unbounded_size = request.target.size();
+  request.target += fmt::format("{}timeout={}ms", request.target.contains('?') ? '&' : '?',
+                                std::max<int64_t>(1, at_node / milliseconds(1)));
+  ++counts_.sent;
+  auto answer = connections_[current_].exchange(request, now + patience);
+  request.target.resize(unbounded_size);
+  return answer;
+}
+
+bool KvClient::pause_before_next_try(Pacing& pacing, std::string_view retry_after,
+                                     Instant deadline) {
+  const size_t endpoints = connections_.size();
+  if (pacing.unreachable_in_a_row >= kUnreachableRoundsMax * endpoints) return false;
+  // A refused connection costs nobody anything: the next node is tried at once, in each round.
+  const bool is_unreachable = pacing.last.code == "unreachable";
+  if (is_unreachable && pacing.tries % endpoints != 0) return clock_.now() < deadline;
+
+  const size_t round = std::min<size_t>((pacing.tries - 1) / endpoints, 10);
+  Duration longest = std::min<Duration>(kFirstBackOff * (1 << round), kBackOffMax);
+  // Whoever has no leader to offer may have one in a moment, and the next node may know it now:
+  // only a node that has too much to do is taken at its word.
+  if (asks_to_slow_down(pacing.last)) {
+    const std::chrono::seconds asked(std::min<uint64_t>(number_or_zero(retry_after), 60));
+    longest = std::max<Duration>(longest, asked);
+  }
+  const Duration pause = random_.between(longest / 2, longest);
+  if (clock_.now() + pause >= deadline) return false;
+  wait_(pause);
+  return true;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,120 @@
+#pragma once
+
+// Calls to a cluster through any of its nodes. A call tries the next node when one refuses it, and
+// is repeated only where that cannot do anything twice: reads, and writes of which it is certain
+// that they did not happen. It is bounded by a deadline. Used by one thread at a time.
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "client/answers.h"
+#include "client/http_connection.h"
+#include "storage/base/clock.h"
+#include "storage/base/random.h"
+
+namespace holdfast {
+
+// The call certainly changed nothing, and is not repeated (any more).
+struct Refusal {
+  unsigned status = 0;     // of the last answer; 0: nobody answered
+  std::string code;        // a word of the API's table of errors; "unreachable": nobody answered
+  bool retryable = false;  // whether the same call can succeed later
+  std::string message;     // what was refused by whom, for a person
+};
+
+// The call may or may not have happened, and may still happen. Not a failure: only a look at the
+// data, or a repetition that is harmless by its nature, can tell.
+struct Unknown {
+  std::string message;
+};
+
+template <class T>
+using ReadOutcome = std::expected<T, Refusal>;
+template <class T>
+using WriteOutcome = std::variant<T, Refusal, Unknown>;
+
+enum class Consistency { kLinearizable, kLocal };
+
+// Values of the If-Match and If-None-Match headers; empty: not sent.
+struct Condition {
+  std::string if_match;
+  std::string if_none_match;
+};
+
+struct ScanQuery {
+  std::string prefix;
+  std::string start;
+  std::string end;
+  uint64_t limit = 0;  // of this page; 0: the server's
+  bool is_reverse = false;
+  bool is_keys_only = false;
+  bool is_count_only = false;
+  Consistency consistency = Consistency::kLinearizable;
+  std::string cursor;  // the `next` of the page before
+};
+
+// What this client's calls met so far.
+struct CallCounts {
+  uint64_t sent = 0;      // tries, answered or not
+  uint64_t refused = 0;   // tries that certainly did nothing and could be made again
+  uint64_t unknown = 0;   // writes whose outcome stayed unknown
+  uint64_t repeated = 0;  // tries after the first of a call
+};
+
+struct KvClientOptions {
+  std::vector<Endpoint> endpoints;              // at least one
+  size_t first_endpoint = 0;                    // tried first; then they are taken in turn
+  Duration timeout = std::chrono::seconds(10);  // of one call with all its tries
+};
+
+class KvClient {
+ public:
+  using Wait = std::function<void(Duration)>;
+
+  KvClient(KvClientOptions options, const Clock& clock, Random random, Wait wait);
+
+  WriteOutcome<PutAnswer> put(std::string_view key, std::string_view value,
+                              const Condition& condition = {});
+  WriteOutcome<DeleteAnswer> remove(std::string_view key, const Condition& condition = {});
+  WriteOutcome<DeleteAnswer> remove_prefix(std::string_view prefix);
+
+  ReadOutcome<Value> get(std::string_view key, Consistency consistency);
+  ReadOutcome<ScanPage> scan(const ScanQuery& query);
+  // What the first node that answers knows of its cluster.
+  ReadOutcome<ClusterView> cluster();
+
+  const CallCounts& counts() const { return counts_; }
+
+ private:
+  enum class Effect { kReads, kWrites };
+  struct Pacing;
+
+  WriteOutcome<HttpResponse> call(HttpRequest request, Effect effect);
+  template <class T>
+  WriteOutcome<T> write(HttpRequest request, Result<T> (*read_answer)(std::string_view));
+  ReadOutcome<HttpResponse> read(HttpRequest request);
+  std::expected<HttpResponse, NoAnswer> try_once(HttpRequest& request, Effect effect,
+                                                 Instant deadline);
+  // False: there is no time left for another try.
+  bool pause_before_next_try(Pacing& pacing, std::string_view retry_after, Instant deadline);
+  void turn_to_next_endpoint() { current_ = (current_ + 1) % connections_.size(); }
+
+  const Duration timeout_;
+  const Clock& clock_;
+  Random random_;
+  const Wait wait_;
+  std::vector<HttpConnection> connections_;
+  size_t current_;
+  CallCounts counts_;
+};
+
+// The parts that a command line program gives: the system's clock, a random seed, real waiting.
+KvClient make_kv_client(KvClientOptions options);
+
+}  // namespace holdfast

@@ -1,0 +1,233 @@
+"""Nodes that speak the HTTP API over one store in memory, and misbehave as a test tells them.
+
+They are strict where a client could be sloppy: an unknown query parameter, a cursor of another
+scan or a value without its length is an error.
+"""
+
+import base64
+import json
+import socket
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+SCAN_PARAMETERS = {"prefix", "start", "end", "limit", "reverse", "keys_only", "count_only", "cursor",
+                   "consistency", "timeout"}
+PAGE_ITEMS = 1000
+
+
+class Store:
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.revision = 1
+        self.items = {}  # key -> (value, create_revision, mod_revision, version)
+
+    def put(self, key, value):
+        self.revision += 1
+        old = self.items.get(key)
+        created = old[1] if old else self.revision
+        self.items[key] = (value, created, self.revision, old[3] + 1 if old else 1)
+        return old is None
+
+
+def json_bytes(name, value):
+    try:
+        return {name: value.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {name + "_base64": base64.b64encode(value).decode()}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # an answer leaves whole
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, status, body=b"", headers=()):
+        if not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def problem(self, status, code, outcome="not_applied", retryable=False, headers=()):
+        self.answer(status, {"type": f"urn:holdfast:{code}", "title": code, "status": status,
+                             "detail": f"{code} at {self.server.node.name}", "code": code,
+                             "outcome": outcome, "retryable": retryable}, headers)
+
+    def handle_request(self):
+        node = self.server.node
+        url = urllib.parse.urlsplit(self.path)
+        query = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True,
+                                            encoding="utf-8", errors="surrogateescape"))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        with node.lock:
+            node.requests.append((self.command, url.path, query, dict(self.headers)))
+            fault = node.next_fault(self.command)
+        if fault == "close":
+            return self.drop()
+        if fault and fault != "close_after":
+            status, code, outcome = fault
+            headers = [("Retry-After", "1")] if status == 503 else []
+            return self.problem(status, code, outcome, True, headers)
+        if url.path == "/v1/cluster":
+            return self.answer(200, node.cluster_view())
+        if fault == "close_after":  # carried out, but the answer is lost
+            with node.store.lock:
+                self.change(url, query, body, silent=True)
+            return self.drop()
+        with node.store.lock:
+            if self.command in ("PUT", "DELETE"):
+                return self.change(url, query, body)
+            return self.read(url, query)
+
+    do_GET = do_PUT = do_DELETE = handle_request
+
+    def drop(self):
+        self.close_connection = True
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def key_of(self, url):
+        return urllib.parse.unquote_to_bytes(url.path[len("/v1/kv/"):])
+
+    def condition_fails(self, key):
+        item = self.server.node.store.items.get(key)
+        etag = f'"{item[2]}"' if item else None
+        match, none_match = self.headers.get("If-Match"), self.headers.get("If-None-Match")
+        if match and not (etag and match in ("*", etag)):
+            return True
+        return bool(none_match and etag and none_match in ("*", etag))
+
+    def change(self, url, query, body, silent=False):
+        answer = (lambda *args: None) if silent else self.answer
+        store = self.server.node.store
+        if url.path == "/v1/kv":
+            prefix = query["prefix"].encode("utf-8", "surrogateescape")
+            doomed = [key for key in store.items if key.startswith(prefix)]
+            for key in doomed:
+                del store.items[key]
+            store.revision += 1 if doomed else 0
+            return answer(200, {"revision": store.revision, "deleted": len(doomed)})
+        key = self.key_of(url)
+        if self.condition_fails(key):
+            return self.problem(412, "precondition_failed")
+        if self.command == "PUT":
+            created = store.put(key, body)
+            return answer(201 if created else 200, {"revision": store.revision, "created": created},
+                          [("ETag", f'"{store.revision}"')])
+        deleted = store.items.pop(key, None) is not None
+        store.revision += 1 if deleted else 0
+        return answer(200, {"revision": store.revision, "deleted": int(deleted)})
+
+    def read(self, url, query):
+        store = self.server.node.store
+        if url.path == "/v1/kv":
+            return self.scan(query)
+        if set(query) - {"consistency", "timeout"}:
+            return self.problem(400, "bad_request")
+        item = store.items.get(self.key_of(url))
+        if item is None:
+            return self.problem(404, "key_not_found")
+        return self.answer(200, item[0], [("ETag", f'"{item[2]}"'),
+                                          ("Holdfast-Create-Revision", str(item[1])),
+                                          ("Holdfast-Version", str(item[3]))])
+
+    def scan(self, query):
+        store = self.server.node.store
+        if set(query) - SCAN_PARAMETERS:
+            return self.problem(400, "bad_request")
+        of_bytes = lambda name: query.get(name, "").encode("utf-8", "surrogateescape")
+        keys = sorted(key for key in store.items
+                      if key.startswith(of_bytes("prefix")) and key >= of_bytes("start")
+                      and ("end" not in query or key < of_bytes("end")))
+        if query.get("reverse") == "true":
+            keys.reverse()
+        answer = {"revision": store.revision, "items": [], "count": len(keys)}
+        if query.get("count_only") == "true":
+            return self.answer(200, answer)
+        first = int(query.get("cursor", "c0")[1:])
+        page = keys[first:first + min(int(query.get("limit", PAGE_ITEMS)), PAGE_ITEMS)]
+        answer["count"] = len(page)
+        if first + len(page) < len(keys):
+            answer["next"] = f"c{first + len(page)}"
+        for key in page:
+            value, created, modified, version = store.items[key]
+            item = {**json_bytes("key", key), "create_revision": created, "mod_revision": modified,
+                    "version": version, "lease": None}
+            if query.get("keys_only") != "true":
+                item.update(json_bytes("value", value))
+            answer["items"].append(item)
+        return self.answer(200, answer)
+
+
+class Node:
+    def __init__(self, cluster, name):
+        self.cluster, self.name, self.store = cluster, name, cluster.store
+        self.lock = threading.Lock()
+        self.requests = []
+        self.faults = []            # taken one by one, by every request
+        self.fault_of_write = None  # asked with the number of a write
+        self.writes = 0
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.node = self
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
+        self.thread.start()
+
+    def next_fault(self, method):
+        if self.faults:
+            return self.faults.pop(0)
+        if method == "PUT" and self.fault_of_write:
+            self.writes += 1
+            return self.fault_of_write(self.writes)
+        return None
+
+    def puts(self):
+        with self.lock:
+            return [request for request in self.requests if request[0] == "PUT"]
+
+    def cluster_view(self):
+        leader = self.cluster.leader
+        role = "leader" if leader == self.name else "follower"
+        members = [{"name": node.name, "id": str(2**64 - 1 - i), "voter": True,
+                    "role": "leader" if node.name == leader else "follower",
+                    "peer": f"127.0.0.1:{9000 + i}", "client_url": node.url, "healthy": True,
+                    "match_index": 90, "lag_entries": i, "last_contact_ms": 12 if leader else None}
+                   for i, node in enumerate(self.cluster.nodes)]
+        return {"cluster_id": "00c0ffee", "leader": leader, "term": 3, "quorum": leader is not None,
+                "node": {"name": self.name, "role": role, "term": 3, "commit_index": 1091,
+                         "applied_index": 1090, "durable_index": 60,
+                         "revision": self.store.revision, "state_hash": None,
+                         "state_hash_index": None, "fenced": None},
+                "members": members}
+
+    def stop(self):
+        if self.thread:
+            self.server.shutdown()
+            self.thread.join()
+            self.server.server_close()
+            self.thread = None
+
+
+class FakeCluster:
+    def __init__(self, nodes=1):
+        self.store = Store()
+        self.leader = "n1"
+        self.nodes = []
+        for i in range(nodes):
+            self.nodes.append(Node(self, f"n{i + 1}"))
+
+    @property
+    def urls(self):
+        return ",".join(node.url for node in self.nodes)
+
+    def stop(self):
+        for node in self.nodes:
+            node.stop()

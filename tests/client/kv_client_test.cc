@@ -1,0 +1,199 @@
+#include "client/kv_client.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/client/scripted_server_fixture.h"
+
+namespace holdfast {
+namespace {
+
+using Kind = Step::Kind;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Stands still but for the pauses of the client.
+class StillClock final : public Clock {
+ public:
+  Instant now() const override { return now_; }
+  WallTime wall() const override { return {}; }
+  void pass(Duration time) { now_ += time; }
+
+ private:
+  Instant now_{std::chrono::hours(1)};
+};
+
+class KvClientTest : public ::testing::Test {
+ protected:
+  KvClient client(std::vector<Endpoint> endpoints, Duration timeout = seconds(20)) {
+    return KvClient({.endpoints = std::move(endpoints), .first_endpoint = 0, .timeout = timeout},
+                    clock_, Random(1), [this](Duration pause) {
+                      pauses_.push_back(pause);
+                      clock_.pass(pause);
+                    });
+  }
+
+  StillClock clock_;
+  std::vector<Duration> pauses_;
+};
+
+const std::string kStored = http_answer(201, R"({"revision":7,"created":true})");
+const std::string kNoLeader = problem_answer(503, "no_leader", "not_applied", true);
+const std::string kTimeout = problem_answer(504, "timeout", "unknown", true);
+
+TEST_F(KvClientTest, PutSaysWhatWasStored) {
+  ScriptedServer server({{Kind::kAnswer, kStored}});
+  const auto outcome = client({server.endpoint()}).put("a b/ü", "x");
+  ASSERT_TRUE(std::holds_alternative<PutAnswer>(outcome));
+  EXPECT_EQ(std::get<PutAnswer>(outcome).revision, 7u);
+  EXPECT_TRUE(std::get<PutAnswer>(outcome).is_created);
+  EXPECT_TRUE(server.requests().at(0).starts_with("PUT /v1/kv/a%20b/%C3%BC?timeout="))
+      << server.requests().at(0);
+}
+
+TEST_F(KvClientTest, WriteRefusedBeforeItHappenedIsMadeAgainAtTheNextNode) {
+  ScriptedServer first({{Kind::kAnswer, kNoLeader}});
+  ScriptedServer second({{Kind::kAnswer, kStored}});
+  KvClient kv = client({first.endpoint(), second.endpoint()});
+  EXPECT_TRUE(std::holds_alternative<PutAnswer>(kv.put("a", "x")));
+  EXPECT_EQ(kv.counts().sent, 2u);
+  EXPECT_EQ(kv.counts().refused, 1u);
+  EXPECT_EQ(kv.counts().repeated, 1u);
+}
+
+TEST_F(KvClientTest, WriteGoesToTheNextNodeAtOnceWhereNobodyListens) {
+  ScriptedServer second({{Kind::kAnswer, kStored}});
+  KvClient kv = client({closed_endpoint(), second.endpoint()});
+  EXPECT_TRUE(std::holds_alternative<PutAnswer>(kv.put("a", "x")));
+  EXPECT_TRUE(pauses_.empty());
+}
+
+TEST_F(KvClientTest, WriteWithoutAnAnswerIsUnknownAndNeverMadeAgain) {
+  ScriptedServer first({{Kind::kCloseUnanswered, {}}});
+  ScriptedServer second({{Kind::kAnswer, kStored}});
+  KvClient kv = client({first.endpoint(), second.endpoint()});
+  EXPECT_TRUE(std::holds_alternative<Unknown>(kv.put("a", "x")));
+  EXPECT_EQ(kv.counts().unknown, 1u);
+  EXPECT_TRUE(second.requests().empty());
+}
+
+TEST_F(KvClientTest, WriteAnsweredWithOutcomeUnknownIsNeverMadeAgain) {
+  for (const std::string& answer : {kTimeout, http_answer(502, "proxy says no"),
+                                    http_answer(503, "<html>"), http_answer(500, "{}")}) {
+    ScriptedServer first({{Kind::kAnswer, answer}});
+    ScriptedServer second({{Kind::kAnswer, kStored}});
+    KvClient kv = client({first.endpoint(), second.endpoint()});
+    EXPECT_TRUE(std::holds_alternative<Unknown>(kv.remove("a"))) << answer;
+    EXPECT_TRUE(second.requests().empty()) << answer;
+  }
+}
+
+TEST_F(KvClientTest, ASuccessThatCannotBeReadIsUnknown) {
+  ScriptedServer server({{Kind::kAnswer, http_answer(200, "not json")}});
+  EXPECT_TRUE(std::holds_alternative<Unknown>(client({server.endpoint()}).put("a", "x")));
+}
+
+TEST_F(KvClientTest, WhatTheClusterDecidedIsNotAskedAgain) {
+  ScriptedServer server(
+      {{Kind::kAnswer, problem_answer(412, "precondition_failed", "not_applied", false)},
+       {Kind::kAnswer, kStored}});
+  KvClient kv = client({server.endpoint()});
+  const auto outcome = kv.put("a", "x", {.if_match = "\"7\"", .if_none_match = {}});
+  ASSERT_TRUE(std::holds_alternative<Refusal>(outcome));
+  EXPECT_EQ(std::get<Refusal>(outcome).status, 412u);
+  EXPECT_EQ(std::get<Refusal>(outcome).code, "precondition_failed");
+  EXPECT_EQ(kv.counts().sent, 1u);
+}
+
+TEST_F(KvClientTest, ReadWithoutAnAnswerIsMadeAgain) {
+  ScriptedServer first({{Kind::kCloseUnanswered, {}}});
+  ScriptedServer second(
+      {{Kind::kAnswer, http_answer(200, "x",
+                                   "ETag: \"9\"\r\nHoldfast-Create-Revision: 4\r\n"
+                                   "Holdfast-Version: 3\r\n")}});
+  const auto value =
+      client({first.endpoint(), second.endpoint()}).get("a", Consistency::kLinearizable);
+  ASSERT_TRUE(value) << value.error().message;
+  EXPECT_EQ(value->bytes, "x");
+  EXPECT_EQ(value->mod_revision, 9u);
+  EXPECT_EQ(value->create_revision, 4u);
+  EXPECT_EQ(value->version, 3u);
+}
+
+TEST_F(KvClientTest, ReadAnsweredTimeoutIsMadeAgain) {
+  ScriptedServer server({{Kind::kAnswer, problem_answer(504, "timeout", "not_applied", true)},
+                         {Kind::kAnswer, http_answer(200, "x")}});
+  EXPECT_TRUE(client({server.endpoint()}).get("a", Consistency::kLocal));
+  EXPECT_NE(server.requests().at(0).find("consistency=local"), std::string::npos);
+}
+
+TEST_F(KvClientTest, PausesGrowAreJitteredAndEndWithTheDeadline) {
+  ScriptedServer server(std::vector<Step>(200, Step{Kind::kAnswer, kNoLeader}));
+  KvClient kv = client({server.endpoint()}, seconds(3));
+  const auto outcome = kv.put("a", "x");
+  ASSERT_TRUE(std::holds_alternative<Refusal>(outcome));
+  EXPECT_TRUE(std::get<Refusal>(outcome).retryable);
+  ASSERT_GT(pauses_.size(), 8u);
+  EXPECT_LE(pauses_.front(), milliseconds(10));
+  EXPECT_GE(pauses_.back(), milliseconds(125));
+  EXPECT_LE(pauses_.back(), milliseconds(250));
+  Duration total{};
+  for (const Duration pause : pauses_) total += pause;
+  EXPECT_LT(total, seconds(3));
+  EXPECT_NE(pauses_[pauses_.size() - 1], pauses_[pauses_.size() - 2]);
+}
+
+TEST_F(KvClientTest, ANodeWithTooMuchToDoIsLeftAloneAsLongAsItAsks) {
+  ScriptedServer server({{Kind::kAnswer, problem_answer(429, "too_many_requests", "not_applied",
+                                                        true, "Retry-After: 2\r\n")},
+                         {Kind::kAnswer, kStored}});
+  EXPECT_TRUE(std::holds_alternative<PutAnswer>(client({server.endpoint()}).put("a", "x")));
+  ASSERT_EQ(pauses_.size(), 1u);
+  EXPECT_GE(pauses_.front(), seconds(1));
+  EXPECT_LE(pauses_.front(), seconds(2));
+}
+
+TEST_F(KvClientTest, AClusterThatCannotBeReachedIsReportedSoon) {
+  KvClient kv = client({closed_endpoint(), closed_endpoint()});
+  const auto value = kv.get("a", Consistency::kLinearizable);
+  ASSERT_FALSE(value);
+  EXPECT_EQ(value.error().code, "unreachable");
+  EXPECT_TRUE(value.error().retryable);
+  EXPECT_EQ(kv.counts().sent, 6u);
+}
+
+TEST_F(KvClientTest, ScanCarriesItsQueryAndReadsBothFormsOfBytes) {
+  ScriptedServer server({{Kind::kAnswer, http_answer(200, R"({"revision":9,"items":[
+      {"key":"a","value_base64":"/w==","create_revision":2,"mod_revision":3,"version":2}],
+      "count":1,"next":"c1"})")}});
+  ScanQuery query;
+  query.prefix = "a/&";
+  query.limit = 5;
+  query.is_reverse = true;
+  query.cursor = "c0";
+  const auto page = client({server.endpoint()}).scan(query);
+  ASSERT_TRUE(page) << page.error().message;
+  EXPECT_EQ(page->items.at(0).value, "\xff");
+  EXPECT_EQ(page->next, "c1");
+  EXPECT_TRUE(server.requests().at(0).starts_with(
+      "GET /v1/kv?prefix=a%2F%26&limit=5&reverse=true&consistency=linearizable&cursor=c0&"))
+      << server.requests().at(0);
+}
+
+TEST_F(KvClientTest, ClusterViewKeepsWhatIsNotKnownApart) {
+  ScriptedServer server({{Kind::kAnswer, http_answer(200, R"({"cluster_id":"c","leader":null,
+      "term":3,"quorum":false,"node":{"name":"n1","role":"candidate","term":3,"commit_index":91,
+      "applied_index":90,"durable_index":60,"revision":88,"state_hash":null,
+      "state_hash_index":null,"fenced":null},"members":[{"name":"n2","id":"18446744073709551615",
+      "role":null,"voter":true,"peer":"127.0.0.1:4654","client_url":null,"healthy":null,
+      "match_index":null,"lag_entries":null,"last_contact_ms":null}]})")}});
+  const auto view = client({server.endpoint()}).cluster();
+  ASSERT_TRUE(view) << view.error().message;
+  EXPECT_EQ(view->leader, "");
+  EXPECT_EQ(view->node.applied_index, 90u);
+  EXPECT_EQ(view->members.at(0).id, "18446744073709551615");
+  EXPECT_EQ(view->members.at(0).is_healthy, std::nullopt);
+  EXPECT_EQ(view->members.at(0).lag_entries, std::nullopt);
+}
+
+}  // namespace
+}  // namespace holdfast

@@ -1,0 +1,114 @@
+#include "tests/client/scripted_server_fixture.h"
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "storage/base/check.h"
+
+namespace holdfast {
+namespace {
+
+int listen_on_loopback(uint16_t& port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  CHECK(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  socklen_t size = sizeof address;
+  CHECK(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  port = ntohs(address.sin_port);
+  return fd;
+}
+
+// Up to the end of the header block, and of the body where `with_body`. Empty: the client left.
+std::string read_request(int fd, bool with_body) {
+  std::string seen;
+  char block[4096];
+  while (true) {
+    const size_t end = seen.find("\r\n\r\n");
+    if (end != std::string::npos) {
+      const size_t length_at = seen.find("Content-Length: ");
+      const size_t body = length_at < end ? std::stoul(seen.substr(length_at + 16)) : 0;
+      if (!with_body || seen.size() >= end + 4 + body) return seen;
+    }
+    const ssize_t count = ::recv(fd, block, sizeof block, 0);
+    if (count <= 0) return {};
+    seen.append(block, static_cast<size_t>(count));
+  }
+}
+
+}  // namespace
+
+std::string http_answer(int status, const std::string& body, const std::string& headers) {
+  return fmt::format("HTTP/1.1 {} X\r\nContent-Length: {}\r\n{}\r\n{}", status, body.size(),
+                     headers, body);
+}
+
+std::string problem_answer(int status, const std::string& code, const std::string& outcome,
+                           bool retryable, const std::string& headers) {
+  return http_answer(status,
+                     fmt::format(R"({{"status":{},"code":"{}","outcome":"{}","retryable":{}}})",
+                                 status, code, outcome, retryable),
+                     headers);
+}
+
+Endpoint closed_endpoint() {
+  uint16_t port = 0;
+  ::close(listen_on_loopback(port));
+  return {.host = "127.0.0.1", .port = port};
+}
+
+ScriptedServer::ScriptedServer(std::vector<Step> steps)
+    : steps_(std::move(steps)), listener_(listen_on_loopback(port_)) {
+  CHECK(::listen(listener_, 16) == 0);
+  thread_ = std::thread([this] { serve(); });
+}
+
+ScriptedServer::~ScriptedServer() {
+  ::shutdown(listener_, SHUT_RDWR);
+  thread_.join();
+  ::close(listener_);
+}
+
+std::vector<std::string> ScriptedServer::requests() const {
+  const std::lock_guard lock(mutex_);
+  return requests_;
+}
+
+size_t ScriptedServer::connections() const {
+  const std::lock_guard lock(mutex_);
+  return connections_;
+}
+
+void ScriptedServer::serve() {
+  size_t next = 0;
+  while (next < steps_.size()) {
+    const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    if (fd < 0) return;
+    {
+      const std::lock_guard lock(mutex_);
+      ++connections_;
+    }
+    while (next < steps_.size() && serve_one(fd, steps_[next])) ++next;
+    ++next;
+    ::close(fd);
+  }
+}
+
+bool ScriptedServer::serve_one(int fd, const Step& step) {
+  const std::string request = read_request(fd, step.kind != Step::Kind::kRefuseEarly);
+  if (request.empty()) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    requests_.push_back(request.substr(0, request.find(" HTTP/1.1")));
+  }
+  ::send(fd, step.text.data(), step.text.size(), MSG_NOSIGNAL);
+  if (step.kind == Step::Kind::kStaySilent) read_request(fd, /*with_body=*/true);
+  return step.kind == Step::Kind::kAnswer;
+}
+
+}  // namespace holdfast
