@@ -216,6 +216,10 @@ void HttpTest::on_io_thread(const std::function<void()>& act) {
   ASSERT_EQ(done.get_future().wait_for(kPatience), std::future_status::ready);
 }
 
+void HttpTest::settle() {
+  for (int i = 0; i < 4; ++i) on_io_thread([] {});
+}
+
 void HttpTest::advance_and_sweep(Duration time) {
   clock.advance(time);
   on_io_thread([this] { connections_->sweep(clock.now()); });

@@ -82,6 +82,9 @@ class HttpTest : public testing::Test {
   uint16_t port() const { return listener_->port(); }
   // Runs `act` on the io thread and waits for its end.
   void on_io_thread(const std::function<void()>& act);
+  // The io thread has seen everything that was sent before. Its loop looks at the sockets between
+  // any two calls, and works off what it saw before the next.
+  void settle();
   void advance_and_sweep(Duration time);
   // Waits until the story has that line.
   bool told(const std::string& line);

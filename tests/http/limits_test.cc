@@ -129,7 +129,7 @@ TEST_F(LimitsTest, AClientThatDoesNotReadIsNotReadFrom) {
   Client other(port());
   other.send(request("GET", "/echo/other"));
   EXPECT_EQ(other.read().status, 200);
-  on_io_thread([] {});
+  settle();
   EXPECT_THAT(story(), testing::Not(testing::Contains("echo second")));
   EXPECT_EQ(slow.read().body.size(), 20'000'000u);
   EXPECT_EQ(slow.read().body, "GET second ");
@@ -157,7 +157,7 @@ TEST_F(LimitsTest, ASlowHeadIsTimedOut) {
   Client client(port());
   client.send("GET /echo/x HTTP/1.1\r\n");
   wait_for_connections(1);
-  on_io_thread([] {});
+  settle();
   advance_and_sweep(seconds(9));
   client.send("Host: a\r\n");  // more bytes give no more time
   EXPECT_FALSE(client.has_bytes_within(20));
@@ -173,13 +173,13 @@ TEST_F(LimitsTest, ASlowBodyIsTimedOutAndAProgressingOneIsNot) {
   Client client(port());
   client.send("PUT /echo/x HTTP/1.1\r\nHost: a\r\nContent-Length: 40000\r\n\r\n");
   wait_for_connections(1);
-  on_io_thread([] {});
+  settle();
   advance_and_sweep(seconds(29));
   client.send(std::string(20'000, 'x'));
-  on_io_thread([] {});
+  settle();
   advance_and_sweep(seconds(29));
   client.send("x");
-  on_io_thread([] {});
+  settle();
   EXPECT_FALSE(client.has_bytes_within(20));
   advance_and_sweep(seconds(1));
   EXPECT_EQ(client.read().status, 408);
@@ -193,7 +193,7 @@ TEST_F(LimitsTest, WaitingForLeaveToSendIsNotSlowness) {
               "PUT /echo/x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
               "Expect: 100-continue\r\n\r\n");
   ASSERT_TRUE(told("start a"));
-  on_io_thread([] {});
+  settle();
   advance_and_sweep(seconds(100));
   release("a");
   EXPECT_EQ(client.read().status, 200);
@@ -238,7 +238,7 @@ TEST_F(LimitsTest, AClientThatTakesNoAnswerIsClosed) {
   Client other(port());
   other.send(request("GET", "/echo/x"));
   EXPECT_EQ(other.read().status, 200);
-  on_io_thread([] {});
+  settle();
   advance_and_sweep(seconds(29));
   wait_for_connections(2);
   advance_and_sweep(seconds(1));

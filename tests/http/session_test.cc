@@ -40,7 +40,7 @@ TEST_F(SessionTest, EveryRequestMayComeInAnyTwoPieces) {
     for (size_t cut = 1; cut < whole.size(); ++cut) {
       SCOPED_TRACE(fmt::format("{} cut at {}", whole, cut));
       client.send(whole.substr(0, cut));
-      on_io_thread([] {});  // a turn, so that the pieces arrive apart
+      settle();  // a turn, so that the pieces arrive apart
       client.send(whole.substr(cut));
       ASSERT_EQ(client.read().body, is_get ? "GET x " : "PUT x some value");
     }
@@ -55,7 +55,7 @@ TEST_F(SessionTest, EveryByteMayComeAlone) {
                            "1\r\nc\r\n1\r\nd\r\n0\r\n\r\n";
   for (const char c : both) {
     client.send(std::string(1, c));
-    on_io_thread([] {});
+    settle();
   }
   EXPECT_EQ(client.read().body, "PUT x ab");
   EXPECT_EQ(client.read().body, "POST y cd");
@@ -97,8 +97,7 @@ TEST_F(SessionTest, NoMoreThanTheLimitOfAnswersIsOwed) {
   for (int i = 0; i < 300; ++i) all += request("GET", fmt::format("/held/{}", i));
   client.send(all);
   ASSERT_TRUE(told("start 127"));
-  on_io_thread([] {});
-  on_io_thread([] {});
+  settle();
   EXPECT_EQ(story().size(), 128u) << "reading has stopped";
   for (int i = 0; i < 300; ++i) {
     release(std::to_string(i));
@@ -114,12 +113,12 @@ TEST_F(SessionTest, ReadsAndWritesOfOneConnectionTakeEffectInOrder) {
               request("PUT", "/held/w3", "v") + request("GET", "/held/r3"));
   ASSERT_TRUE(told("start w2")) << "writes run beside writes";
   release("w2");
-  on_io_thread([] {});
+  settle();
   EXPECT_THAT(story(), ElementsAre("start w1", "start w2", "end w2"));
   release("w1");
   ASSERT_TRUE(told("start r2")) << "reads run beside reads";
   release("r2");
-  on_io_thread([] {});
+  settle();
   EXPECT_THAT(story(), testing::Not(testing::Contains("start w3")));
   release("r1");
   ASSERT_TRUE(told("start w3"));
@@ -228,7 +227,7 @@ TEST_F(SessionTest, ContinueIsSentWhenTheHeadIsAcceptedAndInOrder) {
               "PUT /echo/x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
               "Expect: 100-continue\r\n\r\n");
   ASSERT_TRUE(told("start a"));
-  on_io_thread([] {});
+  settle();
   EXPECT_FALSE(client.has_bytes_within(20)) << "an earlier answer is owed";
   release("a");
   EXPECT_EQ(client.read().body, "a");
@@ -267,7 +266,7 @@ TEST_F(SessionTest, ContinueIsNotSentWhenTheBodyIsThereOrTheClientIsOld) {
   client.send(
       "PUT /echo/x HTTP/1.0\r\nContent-Length: 3\r\nConnection: keep-alive\r\n"
       "Expect: 100-continue\r\n\r\n");
-  on_io_thread([] {});
+  settle();
   client.send("abc");
   EXPECT_EQ(client.read().status, 200);
 }
