@@ -50,6 +50,7 @@ void Raft::on_append(NodeId from, Append&& append) {
   }
   // Beyond the last entry that this message compared, our log may differ from the leader's.
   const LogIndex verified = append.previous.index + append.entries.size();
+  verified_ = std::max(verified_, verified);
   set_commit(std::min(append.commit, verified));
   if (verified <= log_.persisted()) {
     send(from, Appended{verified});
@@ -64,7 +65,10 @@ void Raft::on_heartbeat(NodeId from, const Heartbeat& heartbeat) {
         "the leader knows this log to reach {}, it ends at {}: entries were lost on this disk",
         heartbeat.commit.value, log_.last().index.value);
   set_commit(heartbeat.commit);
-  send(from, HeartbeatReply{heartbeat.round, log_.last().index});
+  send(from, HeartbeatReply{heartbeat.round, verified_});
+  // An acknowledgement may have been lost, and without a further append nothing would repeat it.
+  const LogIndex match = std::min(verified_, log_.persisted());
+  if (match > heartbeat.commit) send(from, Appended{match});
 }
 
 void Raft::set_commit(LogIndex commit) {

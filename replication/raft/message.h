@@ -62,10 +62,11 @@ struct Heartbeat {
   friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
 };
 
-// `last` is the end of the follower's log, on disk or not: an append that was lost shows here.
+// `verified` is how far the follower's log, on disk or not, is known to be the leader's: an append
+// that was lost, or forgotten in a restart, shows here.
 struct HeartbeatReply {
   uint64_t round;
-  LogIndex last;
+  LogIndex verified;
   friend bool operator==(const HeartbeatReply&, const HeartbeatReply&) = default;
 };
 

@@ -102,7 +102,7 @@ std::string to_text(const MessageBody& body) {
             return fmt::format("Heartbeat commit={} round={}", m.commit.value, m.round);
           },
           [](const HeartbeatReply& m) {
-            return fmt::format("HeartbeatReply round={} last={}", m.round, m.last.value);
+            return fmt::format("HeartbeatReply round={} verified={}", m.round, m.verified.value);
           },
           [](const Forward& m) {
             return fmt::format(

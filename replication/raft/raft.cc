@@ -196,6 +196,7 @@ void Raft::announce_role() {
 void Raft::set_hard_state(HardState state) {
   CHECK(state.term >= hard_state_.term);
   CHECK(state.term > hard_state_.term || !hard_state_.vote || state.vote == hard_state_.vote);
+  if (state.term > hard_state_.term) verified_ = {};
   hard_state_ = state;
   log_.set_hard_state(state);
   hard_state_ticket_ = log_.newest_ticket();
@@ -216,13 +217,15 @@ void Raft::send_when_persisted(NodeId to, MessageBody body) {
   const WriteTicket ticket = log_.newest_ticket();
   if (ticket <= log_.persisted_ticket()) return send(to, std::move(body));
   Envelope envelope{config_.self, to, hard_state_.term, std::move(body)};
-  // Several appends of one turn become one acknowledgement.
-  if (!held_.empty() && held_.back().first == ticket && held_.back().second.to == to &&
-      std::holds_alternative<Appended>(held_.back().second.body) &&
-      std::holds_alternative<Appended>(envelope.body) &&
-      held_.back().second.term == envelope.term) {
-    held_.back().second = std::move(envelope);
-    return;
+  // Several appends of one turn become one acknowledgement: of the furthest, as an append that was
+  // overtaken may come last.
+  const Appended* const appended = std::get_if<Appended>(&envelope.body);
+  if (appended != nullptr && !held_.empty() && held_.back().first == ticket &&
+      held_.back().second.to == to && held_.back().second.term == envelope.term) {
+    if (Appended* const before = std::get_if<Appended>(&held_.back().second.body)) {
+      before->match = std::max(before->match, appended->match);
+      return;
+    }
   }
   held_.emplace_back(ticket, std::move(envelope));
 }

@@ -220,6 +220,7 @@ class Raft {
   Instant heartbeat_deadline_;  // also when waiting requests are looked at
   std::optional<Instant> heard_leader_;
 
+  LogIndex verified_;  // our log is that of this term's leader up to here
   LogIndex commit_;
   LogIndex emitted_;  // given to the state machine up to here
   LogIndex applied_;

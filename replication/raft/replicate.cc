@@ -119,10 +119,10 @@ void Raft::on_heartbeat_reply(NodeId from, const HeartbeatReply& reply) {
   follower.last_contact = now_;
   follower.confirmed_round = std::max(follower.confirmed_round, reply.round);
   const Streaming* streaming = std::get_if<Streaming>(&follower.progress);
-  // The heartbeat was sent after the newest append, and the follower does not have its end: an
+  // The heartbeat was sent after the newest append, and the follower does not know of its end: an
   // append was lost, and without new proposals nothing else would show it.
   if (streaming != nullptr && reply.round > streaming->round_of_last_append &&
-      reply.last + 1 < follower.next)
+      reply.verified + 1 < follower.next)
     probe(follower, follower.match + 1);
   confirm_reads();
 }

@@ -142,7 +142,7 @@ void put_body(proto::PeerMessage& out, const raft::MessageBody& body) {
           },
           [&](const raft::HeartbeatReply& in) {
             out.mutable_heartbeat_reply()->set_round(in.round);
-            out.mutable_heartbeat_reply()->set_last(in.last.value);
+            out.mutable_heartbeat_reply()->set_verified(in.verified.value);
           },
           [&](const raft::Forward& in) {
             proto::Forward* forward = out.mutable_forward();
@@ -216,7 +216,7 @@ Result<raft::MessageBody> body_of(proto::PeerMessage& in, const Frame& frame) {
       return raft::Heartbeat{LogIndex{in.heartbeat().commit()}, in.heartbeat().round()};
     case proto::PeerMessage::kHeartbeatReply:
       return raft::HeartbeatReply{in.heartbeat_reply().round(),
-                                  LogIndex{in.heartbeat_reply().last()}};
+                                  LogIndex{in.heartbeat_reply().verified()}};
     case proto::PeerMessage::kForward:
       return forward_of(*in.mutable_forward());
     case proto::PeerMessage::kForwardRefused:

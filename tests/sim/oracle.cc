@@ -29,10 +29,9 @@ class Model {
   static bool all_hold(const std::vector<Condition>& conditions, Revision current) {
     return std::ranges::all_of(conditions, [&](const Condition& condition) {
       // What does not exist matches nothing.
-      const bool match =
-          current != Revision{} &&
-          (condition.any || std::ranges::find(condition.revisions, current) !=
-                                condition.revisions.end());
+      const bool match = current != Revision{} &&
+                         (condition.any || std::ranges::find(condition.revisions, current) !=
+                                               condition.revisions.end());
       return match == (condition.kind == Condition::Kind::kMatch);
     });
   }

@@ -26,7 +26,7 @@ raft::Config draw_limits(Random& random) {
     limits.in_flight_bytes_max = random.between(uint64_t{1}, 4000);
     limits.window_bytes_max = random.between(uint64_t{1}, 4000);
     limits.apply_bytes_max = random.between(uint64_t{1}, 4000);
-    limits.proposals_bytes_max = random.between(uint64_t{1000}, 10000);
+    limits.proposals_bytes_max = random.between(uint64_t{1000}, 20000);
   }
   limits.heartbeat = random.between(Duration(milliseconds(20)), Duration(milliseconds(60)));
   limits.election_timeout =
@@ -52,6 +52,7 @@ FaultPlan draw_faults(Random& random) {
   faults.crash = draw_interval(random, 0.6, milliseconds(200), seconds(2));
   faults.crash_all = draw_interval(random, 0.2, seconds(1), seconds(5));
   faults.pause = draw_interval(random, 0.4, milliseconds(200), seconds(2));
+  faults.crash_in_write = draw_rate(random, 0.4, 0.02);
   faults.slow_disk = draw_interval(random, 0.4, milliseconds(200), seconds(2));
   faults.cut_length = {milliseconds(10), random.between(Duration(milliseconds(100)), seconds(3))};
   faults.down = {milliseconds(1), random.between(Duration(milliseconds(50)), seconds(2))};
@@ -67,7 +68,7 @@ Plan draw_plan(uint64_t seed) {
   plan.seed = seed;
   constexpr size_t kSizes[] = {1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5};
   plan.nodes = kSizes[random.below(std::size(kSizes))];
-  plan.safety = random.between(Duration(seconds(3)), seconds(8));
+  plan.safety = random.between(Duration(seconds(5)), seconds(25));
   plan.limits = draw_limits(random);
   plan.network = draw_network(random);
   plan.faults = draw_faults(random);
@@ -78,11 +79,13 @@ Plan draw_plan(uint64_t seed) {
                .apply = {microseconds(10),
                          random.between(Duration(microseconds(20)), Duration(milliseconds(5)))}};
   plan.clients = {.count = random.between(uint64_t{1}, uint64_t{6}),
-                  .think = {milliseconds(1),
-                            random.between(Duration(milliseconds(10)), Duration(milliseconds(60)))},
+                  .think = {microseconds(10),
+                            random.between(Duration(milliseconds(1)), Duration(milliseconds(40)))},
                   .timeout = random.between(Duration(milliseconds(300)), seconds(4)),
                   .keys = random.between(uint64_t{1}, uint64_t{8}),
-                  .value_bytes_max = random.between(uint64_t{8}, uint64_t{400}),
+                  .value_bytes_max = random.chance(0.2)
+                                         ? random.between(uint64_t{400}, uint64_t{6000})
+                                         : random.between(uint64_t{8}, uint64_t{400}),
                   .reads = 0.3,
                   .local_reads = 0.05,
                   .deletes = 0.1,
@@ -120,10 +123,11 @@ std::string to_text(const Plan& plan) {
                      text_of(plan.network.delay), plan.network.lost, plan.network.doubled,
                      plan.network.late, text_of(plan.network.late_max),
                      plan.network.reorders ? "reorders" : "keeps order");
-  out += fmt::format("  faults: cut {} crash {} crash all {} pause {} slow disk {}\n",
-                     interval(plan.faults.cut), interval(plan.faults.crash),
-                     interval(plan.faults.crash_all), interval(plan.faults.pause),
-                     interval(plan.faults.slow_disk));
+  out += fmt::format(
+      "  faults: cut {} crash {} in a write {:.4f} crash all {} pause {} slow disk {}\n",
+      interval(plan.faults.cut), interval(plan.faults.crash), plan.faults.crash_in_write,
+      interval(plan.faults.crash_all), interval(plan.faults.pause),
+      interval(plan.faults.slow_disk));
   out += fmt::format("  cuts last {} downs {} pauses {}\n", text_of(plan.faults.cut_length),
                      text_of(plan.faults.down), text_of(plan.faults.pause_length));
   out +=

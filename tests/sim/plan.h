@@ -29,6 +29,7 @@ struct NetworkPlan {
 struct FaultPlan {
   Duration cut{};
   Duration crash{};
+  double crash_in_write = 0;  // chance, for each write to the log, that its sync never comes
   Duration crash_all{};
   Duration pause{};
   Duration slow_disk{};

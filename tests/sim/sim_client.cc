@@ -13,11 +13,12 @@ void ClientPool::start() {
   }
 }
 
-RequestEnds ClientPool::ends() {
+Outside ClientPool::outside() {
   return {.completed = [this](NodeId id, const Completion& done) { completed(id, done); },
           .readable = [this](NodeId id, RequestId request) { readable(id, request); },
           .refused = [this](NodeId id, const raft::Refusal& refusal) { refused(id, refusal); },
-          .died = [this](NodeId id) { died(id); }};
+          .died = [this](NodeId id) { died(id); },
+          .wants_crash = {}};
 }
 
 void ClientPool::act(uint64_t number) {
@@ -126,14 +127,17 @@ void ClientPool::end(Operation& operation, Outcome outcome) {
   watch_.agenda.add(watch_.draw(watch_.plan.clients.think), [this, number] { act(number); });
 }
 
-// A refusal "unknown" may be followed by the completion; nothing else comes twice.
-Operation* ClientPool::answered(NodeId id, RequestId request, bool is_refusal) {
+// "Unknown" and the completion may both come, and overtake each other; nothing else comes twice.
+Operation* ClientPool::answered(NodeId id, RequestId request, Outcome outcome) {
   const auto found = waiting_.find(request);
-  if (found != waiting_.end()) return &history_[found->second];
+  if (found != waiting_.end()) {
+    ended_.emplace(request, outcome);
+    return &history_[found->second];
+  }
   // After a restart the log is replayed, and with it what was answered before the crash.
   if (request <= before_restart_[id]) return nullptr;
-  const auto ended = ended_.find(request);
-  if (ended == ended_.end() || is_refusal || ended->second != Outcome::kUnknown)
+  const Outcome before = ended_.at(request);
+  if (before == outcome || (before != Outcome::kUnknown && outcome != Outcome::kUnknown))
     watch_.invariants.fail(
         "one answer for each request",
         fmt::format("node {} answers request {} again", id.value, request.value));
@@ -141,7 +145,7 @@ Operation* ClientPool::answered(NodeId id, RequestId request, bool is_refusal) {
 }
 
 void ClientPool::completed(NodeId id, const Completion& completion) {
-  Operation* const operation = answered(id, completion.request, false);
+  Operation* const operation = answered(id, completion.request, Outcome::kOk);
   if (operation == nullptr) return;
   operation->reply = completion.reply;
   operation->revision = completion.reply.revision;
@@ -153,30 +157,27 @@ void ClientPool::completed(NodeId id, const Completion& completion) {
                                       ? completion.reply.revision
                                       : completion.reply.current;
   }
-  ended_.emplace(completion.request, Outcome::kOk);
   end(*operation, Outcome::kOk);
 }
 
 void ClientPool::readable(NodeId id, RequestId request) {
-  Operation* const operation = answered(id, request, false);
+  Operation* const operation = answered(id, request, Outcome::kOk);
   if (operation == nullptr) return;
   operation->revision = node(id).revision();
   operation->found = node(id).read(operation->key, operation->revision);
   if (operation->client < clients_.size() && operation->found)
     clients_[operation->client].seen[operation->key] = operation->found->info.mod_revision;
-  ended_.emplace(request, Outcome::kOk);
   end(*operation, Outcome::kOk);
 }
 
 void ClientPool::refused(NodeId id, const raft::Refusal& refusal) {
-  Operation* const operation = answered(id, refusal.request, true);
+  const Outcome outcome =
+      refusal.reason == raft::RefusalReason::kUnknown ? Outcome::kUnknown : Outcome::kRefused;
+  Operation* const operation = answered(id, refusal.request, outcome);
   if (operation == nullptr) return;
   constexpr Mark kMarkOf[] = {Mark::kRefusedNoLeader, Mark::kRefusedOverloaded,
                               Mark::kRefusedTimeout, Mark::kRefusedUnknown};
   watch_.marks.reach(kMarkOf[static_cast<size_t>(refusal.reason)]);
-  const Outcome outcome =
-      refusal.reason == raft::RefusalReason::kUnknown ? Outcome::kUnknown : Outcome::kRefused;
-  ended_.emplace(refusal.request, outcome);
   end(*operation, outcome);
 }
 

@@ -25,7 +25,7 @@ class ClientPool {
   // One write and one linearizable read at the node, by no client.
   void probe(NodeId node);
 
-  RequestEnds ends();
+  Outside outside();
   bool all_ended() const { return waiting_.empty(); }
   const History& history() const { return history_; }
 
@@ -40,7 +40,7 @@ class ClientPool {
   void send(Operation operation);
   void end(Operation& operation, Outcome outcome);
   // The operation that waits for this answer. Null: it had its answer, and may have this one too.
-  Operation* answered(NodeId node, RequestId request, bool is_refusal);
+  Operation* answered(NodeId node, RequestId request, Outcome outcome);
   void completed(NodeId node, const Completion& completion);
   void readable(NodeId node, RequestId request);
   void refused(NodeId node, const raft::Refusal& refusal);

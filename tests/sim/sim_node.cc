@@ -58,11 +58,11 @@ class SimNode::NotedTransport final : public Transport {
   SimNode& node_;
 };
 
-SimNode::SimNode(NodeId id, Watch& watch, Transport& network, RequestEnds ends)
+SimNode::SimNode(NodeId id, Watch& watch, Transport& network, Outside outside)
     : id_(id),
       watch_(watch),
       network_(network),
-      ends_(std::move(ends)),
+      outside_(std::move(outside)),
       noted_(std::make_unique<NotedTransport>(*this)),
       files_(watch.random.next()) {}
 
@@ -142,7 +142,7 @@ void SimNode::crash() {
   given_in_.clear();
   forwards_seen_.clear();
   watch_.trace.mix(applied_at_crash_.value);
-  ends_.died(id_);
+  outside_.died(id_);
 }
 
 void SimNode::pause(Duration length) {
@@ -158,6 +158,7 @@ void SimNode::slow_disk(Duration length) {
 }
 
 void SimNode::heal() {
+  healed_ = true;
   slow_until_ = {};
 }
 
@@ -290,6 +291,8 @@ void SimNode::sync_disk(std::vector<LogWrite> writes, std::vector<LoadOrder> loa
   if (Result<> written = log_->write(writes); !written) return died_of("write", written.error());
   Duration delay = watch_.draw(watch_.plan.disk.sync);
   if (watch_.agenda.now() < slow_until_) delay += slow_until_ - watch_.agenda.now();
+  if (!healed_ && watch_.random.chance(watch_.plan.faults.crash_in_write))
+    return after(watch_.random.between(Duration{}, delay), [this] { outside_.wants_crash(id_); });
   const WriteTicket last = writes.back().ticket;
   after(delay, [this, last, orders = std::move(loads)] {
     if (Result<> synced = log_->sync(); !synced) return died_of("sync", synced.error());
@@ -349,7 +352,7 @@ void SimNode::work_apply() {
     // Answers keep the order of the log, as one thread gives them.
     after(watch_.random.between(Duration{}, Duration(microseconds(200))),
           [this, done = std::move(completions), upto = entries.back()->index] {
-            for (const Completion& completion : done) ends_.completed(id_, completion);
+            for (const Completion& completion : done) outside_.completed(id_, completion);
             give(raft::Applied{upto});
             apply_works_ = false;
             work_apply();
@@ -360,14 +363,14 @@ void SimNode::work_apply() {
 void SimNode::readable(std::vector<RequestId> reads) {
   for (const RequestId read : reads)
     after(watch_.random.between(Duration{}, Duration(milliseconds(1))),
-          [this, read] { ends_.readable(id_, read); });
+          [this, read] { outside_.readable(id_, read); });
 }
 
 void SimNode::refuse(std::vector<raft::Refusal> refusals) {
   for (const raft::Refusal& refusal : refusals) {
     watch_.line(id_, [&] { return raft::to_text(refusal); });
     after(watch_.random.between(Duration{}, Duration(milliseconds(1))),
-          [this, refusal] { ends_.refused(id_, refusal); });
+          [this, refusal] { outside_.refused(id_, refusal); });
   }
 }
 

@@ -23,23 +23,24 @@
 
 namespace holdfast::sim {
 
-// How requests end, told to whoever sent them.
-struct RequestEnds {
+// What a node tells the world.
+struct Outside {
   std::function<void(NodeId, const Completion&)> completed;
   std::function<void(NodeId, RequestId)> readable;
   std::function<void(NodeId, const raft::Refusal&)> refused;
   std::function<void(NodeId)> died;  // with every request that waited there
+  std::function<void(NodeId)> wants_crash;
 };
 
 class SimNode final : public LogStore, public ApplyQueue, public Answers {
  public:
-  SimNode(NodeId id, Watch& watch, Transport& network, RequestEnds ends);
+  SimNode(NodeId id, Watch& watch, Transport& network, Outside outside);
 
   void start();
   void crash();
   void pause(Duration length);
   void slow_disk(Duration length);
-  void heal();  // no pause, no slow disk
+  void heal();  // no slow disk, no more crashes in a write
 
   bool is_up() const { return replica_ != nullptr; }
   raft::Status status() const { return replica_->status(); }
@@ -79,7 +80,7 @@ class SimNode final : public LogStore, public ApplyQueue, public Answers {
   const NodeId id_;
   Watch& watch_;
   Transport& network_;
-  const RequestEnds ends_;
+  const Outside outside_;
   class NotedTransport;
   std::unique_ptr<Transport> noted_;  // marks what leaves, then sends it
 
@@ -87,6 +88,7 @@ class SimNode final : public LogStore, public ApplyQueue, public Answers {
   SimFileSystem files_;
   MemoryEngine engine_;
   uint64_t life_ = 0;
+  bool healed_ = false;
   LogIndex applied_at_crash_;
 
   // Of this life.

@@ -35,8 +35,10 @@ Simulator::Simulator(const Plan& plan, TraceKind trace_kind)
         const NodeId to = envelope.to;
         nodes_[to.value - 1]->submit(raft::Received{std::move(envelope)});
       }) {
+  Outside outside = clients_.outside();
+  outside.wants_crash = [this](NodeId id) { crash_one(id); };
   for (const NodeId id : ids(plan.nodes))
-    nodes_.push_back(std::make_unique<SimNode>(id, watch_, network_, clients_.ends()));
+    nodes_.push_back(std::make_unique<SimNode>(id, watch_, network_, outside));
 }
 
 RunResult Simulator::run(uint64_t steps_max) {
