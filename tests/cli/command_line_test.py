@@ -218,6 +218,11 @@ class Cluster(CommandLineTest):
         for node in self.cluster.nodes:
             self.assertEqual(len(node.requests), 1)
 
+    def test_a_node_is_asked_once_whatever_its_address(self):
+        port = self.cluster.nodes[0].server.server_port
+        self.expect(OK, "status", endpoints=f"localhost:{port}")
+        self.assertEqual(len(self.cluster.nodes[0].requests), 1)
+
     def test_status_shows_who_does_not_answer(self):
         self.cluster.nodes[2].stop()
         result = self.expect(OK, "status", endpoints=self.cluster.nodes[0].url)

@@ -75,6 +75,7 @@ TEST_F(HttpConnectionTest, AnIdleConnectionThatWasClosedIsReplacedBeforeSending)
       {{Kind::kAnswerAndClose, http_answer(200, "")}, {Kind::kAnswer, http_answer(201, "")}});
   HttpConnection connection(server.endpoint(), clock_);
   ASSERT_TRUE(exchange(connection));
+  server.wait_until_closed(1);
   const auto second = exchange(connection);
   ASSERT_TRUE(second) << second.error().message;
   EXPECT_EQ(second->status, 201u);

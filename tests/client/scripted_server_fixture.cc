@@ -84,6 +84,11 @@ size_t ScriptedServer::connections() const {
   return connections_;
 }
 
+void ScriptedServer::wait_until_closed(size_t count) {
+  std::unique_lock lock(mutex_);
+  CHECK(changed_.wait_for(lock, std::chrono::seconds(20), [&] { return closed_ >= count; }));
+}
+
 void ScriptedServer::serve() {
   size_t next = 0;
   while (next < steps_.size()) {
@@ -96,6 +101,9 @@ void ScriptedServer::serve() {
     while (next < steps_.size() && serve_one(fd, steps_[next])) ++next;
     ++next;
     ::close(fd);
+    const std::lock_guard lock(mutex_);
+    ++closed_;
+    changed_.notify_all();
   }
 }
 

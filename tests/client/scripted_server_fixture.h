@@ -2,6 +2,7 @@
 
 // A node that does what a test tells it, one step for each request that it is sent.
 
+#include <condition_variable>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -38,6 +39,8 @@ class ScriptedServer {
   // The request lines seen so far.
   std::vector<std::string> requests() const;
   size_t connections() const;
+  // Until this many connections were closed from this side.
+  void wait_until_closed(size_t count);
 
  private:
   void serve();
@@ -50,6 +53,8 @@ class ScriptedServer {
   mutable std::mutex mutex_;
   std::vector<std::string> requests_;  // under the mutex
   size_t connections_ = 0;             // under the mutex
+  size_t closed_ = 0;                  // under the mutex
+  std::condition_variable changed_;
   std::thread thread_;
 };
 
