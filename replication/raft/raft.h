@@ -76,7 +76,7 @@ struct Status {
   LogIndex persisted;
   LogIndex commit;
   LogIndex applied;
-  size_t proposals_bytes;  // begun here, and their fate is not known yet
+  size_t proposals_bytes;                 // begun here, and their fate is not known yet
   std::vector<FollowerStatus> followers;  // on the leader
 };
 

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "storage/base/check.h"
+#include "storage/base/clock.h"
 
 namespace holdfast {
 
@@ -251,8 +252,8 @@ void HttpTest::release(const std::string& name) {
 }
 
 void HttpTest::wait_for_connections(size_t count) {
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (connections_->size() != count && std::chrono::steady_clock::now() < deadline) {
+  const auto deadline = SystemClock().now() + kPatience;
+  while (connections_->size() != count && SystemClock().now() < deadline) {
     on_io_thread([] {});
   }
   ASSERT_EQ(connections_->size(), count);

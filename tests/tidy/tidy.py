@@ -48,7 +48,7 @@ BANNED = [
     (r"\brandom_device\b|\bmt19937|\bstd::rand\b|\brand\(\)", r"\.(cc|h)$", r"^$",
      "a holdfast::Random that was given in"),
     (r"steady_clock::now|system_clock::now|clock_gettime|gettimeofday", r"\.(cc|h)$",
-     r"^storage/base/clock\.cc$", "a holdfast::Clock that was given in"),
+     r"^storage/base/clock\.cc$|^bench/micro/", "a holdfast::Clock that was given in"),
     (r"\bsleep_for\b|\bsleep_until\b|\busleep\(|\bnanosleep\(", r"\.(cc|h)$", r"^client/|^bench/",
      "a condition with a deadline, or a step of virtual time"),
     (r"\bunordered_(map|set)\b", r"^replication/raft/", r"^$", "an ordered container"),

@@ -1,0 +1,164 @@
+"""Clients that record what they did, and the check of what they saw.
+
+Each key has one writer, which writes 1, 2, 3, … So what a linearizable read may return is known
+without a search: at least the newest value acknowledged before the read began, at most the newest
+one begun before it ended, never one that was refused, and never less than an earlier read saw.
+After an outcome that is unknown the writer takes a fresh key: the write may still happen later,
+and on that key nothing comes after it."""
+
+import http.client
+import json
+import random
+import socket
+import threading
+import time
+
+OK, REFUSED, UNKNOWN = "ok", "refused", "unknown"
+
+
+class Key:
+    def __init__(self, name):
+        self.name = name
+        self.writes = []  # (value, start, end, outcome)
+        self.reads = []   # (value, start, end); value 0: not there
+
+
+class Connection:
+    """Keep-alive to one node. Says whether what failed may have been done."""
+
+    def __init__(self, port):
+        self.port = port
+        self.http = None
+
+    def request(self, method, path, body=None):
+        try:
+            if self.http is None:
+                self.http = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+                self.http.connect()
+                self.http.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            self.http = None
+            return REFUSED, 0, b""
+        try:
+            self.http.request(method, path, body)
+            answer = self.http.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException):
+            self.http.close()
+            self.http = None
+            return UNKNOWN, 0, b""
+        if answer.status < 300 or answer.status == 404:
+            return OK, answer.status, content
+        try:
+            outcome = json.loads(content)["outcome"]
+        except (ValueError, KeyError):
+            raise AssertionError(f"{method} {path}: {answer.status} without an outcome: {content!r}")
+        return (REFUSED if outcome == "not_applied" else UNKNOWN), answer.status, content
+
+
+class Load:
+    def __init__(self, ports, writers=6, readers=4, keys_each=3, seed=1):
+        self.ports = ports
+        self.seed = seed
+        self.stopping = threading.Event()
+        self.keys = []
+        self.current = {}
+        self.lock = threading.Lock()
+        self.acknowledged_at = time.monotonic()
+        self.counts = {OK: 0, REFUSED: 0, UNKNOWN: 0, "read": 0}
+        self.failure = None
+        for writer in range(writers):
+            for slot in range(keys_each):
+                self._fresh(writer, slot)
+        self.threads = [threading.Thread(target=self._guard, args=(self._write, w, keys_each)) for w in range(writers)]
+        self.threads += [threading.Thread(target=self._guard, args=(self._read, r, None)) for r in range(readers)]
+
+    def _fresh(self, writer, slot):
+        with self.lock:
+            key = Key(f"w{writer}/s{slot}/{len(self.keys)}")
+            self.keys.append(key)
+            self.current[(writer, slot)] = key
+            return key
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+    def _guard(self, work, *arguments):
+        try:
+            work(*arguments)
+        except BaseException as problem:  # shown by check(), on the test's own thread
+            self.failure = problem
+
+    def _write(self, writer, slots):
+        dice = random.Random(self.seed * 1000 + writer)
+        connections = [Connection(port) for port in self.ports]
+        while not self.stopping.is_set():
+            slot = dice.randrange(slots)
+            key = self.current[(writer, slot)]
+            value = len(key.writes) + 1
+            start = time.monotonic()
+            record = [value, start, float("inf"), UNKNOWN]
+            key.writes.append(record)
+            outcome, status, _ = dice.choice(connections).request("PUT", f"/v1/kv/{key.name}", str(value))
+            record[2], record[3] = time.monotonic(), outcome
+            self.counts[outcome] += 1
+            if outcome == OK:
+                assert status in (200, 201), status
+                self.acknowledged_at = record[2]
+            elif outcome == UNKNOWN:
+                record[2] = float("inf")
+                self._fresh(writer, slot)
+            else:
+                self.stopping.wait(0.002)
+
+    def _read(self, reader, _):
+        dice = random.Random(self.seed * 1000 + 500 + reader)
+        connections = [Connection(port) for port in self.ports]
+        while not self.stopping.is_set():
+            with self.lock:
+                key = self.current[dice.choice(list(self.current))]
+            start = time.monotonic()
+            outcome, status, content = dice.choice(connections).request("GET", f"/v1/kv/{key.name}")
+            end = time.monotonic()
+            if outcome != OK:
+                self.stopping.wait(0.002)
+                continue
+            self.counts["read"] += 1
+            key.reads.append((0 if status == 404 else int(content), start, end))
+
+    def check(self):
+        if self.failure:
+            raise self.failure
+        assert self.counts[OK] > 0 and self.counts["read"] > 0, f"nothing was done: {self.counts}"
+        for key in self.keys:
+            check_key(key)
+
+
+def check_key(key):
+    # Writes of a key follow one another, so their starts and ends rise with their values.
+    refused = {value for value, _, _, outcome in key.writes if outcome == REFUSED}
+    newest_seen = []  # (end, value) of reads, values rising
+    for value, start, end in sorted(key.reads, key=lambda read: read[2]):
+        acknowledged = max((w[0] for w in key.writes if w[3] == OK and w[2] < start), default=0)
+        begun = max((w[0] for w in key.writes if w[1] <= end), default=0)
+        assert value >= acknowledged, f"stale: {key.name} read {value}, {acknowledged} was acknowledged before"
+        assert value <= begun, f"phantom: {key.name} read {value}, only {begun} was begun"
+        assert value not in refused, f"refused but seen: {key.name} read {value}"
+        earlier = max((v for e, v in newest_seen if e < start), default=0)
+        assert value >= earlier, f"went back: {key.name} read {value} after {earlier}"
+        if not newest_seen or value > newest_seen[-1][1]:
+            newest_seen.append((end, value))
+
+
+def check_final(key, value):
+    """`value` is what a node holds when all is quiet."""
+    acknowledged = max((w[0] for w in key.writes if w[3] == OK), default=0)
+    possible = {acknowledged} | {w[0] for w in key.writes if w[3] == UNKNOWN and w[0] > acknowledged}
+    assert value in possible, f"lost or doubled: {key.name} holds {value}, may hold {sorted(possible)}"
