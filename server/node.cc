@@ -11,12 +11,14 @@
 #include "replication/node/applier.h"
 #include "replication/node/replica_loop.h"
 #include "replication/transport/tcp_transport.h"
+#include "server/api/readers.h"
 #include "server/api/routes.h"
 #include "server/api/services.h"
 #include "server/bootstrap.h"
 #include "server/data_directory.h"
 #include "server/gates.h"
 #include "server/http/listener.h"
+#include "server/metrics.h"
 #include "server/recovery.h"
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -40,6 +42,8 @@ constexpr Duration kAnnouncePatience = std::chrono::seconds(1);
 
 // Takes the last gate number, which no io thread has: nobody waits for these answers.
 constexpr uint64_t kNobody = Gate::kGatesMax - 1;
+
+constexpr size_t kReaderThreads = 2;
 
 std::string peer_address_of(const Config& config, const std::string& name) {
   if (!config.advertise_peer.empty()) return config.advertise_peer;
@@ -88,6 +92,8 @@ struct Node::Parts {
   std::unique_ptr<LogWriter> log;
   std::unique_ptr<Applier> applier;
   std::unique_ptr<Replica> replica;
+  Metrics metrics;
+  std::unique_ptr<Readers> readers;
   std::unique_ptr<Services> services;
   http::Router router;
   http::Limits limits;
@@ -260,6 +266,9 @@ void Node::Parts::start_service() {
   services->engine = engine.get();
   services->status = &board;
   services->clock = &clock;
+  services->loop = &loop;
+  services->readers = (readers = std::make_unique<Readers>(kReaderThreads)).get();
+  services->metrics = &metrics;
   transport->start(kFirstGroup, [this](raft::Envelope envelope) {
     replica_loop->post(raft::Received{std::move(envelope)});
   });
@@ -301,6 +310,7 @@ void Node::Parts::publish(Instant now) {
   const StateSummary summary = machine->summary();
   status->revision = summary.revision;
   status->state_hash = summary.state_hash;
+  status->state_hash_index = summary.applied.index;
   status->taken = now;
   announce(now, *status);
   board.publish(std::move(status));
@@ -342,11 +352,15 @@ Result<> Node::Parts::stop() {
   replica_loop->stop();
   log.reset();
   applier.reset();
-  // Requests that still wait are answered while their connections are there.
+  // Requests that still wait are answered while their connections are there. An answer may let
+  // another request begin; once the connections are closed, none does.
   gates->gate(0).abandon();
   loop.restart();
   loop.poll();
   connections->close_all();
+  gates->gate(0).abandon();
+  readers->stop();
+  loop.restart();
   loop.poll();
   // A start finds the state whole, and has nothing to apply again.
   HOLDFAST_TRY(engine->flush());

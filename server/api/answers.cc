@@ -1,0 +1,86 @@
+#include "server/api/answers.h"
+
+#include <fmt/format.h>
+
+#include "server/metrics.h"
+#include "storage/base/log.h"
+#include "storage/kv/command.h"
+
+namespace holdfast {
+
+using http::Code;
+using http::Problem;
+
+Problem problem_of_change(raft::RefusalReason reason) {
+  switch (reason) {
+    case raft::RefusalReason::kNoLeader:
+      return {.code = Code::kNoLeader,
+              .detail = "the cluster has no leader now; nothing was changed, try again"};
+    case raft::RefusalReason::kOverloaded:
+      return {.code = Code::kOverloaded,
+              .detail = "too many changes wait already; nothing was changed, try again later"};
+    case raft::RefusalReason::kTimeout:
+    case raft::RefusalReason::kUnknown:
+      break;
+  }
+  return {.code = Code::kOutcomeUnknown,
+          .detail =
+              "the change was not confirmed in time; it may or may not happen, so look "
+              "before you repeat it, or repeat it with a condition"};
+}
+
+Problem problem_of_read(raft::RefusalReason reason) {
+  switch (reason) {
+    case raft::RefusalReason::kNoLeader:
+      return {.code = Code::kNoLeader,
+              .detail = "the cluster has no leader now; try again, or read with consistency=local"};
+    case raft::RefusalReason::kOverloaded:
+      return {.code = Code::kOverloaded, .detail = "too many reads wait already; try again later"};
+    case raft::RefusalReason::kTimeout:
+    case raft::RefusalReason::kUnknown:
+      break;
+  }
+  return {.code = Code::kTimeout,
+          .detail =
+              "the read was not confirmed in time; try again, or read with "
+              "consistency=local",
+          .outcome = http::Outcome::kNotApplied};
+}
+
+Problem problem_of(const Error& error) {
+  log_error("a read failed: {}", error.message);
+  return {.code = Code::kInternal,
+          .detail =
+              "the storage of this node failed to read; its log says how. Other nodes may "
+              "serve this",
+          .outcome = http::Outcome::kNotApplied};
+}
+
+std::expected<void, Problem> check_key(std::string_view key) {
+  if (key.empty())
+    return std::unexpected(http::bad_request("the key is empty: give 1 byte or more"));
+  if (key.size() <= kKeyBytesMax) return {};
+  return std::unexpected(Problem{
+      .code = Code::kKeyTooLarge,
+      .detail = fmt::format("the key has {} bytes, the limit is {}", key.size(), kKeyBytesMax),
+      .figures = {{"limit", kKeyBytesMax}}});
+}
+
+std::string etag_of(Revision mod_revision) {
+  return fmt::format("\"{}\"", mod_revision.value);
+}
+
+http::Response finish(Services& services, Call call, Instant began, Outcome outcome) {
+  const std::shared_ptr<const NodeStatus> status = services.status->read();
+  const Revision revision = outcome ? outcome->revision : services.gate->revision();
+  http::Response response = outcome ? std::move(outcome->response) : http::answer(outcome.error());
+  response.add_header("Holdfast-Node", status->name);
+  const std::string leader = status->leader_url();
+  if (!leader.empty()) response.add_header("Holdfast-Leader", leader);
+  response.add_header("Holdfast-Revision", fmt::format_int(revision.value).str());
+  response.add_header("Holdfast-Term", fmt::format_int(status->raft.term.value).str());
+  services.metrics->count(call, response.status, services.clock->now() - began);
+  return response;
+}
+
+}  // namespace holdfast

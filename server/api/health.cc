@@ -1,0 +1,36 @@
+#include "server/api/health.h"
+
+#include "server/http/problem.h"
+#include "server/metrics.h"
+
+namespace holdfast {
+namespace {
+
+using http::Request;
+using http::Response;
+
+constexpr Duration kReadyWithin = std::chrono::seconds(1);
+
+}  // namespace
+
+Task<Response> show_alive(Services&, Request) {
+  co_return Response(200, "text/plain", "alive\n");
+}
+
+Task<Response> show_ready(Services& services, Request) {
+  Gate::Waiting barrier = services.gate->read_barrier(services.clock->now() + kReadyWithin);
+  const Gate::Outcome outcome = co_await barrier;
+  if (outcome) co_return Response(200, "text/plain", "ready\n");
+  co_return http::answer({.code = http::Code::kNotReady,
+                          .detail =
+                              "this node cannot serve a linearizable read now: it knows no leader, "
+                              "or none that a majority confirms"});
+}
+
+Task<Response> show_metrics(Services& services, Request) {
+  const std::shared_ptr<const NodeStatus> status = services.status->read();
+  co_return Response(200, "text/plain; version=0.0.4",
+                     services.metrics->render(*status, services.clock->now()));
+}
+
+}  // namespace holdfast

@@ -1,0 +1,84 @@
+#include "server/api/key_range.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "server/api/json_text.h"
+#include "storage/base/bytes.h"
+#include "storage/base/codec.h"
+#include "storage/kv/command.h"
+
+namespace holdfast {
+namespace {
+
+using http::Problem;
+
+constexpr char kCursorVersion = 1;
+
+// The first key behind all keys with that prefix; empty: there is none.
+std::string end_of_prefix(std::string prefix) {
+  while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();
+  if (!prefix.empty()) prefix.back() = static_cast<char>(prefix.back() + 1);
+  return prefix;
+}
+
+std::expected<std::string, Problem> take_bound(http::Query& query, std::string_view name) {
+  std::string bound = query.take(name).value_or("");
+  if (bound.size() <= kKeyBytesMax) return bound;
+  return std::unexpected(Problem{
+      .code = http::Code::kKeyTooLarge,
+      .detail = fmt::format("'{}' has {} bytes, the limit is {}", name, bound.size(), kKeyBytesMax),
+      .figures = {{"limit", kKeyBytesMax}}});
+}
+
+}  // namespace
+
+std::expected<KeyRange, Problem> take_range(http::Query& query) {
+  std::string prefix;
+  KeyRange range;
+  HOLDFAST_ASSIGN(prefix, take_bound(query, "prefix"));
+  HOLDFAST_ASSIGN(range.start, take_bound(query, "start"));
+  HOLDFAST_ASSIGN(range.end, take_bound(query, "end"));
+  range.bounded = !prefix.empty() || !range.start.empty() || !range.end.empty();
+  range.start = std::max(range.start, prefix);
+  const std::string prefix_end = end_of_prefix(std::move(prefix));
+  if (range.end.empty() || (!prefix_end.empty() && prefix_end < range.end)) range.end = prefix_end;
+  return range;
+}
+
+uint64_t checksum_of(const KeyRange& range) {
+  std::string both;
+  put_fixed(both, uint64_t{range.start.size()});
+  return checksum(both.append(range.start).append(range.end));
+}
+
+std::string encode_cursor(const Cursor& cursor) {
+  std::string bytes(1, kCursorVersion);
+  put_fixed(bytes, cursor.revision.value);
+  put_fixed(bytes, static_cast<uint8_t>(cursor.reverse));
+  put_fixed(bytes, cursor.range_checksum);
+  put_fixed(bytes, static_cast<uint16_t>(cursor.start.size()));
+  bytes.append(cursor.start).append(cursor.end);
+  return to_base64url(bytes);
+}
+
+std::optional<Cursor> decode_cursor(std::string_view text) {
+  const std::optional<std::string> bytes = from_base64url(text);
+  if (!bytes || bytes->empty() || bytes->front() != kCursorVersion) return std::nullopt;
+  FixedReader reader(std::string_view(*bytes).substr(1));
+  const auto revision = reader.take<uint64_t>();
+  const auto reverse = reader.take<uint8_t>();
+  const auto range_checksum = reader.take<uint64_t>();
+  const auto start_size = reader.take<uint16_t>();
+  if (!start_size || *revision == 0 || *reverse > 1) return std::nullopt;
+  const auto start = reader.take_bytes(*start_size);
+  // A bound of ours may be one byte longer than a key: the first key behind it.
+  if (!start || start->size() > kKeyBytesMax || reader.rest().size() > kKeyBytesMax + 1) {
+    return std::nullopt;
+  }
+  return Cursor{
+      {*revision}, *reverse == 1, std::string(*start), std::string(reader.rest()), *range_checksum};
+}
+
+}  // namespace holdfast

@@ -1,0 +1,41 @@
+#pragma once
+
+// Ranges of keys as clients name them (`prefix`, `start`, `end`), and the cursor that continues a
+// scan of one at the same revision.
+
+#include <expected>
+#include <optional>
+#include <string>
+
+#include "server/http/problem.h"
+#include "server/http/query.h"
+#include "storage/base/ids.h"
+
+namespace holdfast {
+
+// Keys in [start, end), byte order; an empty end means to the last key.
+struct KeyRange {
+  std::string start;
+  std::string end;
+  bool bounded = false;  // the client has named at least one bound
+  friend bool operator==(const KeyRange&, const KeyRange&) = default;
+};
+
+// `prefix` together with `start` and `end` means the keys that are in both.
+std::expected<KeyRange, http::Problem> take_range(http::Query& query);
+
+// Where a scan goes on. Opaque to clients; it needs no bounds beside it, and where a client gives
+// them again they must be those that the scan began with.
+struct Cursor {
+  Revision revision;
+  bool reverse = false;
+  std::string start;  // what is left of the range
+  std::string end;
+  uint64_t range_checksum = 0;  // of the range that the scan began with
+  friend bool operator==(const Cursor&, const Cursor&) = default;
+};
+uint64_t checksum_of(const KeyRange& range);
+std::string encode_cursor(const Cursor& cursor);
+std::optional<Cursor> decode_cursor(std::string_view text);
+
+}  // namespace holdfast

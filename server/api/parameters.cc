@@ -1,0 +1,169 @@
+#include "server/api/parameters.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+namespace {
+
+using http::bad_request;
+using http::Problem;
+using http::Query;
+using std::chrono::seconds;
+
+constexpr Duration kTimeout = seconds(5);
+constexpr Duration kTimeoutMax = seconds(60);
+constexpr uint64_t kDurationHoursMax = 24 * 366 * 100;
+
+std::optional<uint64_t> parse_number(std::string_view text) {
+  uint64_t number = 0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (end.ec != std::errc() || end.ptr != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+// One list of entity tags (RFC 9110, section 8.8.3), added to `condition`.
+std::expected<void, Problem> add_tags(std::string_view list, std::string_view field,
+                                      Condition& condition) {
+  const auto malformed = [&] {
+    return std::unexpected(
+        bad_request(fmt::format("{} must be * or a list of entity tags, as \"7\"", field)));
+  };
+  const auto skip_spaces = [&] {
+    list.remove_prefix(std::min(list.find_first_not_of(" \t"), list.size()));
+  };
+  skip_spaces();
+  while (!list.empty()) {
+    const bool weak = list.starts_with("W/");
+    if (weak) list.remove_prefix(2);
+    if (!list.starts_with('"')) return malformed();
+    const size_t end = list.find('"', 1);
+    if (end == std::string_view::npos) return malformed();
+    const auto revision = parse_number(list.substr(1, end - 1));
+    if (!weak && revision && *revision > 0) condition.revisions.push_back({*revision});
+    list.remove_prefix(end + 1);
+    skip_spaces();
+    if (list.empty()) break;
+    if (!list.starts_with(',')) return malformed();
+    list.remove_prefix(1);
+    skip_spaces();
+  }
+  return {};
+}
+
+std::expected<void, Problem> add_condition(const http::Request& request, std::string_view field,
+                                           Condition::Kind kind,
+                                           std::vector<Condition>& conditions) {
+  const std::vector<std::string_view> values = request.headers(field);
+  if (values.empty()) return {};
+  Condition condition{.kind = kind};
+  for (const std::string_view value : values) {
+    if (value == "*" && values.size() == 1) {
+      condition.any = true;
+    } else {
+      HOLDFAST_TRY(add_tags(value, field, condition));
+    }
+  }
+  if (!condition.any && std::ranges::all_of(values, &std::string_view::empty)) {
+    return std::unexpected(bad_request(fmt::format("{} is empty", field)));
+  }
+  conditions.push_back(std::move(condition));
+  return {};
+}
+
+}  // namespace
+
+std::optional<Duration> parse_duration(std::string_view text) {
+  const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const std::string_view unit = text.substr(digits);
+  const Duration one = unit == "ms"  ? Duration(std::chrono::milliseconds(1))
+                       : unit == "s" ? Duration(seconds(1))
+                       : unit == "m" ? Duration(std::chrono::minutes(1))
+                       : unit == "h" ? Duration(std::chrono::hours(1))
+                                     : Duration::zero();
+  const auto count = parse_number(text.substr(0, digits));
+  const Duration most = std::chrono::hours(kDurationHoursMax);
+  if (!count || one == Duration::zero()) return std::nullopt;
+  if (*count > static_cast<uint64_t>(most / one)) return std::nullopt;
+  return static_cast<int64_t>(*count) * one;
+}
+
+std::expected<Query, Problem> parse_query(const http::Request& request) {
+  auto query = Query::parse(request.query());
+  if (!query) return std::unexpected(bad_request(query.error().message));
+  return std::move(*query);
+}
+
+std::expected<void, Problem> finish_query(const Query& query) {
+  const Result<> outcome = query.finish();
+  if (!outcome) return std::unexpected(bad_request(outcome.error().message));
+  return {};
+}
+
+std::expected<std::optional<uint64_t>, Problem> take_number(Query& query, std::string_view name) {
+  const auto text = query.take(name);
+  if (!text) return std::nullopt;
+  const auto number = parse_number(*text);
+  if (!number) {
+    return std::unexpected(bad_request(fmt::format("'{}' must be a whole number", name)));
+  }
+  return number;
+}
+
+std::expected<bool, Problem> take_flag(Query& query, std::string_view name) {
+  const auto text = query.take(name);
+  if (!text || *text == "false") return false;
+  if (*text == "true") return true;
+  return std::unexpected(bad_request(fmt::format("'{}' must be true or false", name)));
+}
+
+std::expected<Instant, Problem> take_deadline(Query& query, Instant now) {
+  const auto text = query.take("timeout");
+  if (!text) return now + kTimeout;
+  const auto timeout = parse_duration(*text);
+  if (!timeout || *timeout <= Duration::zero() || *timeout > kTimeoutMax) {
+    return std::unexpected(
+        bad_request("'timeout' must be a duration from 1ms to 60s, as 250ms, 2s or 1m"));
+  }
+  return now + *timeout;
+}
+
+std::expected<ReadOptions, Problem> take_read_options(Query& query, Instant now) {
+  ReadOptions options;
+  HOLDFAST_ASSIGN(options.deadline, take_deadline(query, now));
+  const std::string consistency = query.take("consistency").value_or("linearizable");
+  if (consistency == "local") {
+    options.consistency = Consistency::kLocal;
+  } else if (consistency != "linearizable") {
+    return std::unexpected(bad_request("'consistency' must be linearizable or local"));
+  }
+  if (const auto lag = query.take("max_lag")) {
+    options.max_lag = parse_duration(*lag);
+    if (!options.max_lag) {
+      return std::unexpected(bad_request("'max_lag' must be a duration, as 500ms"));
+    }
+    if (options.consistency != Consistency::kLocal) {
+      return std::unexpected(bad_request("'max_lag' goes with consistency=local only"));
+    }
+  }
+  std::optional<uint64_t> revision;
+  HOLDFAST_ASSIGN(revision, take_number(query, "min_revision"));
+  options.min_revision = {revision.value_or(0)};
+  HOLDFAST_ASSIGN(revision, take_number(query, "revision"));
+  if (revision) options.at = Revision{*revision};
+  if (revision && *revision == 0) {
+    return std::unexpected(bad_request("'revision' must be 1 or more"));
+  }
+  return options;
+}
+
+std::expected<std::vector<Condition>, Problem> conditions_of(const http::Request& request) {
+  std::vector<Condition> conditions;
+  HOLDFAST_TRY(add_condition(request, "If-Match", Condition::Kind::kMatch, conditions));
+  HOLDFAST_TRY(add_condition(request, "If-None-Match", Condition::Kind::kNoneMatch, conditions));
+  return conditions;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,48 @@
+#pragma once
+
+// The query parameters and header fields that several calls share, checked once.
+
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/http/problem.h"
+#include "server/http/query.h"
+#include "storage/base/clock.h"
+#include "storage/base/ids.h"
+#include "storage/kv/command.h"
+
+namespace holdfast {
+
+enum class Consistency : uint8_t { kLinearizable, kLocal };
+
+// How to read: `consistency`, `max_lag`, `min_revision`, `revision`, `timeout`.
+struct ReadOptions {
+  Consistency consistency = Consistency::kLinearizable;
+  std::optional<Duration> max_lag;
+  Revision min_revision;
+  std::optional<Revision> at;  // the past
+  Instant deadline;
+};
+
+// A whole number of ms, s, m or h: 250ms, 30s, 5m, 2h.
+std::optional<Duration> parse_duration(std::string_view text);
+
+std::expected<http::Query, http::Problem> parse_query(const http::Request& request);
+// Whatever was not taken is an error.
+std::expected<void, http::Problem> finish_query(const http::Query& query);
+
+std::expected<Instant, http::Problem> take_deadline(http::Query& query, Instant now);
+std::expected<ReadOptions, http::Problem> take_read_options(http::Query& query, Instant now);
+// Nothing if it is not there.
+std::expected<std::optional<uint64_t>, http::Problem> take_number(http::Query& query,
+                                                                  std::string_view name);
+// `true` or `false`; false if it is not there.
+std::expected<bool, http::Problem> take_flag(http::Query& query, std::string_view name);
+
+// If-Match and If-None-Match. A weak tag, and one that is no revision, matches nothing.
+std::expected<std::vector<Condition>, http::Problem> conditions_of(const http::Request& request);
+
+}  // namespace holdfast

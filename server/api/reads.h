@@ -1,0 +1,25 @@
+#pragma once
+
+// How every read begins: it fixes the revision at which everything is read.
+
+#include <expected>
+#include <optional>
+#include <string>
+
+#include "server/api/parameters.h"
+#include "server/api/services.h"
+#include "server/http/problem.h"
+#include "server/http/task.h"
+
+namespace holdfast {
+
+// The revision to read at, once this node has applied it. Awaited in the caller's frame.
+Task<std::expected<Revision, http::Problem>> read_revision(Services& services,
+                                                           const ReadOptions& options);
+
+// The row of `key` at `at`. What is not in memory is fetched by a reader thread.
+Task<std::expected<std::optional<Row>, http::Problem>> read_row(Services& services,
+                                                                const std::string& key,
+                                                                Revision at);
+
+}  // namespace holdfast

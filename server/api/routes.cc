@@ -1,0 +1,24 @@
+#include "server/api/routes.h"
+
+#include "server/api/cluster.h"
+#include "server/api/health.h"
+#include "server/api/kv.h"
+#include "server/api/scan.h"
+
+namespace holdfast {
+
+void add_routes(http::Router& router) {
+  using http::Access;
+  using http::Method;
+  router.add(Method::kPut, "/v1/kv/{key}", Access::kWrite, serve<Call::kPut, put_key>);
+  router.add(Method::kGet, "/v1/kv/{key}", Access::kRead, serve<Call::kGet, get_key>);
+  router.add(Method::kDelete, "/v1/kv/{key}", Access::kWrite, serve<Call::kDelete, delete_key>);
+  router.add(Method::kGet, "/v1/kv", Access::kRead, serve<Call::kScan, scan_keys>);
+  router.add(Method::kDelete, "/v1/kv", Access::kWrite, serve<Call::kDeleteRange, delete_range>);
+  router.add(Method::kGet, "/v1/cluster", Access::kRead, serve<Call::kCluster, show_cluster>);
+  router.add(Method::kGet, "/livez", Access::kRead, show_alive);
+  router.add(Method::kGet, "/readyz", Access::kRead, show_ready);
+  router.add(Method::kGet, "/metrics", Access::kRead, show_metrics);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,34 @@
+#pragma once
+
+// What a node counts, in Prometheus' text format. Names begin with holdfast_; times are seconds.
+// Any thread.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "replication/node/status.h"
+#include "storage/base/clock.h"
+
+namespace holdfast {
+
+enum class Call : uint8_t;
+
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  // One call of /v1 was answered.
+  void count(Call call, int status, Duration took);
+  // Everything counted so far, and the node's state as gauges.
+  std::string render(const NodeStatus& status, Instant now);
+
+ private:
+  struct Families;
+  std::unique_ptr<Families> families_;
+};
+
+}  // namespace holdfast
