@@ -144,8 +144,7 @@ Result<std::optional<Batch>> Segment::read_batch(uint64_t offset) const {
   const std::optional<BatchHeader> header = decode_batch_header(bytes, place(offset));
   if (!header) return std::nullopt;
   // The length is believed only as far as the file goes.
-  if (header->body_bytes > header_.bytes || header->bytes_on_disk() > header_.bytes - offset)
-    return std::nullopt;
+  if (header->body_bytes > header_.bytes) return std::nullopt;
   if (header->bytes_on_disk() > bytes.size()) {
     HOLDFAST_ASSIGN(const std::string rest,
                     file_->read_at(offset + bytes.size(), header->bytes_on_disk() - bytes.size()));

@@ -227,13 +227,14 @@ TEST(LogDamage, ATornTailIsReportedOnceAndClearedAway) {
   EXPECT_FALSE(second->recovered.torn_tail);
 }
 
-// Records that begin at a block's start: the first block holds the batch's header as well.
-LogWrite block_sized_entries(uint64_t first, uint64_t last, uint64_t term) {
+// Entries from index 2 on, of the given terms, each in a block of its own; the first one's block
+// holds the batch's header as well.
+LogWrite entries_in_blocks(const std::vector<uint64_t>& terms) {
   LogWrite write{};
-  size_t payload_bytes = kLogBlockBytes - BatchHeader::kBytes - kRecordHeaderBytes;
-  for (uint64_t index = first; index <= last; ++index) {
-    write.append.push_back(make_entry(index, term, payload_bytes));
-    payload_bytes = kLogBlockBytes - kRecordHeaderBytes;
+  for (const uint64_t term : terms) {
+    const size_t header_bytes = write.append.empty() ? BatchHeader::kBytes : 0;
+    write.append.push_back(make_entry(write.append.size() + 2, term,
+                                      kLogBlockBytes - kRecordHeaderBytes - header_bytes));
   }
   return write;
 }
@@ -249,13 +250,14 @@ std::string written_over(const std::string& bytes, const LogWrite& write) {
 
 constexpr SegmentedLog::Options kLarger{.segment_bytes = 16 * kLogBlockBytes, .salt = 5};
 
-TEST(LogDamage, AMixtureOfTwoBatchesIsNoBatch) {
+// Every mixture, block by block, of a batch of terms 1 and one of `terms` written at its place.
+void mix_batches(const std::vector<uint64_t>& terms) {
   SimFileSystem fs(1);
   KeptLog kept(fs, kLarger);
   kept.append(1, 1, 1);
   const std::string before = fs.files().at(kFirst);
-  const std::string torn = written_over(before, block_sized_entries(2, 4, 1));
-  const std::string over = written_over(before, block_sized_entries(2, 4, 2));
+  const std::string torn = written_over(before, entries_in_blocks({1, 1, 1}));
+  const std::string over = written_over(before, entries_in_blocks(terms));
   const uint64_t start = 2 * kLogBlockBytes;
   for (int mixture = 0; mixture < 8; ++mixture) {
     std::string mixed = torn;
@@ -271,12 +273,17 @@ TEST(LogDamage, AMixtureOfTwoBatchesIsNoBatch) {
   }
 }
 
+TEST(LogDamage, AMixtureOfTwoBatchesIsNoBatch) {
+  mix_batches({2, 2, 2});
+  mix_batches({1, 2, 2});  // the first record is the same, and the header says what follows it
+}
+
 TEST(LogDamage, WhatATornBatchLeftBehindAShorterOneIsNotPartOfTheLog) {
   SimFileSystem fs(1);
   KeptLog kept(fs, kLarger);
   kept.append(1, 1, 1);
   const uint64_t start = 2 * kLogBlockBytes;
-  const std::string torn = written_over(fs.files().at(kFirst), block_sized_entries(2, 4, 1));
+  const std::string torn = written_over(fs.files().at(kFirst), entries_in_blocks({1, 1, 1}));
   std::string headless = torn;
   headless.replace(start, kLogBlockBytes, kLogBlockBytes, '\0');
   std::string shorter = written_over(headless, KeptLog::entries(2, 2, 3, 10));
