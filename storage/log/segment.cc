@@ -41,7 +41,8 @@ enum class Pace {
 constexpr uint64_t kGentleBytes = uint64_t{64} << 10;
 
 // Appending to a file, or writing where space is merely reserved, makes every later sync change
-// the file system's own records as well: twice the time. So all blocks are written once here.
+// the file system's own records as well: twice the time. So all blocks are written once here. They
+// are durable when the file has got its header and been synced.
 Result<std::unique_ptr<File>> make_blank(FileSystem& fs, const std::string& path, uint64_t bytes,
                                          Pace pace) {
   HOLDFAST_ASSIGN(const bool left_over, fs.exists(path));
@@ -50,7 +51,7 @@ Result<std::unique_ptr<File>> make_blank(FileSystem& fs, const std::string& path
   const uint64_t piece = pace == Pace::kGentle ? kGentleBytes : bytes;
   for (uint64_t at = 0; at < bytes; at += piece) {
     HOLDFAST_TRY(write_zeros(*file, at, std::min(bytes, at + piece)));
-    HOLDFAST_TRY(file->sync());
+    if (pace == Pace::kGentle) HOLDFAST_TRY(file->sync());
   }
   return file;
 }
@@ -143,8 +144,7 @@ Result<std::optional<Batch>> Segment::read_batch(uint64_t offset) const {
   const std::optional<BatchHeader> header = decode_batch_header(bytes, place(offset));
   if (!header) return std::nullopt;
   // The length is believed only as far as the file goes.
-  if (header->body_bytes > header_.bytes || header->bytes_on_disk() > header_.bytes - offset)
-    return std::nullopt;
+  if (header->body_bytes > header_.bytes) return std::nullopt;
   if (header->bytes_on_disk() > bytes.size()) {
     HOLDFAST_ASSIGN(const std::string rest,
                     file_->read_at(offset + bytes.size(), header->bytes_on_disk() - bytes.size()));

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "storage/base/codec.h"
 #include "tests/log/log_fixture.h"
 
 namespace holdfast {
@@ -226,55 +227,94 @@ TEST(LogDamage, ATornTailIsReportedOnceAndClearedAway) {
   EXPECT_FALSE(second->recovered.torn_tail);
 }
 
-// The bytes of a batch that was cut must not complete, or pass for, a later one.
-TEST(LogDamage, WhatATornBatchLeftBehindNeverComesBack) {
+// Entries from index 2 on, of the given terms, each in a block of its own; the first one's block
+// holds the batch's header as well.
+LogWrite entries_in_blocks(const std::vector<uint64_t>& terms) {
+  LogWrite write{};
+  for (const uint64_t term : terms) {
+    const size_t header_bytes = write.append.empty() ? BatchHeader::kBytes : 0;
+    write.append.push_back(make_entry(write.append.size() + 2, term,
+                                      kLogBlockBytes - kRecordHeaderBytes - header_bytes));
+  }
+  return write;
+}
+
+// The first segment after `write` over the log in `bytes`, unsynced.
+std::string written_over(const std::string& bytes, const LogWrite& write) {
   SimFileSystem fs(1);
-  KeptLog kept(fs, {.segment_bytes = 16 * kLogBlockBytes, .salt = 5});
+  fs.place(kFirst, bytes);
+  const auto opened = SegmentedLog::open(fs, "log", kSmall);
+  EXPECT_TRUE(opened && opened->log->write(std::span(&write, 1)));
+  return fs.files().at(kFirst);
+}
+
+constexpr SegmentedLog::Options kLarger{.segment_bytes = 16 * kLogBlockBytes, .salt = 5};
+
+// Every mixture, block by block, of a batch of terms 1 and one of `terms` written at its place.
+void mix_batches(const std::vector<uint64_t>& terms) {
+  SimFileSystem fs(1);
+  KeptLog kept(fs, kLarger);
   kept.append(1, 1, 1);
-  const auto before = fs.files().at(kFirst);
-  kept.write_unsynced({KeptLog::entries(2, 4, 1, 3000)});
-  const std::string torn = fs.files().at(kFirst);
-
-  // Elsewhere, entries of the same size in another term at the same place.
-  SimFileSystem other_fs(1);
-  other_fs.place(kFirst, before);
-  auto other = SegmentedLog::open(other_fs, "log", kSmall);
-  ASSERT_TRUE(other);
-  const LogWrite newer = KeptLog::entries(2, 4, 2, 3000);
-  ASSERT_TRUE(other->log->write(std::span(&newer, 1)));
-  const std::string over = other_fs.files().at(kFirst);
-
-  // Each mixture of the two, block by block: every record is whole, yet no batch is.
+  const std::string before = fs.files().at(kFirst);
+  const std::string torn = written_over(before, entries_in_blocks({1, 1, 1}));
+  const std::string over = written_over(before, entries_in_blocks(terms));
   const uint64_t start = 2 * kLogBlockBytes;
-  for (int mixture = 1; mixture < 7; ++mixture) {
+  for (int mixture = 0; mixture < 8; ++mixture) {
     std::string mixed = torn;
     for (uint64_t block = 0; block < 3; ++block) {
-      if ((mixture >> block & 1) == 0) continue;
-      mixed.replace(start + block * kLogBlockBytes, kLogBlockBytes, over,
-                    start + block * kLogBlockBytes, kLogBlockBytes);
+      const uint64_t at = start + block * kLogBlockBytes;
+      if ((mixture >> block & 1) != 0) mixed.replace(at, kLogBlockBytes, over, at, kLogBlockBytes);
     }
     const Outcome outcome = open_with({{kFirst, mixed}});
     ASSERT_FALSE(outcome.error) << outcome.error->message;
-    EXPECT_EQ(outcome.content.entries.size(), 1u) << mixture;
-    EXPECT_TRUE(outcome.torn_tail) << mixture;
+    const bool pure = mixture == 0 || mixture == 7;
+    EXPECT_EQ(outcome.content.entries.size(), pure ? 4u : 1u) << mixture;
+    EXPECT_EQ(outcome.torn_tail.has_value(), !pure) << mixture;
   }
+}
 
-  // A shorter batch over a torn longer one, and a crash that undoes the clearing.
-  SimFileSystem third_fs(1);
+TEST(LogDamage, AMixtureOfTwoBatchesIsNoBatch) {
+  mix_batches({2, 2, 2});
+  mix_batches({1, 2, 2});  // the first record is the same, and the header says what follows it
+}
+
+TEST(LogDamage, WhatATornBatchLeftBehindAShorterOneIsNotPartOfTheLog) {
+  SimFileSystem fs(1);
+  KeptLog kept(fs, kLarger);
+  kept.append(1, 1, 1);
+  const uint64_t start = 2 * kLogBlockBytes;
+  const std::string torn = written_over(fs.files().at(kFirst), entries_in_blocks({1, 1, 1}));
   std::string headless = torn;
   headless.replace(start, kLogBlockBytes, kLogBlockBytes, '\0');
-  third_fs.place(kFirst, headless);
-  auto third = SegmentedLog::open(third_fs, "log", kSmall);
-  ASSERT_TRUE(third && third->recovered.torn_tail);
-  const LogWrite shorter = KeptLog::entries(2, 2, 3, 10);
-  ASSERT_TRUE(third->log->write(std::span(&shorter, 1)));
-  std::string undone = third_fs.files().at(kFirst);
-  undone.replace(start + kLogBlockBytes, 2 * kLogBlockBytes, torn, start + kLogBlockBytes,
-                 2 * kLogBlockBytes);
-  const Outcome outcome = open_with({{kFirst, undone}});
-  ASSERT_FALSE(outcome.error);
-  EXPECT_EQ(outcome.content.entries.size(), 2u);
+  std::string shorter = written_over(headless, KeptLog::entries(2, 2, 3, 10));
+  // As if the clearing had never reached the disk.
+  const uint64_t behind = start + kLogBlockBytes;
+  shorter.replace(behind, 2 * kLogBlockBytes, torn, behind, 2 * kLogBlockBytes);
+  const Outcome outcome = open_with({{kFirst, shorter}});
+  ASSERT_FALSE(outcome.error) << outcome.error->message;
+  ASSERT_EQ(outcome.content.entries.size(), 2u);
   EXPECT_EQ(outcome.content.entries.back().term, Term{3});
+}
+
+TEST(LogDamage, ALengthBeyondTheFileIsNotBelieved) {
+  const SmallLog log(SmallLog::Ending::kNoMarker);
+  for (const uint64_t body_bytes : {2 * kSmallSegment, uint64_t{1} << 60, UINT64_MAX}) {
+    std::string place;
+    put_fixed(place, kSmall.salt);
+    put_fixed(place, uint64_t{2});
+    put_fixed(place, extents(log.files, 2).back().end);
+    std::string header = "BTCH";
+    put_fixed(header, uint32_t{1});
+    put_fixed(header, body_bytes);
+    put_fixed(header, uint64_t{0});
+    put_fixed(header, checksum(header, checksum(place)));
+    Files files = log.files;
+    files.at(kSecond).replace(extents(log.files, 2).back().end, header.size(), header);
+    const Outcome outcome = open_with(files);
+    ASSERT_FALSE(outcome.error) << outcome.error->message;
+    EXPECT_EQ(outcome.content, log.all());
+    EXPECT_TRUE(outcome.torn_tail);
+  }
 }
 
 TEST(LogDamage, AFileOfAnotherPlaceOrAnotherLogNeverPasses) {
