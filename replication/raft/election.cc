@@ -99,6 +99,7 @@ void Raft::become_leader() {
                                            .awaits_commit = {}};
   }
   role_ = std::move(leader);
+  taken_ = {hard_state_.term, {}};
   // An entry of the own term: earlier ones commit only through it (Raft, section 5.4.2), and reads
   // wait for it (dissertation, section 6.4).
   const LogIndex first = append_as_leader(EntryKind::kBarrier, {}, {});

@@ -66,14 +66,22 @@ void Raft::forward_proposals(NodeId leader) {
   unsent_.clear();
 }
 
-void Raft::on_forward(NodeId from, Forward&& forward) {
-  LeaderRole& leader = std::get<LeaderRole>(role_);
-  uint64_t& newest = leader.forwards[{from, forward.run}];
+void Raft::on_forward(NodeId from, Term given, Forward&& forward) {
+  // Only whoever led that term, in the life in which it did, knows that a change was not taken. A
+  // refusal by anyone else could be of a message whose first copy was: no answer then.
+  if (given != taken_.term) return;
+  uint64_t& newest = taken_.newest[{from, forward.run}];
   // A message that comes twice, or that a later one overtook, is not appended: the first would
   // double a change, the second would turn the order around. Its origin answers "unknown".
   if (forward.number <= newest) return;
   newest = forward.number;
   std::vector<RequestId> refused;
+  LeaderRole* const leader = std::get_if<LeaderRole>(&role_);
+  if (leader == nullptr) {
+    refused.reserve(forward.proposals.size());
+    for (const ForwardedProposal& proposal : forward.proposals) refused.push_back(proposal.request);
+    return refuse_forward(from, given, ForwardRefusal::kNotLeader, std::move(refused));
+  }
   for (ForwardedProposal& proposal : forward.proposals) {
     if (overloaded(proposal.payload.size() + LogEntry::kOverheadBytes)) {
       refused.push_back(proposal.request);
@@ -81,11 +89,11 @@ void Raft::on_forward(NodeId from, Forward&& forward) {
     }
     const LogIndex index = append_as_leader(EntryKind::kCommand, {from, proposal.request},
                                             std::move(proposal.payload));
-    const auto follower = leader.followers.find(from);
-    if (follower != leader.followers.end()) follower->second.awaits_commit = index;
+    const auto follower = leader->followers.find(from);
+    if (follower != leader->followers.end()) follower->second.awaits_commit = index;
   }
   if (!refused.empty())
-    refuse_forward(from, hard_state_.term, ForwardRefusal::kOverloaded, std::move(refused));
+    refuse_forward(from, given, ForwardRefusal::kOverloaded, std::move(refused));
 }
 
 void Raft::refuse_forward(NodeId to, Term given, ForwardRefusal reason,

@@ -109,14 +109,7 @@ void Raft::receive(Envelope&& envelope) {
           [&](HeartbeatReply& reply) {
             if (!stale) on_heartbeat_reply(from, reply);
           },
-          [&](Forward& forward) {
-            if (!stale && is_leader()) return on_forward(from, std::move(forward));
-            std::vector<RequestId> requests;
-            requests.reserve(forward.proposals.size());
-            for (const ForwardedProposal& proposal : forward.proposals)
-              requests.push_back(proposal.request);
-            refuse_forward(from, envelope.term, ForwardRefusal::kNotLeader, std::move(requests));
-          },
+          [&](Forward& forward) { on_forward(from, envelope.term, std::move(forward)); },
           [&](ForwardRefused& refused) { on_forward_refused(refused); },
           [&](ReadRequest& request) {
             if (!stale) on_read_request(from, request);

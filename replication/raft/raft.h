@@ -116,7 +116,6 @@ class Raft {
     LogIndex first_of_term;
     std::optional<ReadRound> read_round;
     std::map<NodeId, uint64_t> remote_reads;  // follower → newest attempt; wait for the next round
-    std::map<std::pair<NodeId, uint64_t>, uint64_t> forwards;  // origin and run → newest number
   };
   // A change that began here and whose fate is not known yet. `term` is that of the leader it was
   // given to, 0 while it waits for one. An entry of a later term, once committed, proves that
@@ -126,6 +125,12 @@ class Raft {
     Instant since;
     Term term;
     Bytes payload;
+  };
+  // What followers forwarded in this node's newest leadership of this life. Kept when the
+  // leadership ends: it tells a change that was never taken from a message that came twice.
+  struct TakenForwards {
+    Term term;                                               // 0: has not led
+    std::map<std::pair<NodeId, uint64_t>, uint64_t> newest;  // origin and run → number
   };
   struct ReadAttempt {
     uint64_t id;
@@ -180,7 +185,7 @@ class Raft {
 
   // propose.cc: changes that begin here, or came from a follower
   void propose(Propose&& propose);
-  void on_forward(NodeId from, Forward&& forward);
+  void on_forward(NodeId from, Term given, Forward&& forward);
   void refuse_forward(NodeId to, Term given, ForwardRefusal reason,
                       std::vector<RequestId> requests);
   void on_forward_refused(const ForwardRefused& refused);
@@ -235,6 +240,7 @@ class Raft {
   size_t given_before_ = 0;  // of pending_: given to a leader of an earlier term
   const uint64_t run_;
   uint64_t forwards_sent_ = 0;
+  TakenForwards taken_;
 
   std::vector<WaitingRead> waiting_reads_;   // not yet part of a round or an attempt
   std::optional<ReadAttempt> read_attempt_;  // sent to the leader

@@ -218,24 +218,24 @@ void Cluster::wake_until_candidate(NodeId id) {
   } while (node.raft->status().role == raft::Role::kFollower);
 }
 
-bool Cluster::on_route(const raft::Envelope& envelope, const std::optional<Route>& route) const {
-  return !route || (envelope.from == route->from && envelope.to == route->to &&
-                    (route->kind.empty() || route->kind == kind_of(envelope)));
-}
-
-void Cluster::arrive(raft::Envelope envelope) {
-  const NodeId to = envelope.to;
-  if (cuts_.contains({envelope.from, to})) return;
-  step(to, raft::Received{std::move(envelope)});
+std::vector<raft::Envelope> Cluster::take(const std::optional<Route>& route) {
+  std::vector<raft::Envelope> taken;
+  std::erase_if(network_, [&](raft::Envelope& envelope) {
+    if (route &&
+        (envelope.from != route->from || envelope.to != route->to ||
+         (!route->kind.empty() && route->kind != kind_of(envelope)) || taken.size() >= route->most))
+      return false;
+    taken.push_back(std::move(envelope));
+    return true;
+  });
+  return taken;
 }
 
 void Cluster::deliver(const std::optional<Route>& route) {
-  std::vector<raft::Envelope> due;
-  std::vector<raft::Envelope> rest;
-  for (raft::Envelope& envelope : network_)
-    (on_route(envelope, route) ? due : rest).push_back(std::move(envelope));
-  network_ = std::move(rest);
-  for (raft::Envelope& envelope : due) arrive(std::move(envelope));
+  for (raft::Envelope& envelope : take(route)) {
+    const NodeId to = envelope.to;
+    if (!cuts_.contains({envelope.from, to})) step(to, raft::Received{std::move(envelope)});
+  }
 }
 
 void Cluster::settle() {
@@ -243,17 +243,14 @@ void Cluster::settle() {
 }
 
 void Cluster::drop(const std::optional<Route>& route) {
-  std::erase_if(network_, [&](const raft::Envelope& envelope) {
-    if (!on_route(envelope, route)) return false;
+  for (const raft::Envelope& envelope : take(route))
     line("messages", "dropped: " + raft::to_text(envelope));
-    return true;
-  });
 }
 
 void Cluster::duplicate(const Route& route) {
-  const std::vector<raft::Envelope> now = network_;
-  for (const raft::Envelope& envelope : now)
-    if (on_route(envelope, route)) network_.push_back(envelope);
+  const std::vector<raft::Envelope> taken = take(route);
+  for (int copies = 0; copies < 2; ++copies)
+    network_.insert(network_.end(), taken.begin(), taken.end());
 }
 
 void Cluster::cut(NodeId from, NodeId to) {

@@ -18,11 +18,13 @@
 
 namespace holdfast::scenarios {
 
-// One direction between two nodes, perhaps only for one kind of message ("Append").
+// One direction between two nodes, perhaps only for one kind of message ("Append"), and perhaps
+// only the oldest of them.
 struct Route {
   NodeId from;
   NodeId to;
   std::string kind;
+  size_t most = SIZE_MAX;
 };
 
 enum class Part { kDisk, kApply };
@@ -93,8 +95,8 @@ class Cluster {
   void step(NodeId id, raft::Input input);
   void carry_out(NodeId id);
   void send(raft::Envelope envelope);
-  void arrive(raft::Envelope envelope);
-  bool on_route(const raft::Envelope& envelope, const std::optional<Route>& route) const;
+  // Takes what is on its way there out of the network.
+  std::vector<raft::Envelope> take(const std::optional<Route>& route);
   void wake_due(Instant end, bool deliver_all);
   void persist_one(NodeId id);
   void load_one(NodeId id);

@@ -105,12 +105,12 @@ void Script::set_up(const Words& words) {
   cluster_.emplace(setup_);
 }
 
-// "VERB 1 -> 2 Kind", "VERB 1 -> 2" or "VERB".
+// "VERB 1 -> 2 Kind first", "VERB 1 -> 2 Kind", "VERB 1 -> 2" or "VERB".
 std::optional<Route> Script::route(const Words& words) const {
   if (words.size() == 1) return std::nullopt;
   if (words.size() < 4 || words[2] != "->") refuse("expected: " + words[0] + " 1 -> 2 [Kind]");
-  return Route{NodeId{number(words[1])}, NodeId{number(words[3])},
-               words.size() > 4 ? words[4] : ""};
+  return Route{NodeId{number(words[1])}, NodeId{number(words[3])}, words.size() > 4 ? words[4] : "",
+               words.size() > 5 ? 1 : SIZE_MAX};
 }
 
 void Script::play_with_cluster(const Words& words) {

@@ -152,10 +152,11 @@ void Invariants::one_leader_per_term(NodeId id, const raft::Status& status) {
 
 void Invariants::leader_completeness(NodeId id, const raft::Raft& raft, Term term) {
   for (uint64_t i = 0; i < committed_.size(); ++i) {
-    if (raft.log().term_at(LogIndex{i + 1}) == committed_[i]) continue;
+    const Term entry = committed_[i].term;
+    if (term <= committed_[i].seen_in || raft.log().term_at(LogIndex{i + 1}) == entry) continue;
     return fail("leader completeness",
                 fmt::format("node {} leads term {} without the committed entry {}", id.value,
-                            term.value, raft::to_text(LogPosition{committed_[i], {i + 1}})));
+                            term.value, raft::to_text(LogPosition{entry, {i + 1}})));
   }
 }
 
@@ -168,13 +169,13 @@ void Invariants::committed_never_changes(NodeId id, const raft::Status& status) 
     const std::optional<Term> term = node.raft->log().term_at(at);
     if (!term) return fail("order of indexes", "an entry is committed that is not in the log");
     if (at.value <= committed_.size()) {
-      if (committed_[at.value - 1] != *term)
-        return fail(
-            "committed never changes",
-            fmt::format("node {} commits {}, committed was term {}", id.value,
-                        raft::to_text(LogPosition{*term, at}), committed_[at.value - 1].value));
+      if (committed_[at.value - 1].term != *term)
+        return fail("committed never changes",
+                    fmt::format("node {} commits {}, committed was term {}", id.value,
+                                raft::to_text(LogPosition{*term, at}),
+                                committed_[at.value - 1].term.value));
     } else {
-      committed_.push_back(*term);
+      committed_.push_back({*term, status.term});
     }
   }
   if (committed_.size() > known) {
@@ -188,7 +189,7 @@ void Invariants::committed_is_on_a_quorum(LogIndex index) {
   size_t copies = 0;
   for (const NodeId voter : voters_) {
     const std::vector<Term>& terms = nodes_[voter].disk.terms;
-    if (terms.size() >= index.value && terms[index.value - 1] == committed_[index.value - 1])
+    if (terms.size() >= index.value && terms[index.value - 1] == committed_[index.value - 1].term)
       ++copies;
   }
   if (copies < raft::majority(voters_.size()))
@@ -198,11 +199,11 @@ void Invariants::committed_is_on_a_quorum(LogIndex index) {
 }
 
 void Invariants::later_leaders_have(LogIndex index) {
-  const Term term = committed_[index.value - 1];
+  const auto [term, seen_in] = committed_[index.value - 1];
   for (const auto& [id, node] : nodes_) {
     if (node.raft == nullptr) continue;
     const raft::Status status = node.raft->status();
-    if (status.role == raft::Role::kLeader && status.term > term &&
+    if (status.role == raft::Role::kLeader && status.term > seen_in &&
         node.raft->log().term_at(index) != term)
       fail("leader completeness",
            fmt::format("node {} leads term {} while {} is committed without it", id.value,
@@ -306,7 +307,7 @@ void Invariants::applied(NodeId id, const std::vector<EntryPtr>& entries, uint64
   Node& node = nodes_.at(id);
   for (const EntryPtr& entry : entries) {
     if (entry->index != node.given + 1 || entry->index > committed() ||
-        committed_[entry->index.value - 1] != entry->term)
+        committed_[entry->index.value - 1].term != entry->term)
       fail("committed never changes",
            fmt::format("node {} applies {} behind {}", id.value, raft::to_text(entry->position()),
                        node.given.value));
@@ -330,7 +331,7 @@ void Invariants::durable(NodeId id, LogIndex upto) {
 std::vector<EntryPtr> Invariants::committed_entries() const {
   std::vector<EntryPtr> entries;
   for (uint64_t i = 0; i < committed_.size(); ++i)
-    entries.push_back(written_.at({committed_[i], LogIndex{i + 1}}).entry);
+    entries.push_back(written_.at({committed_[i].term, LogIndex{i + 1}}).entry);
   return entries;
 }
 

@@ -94,7 +94,11 @@ class Invariants {
 
   std::map<Term, NodeId> leaders_;
   std::map<std::pair<NodeId, Term>, NodeId> votes_;
-  std::vector<Term> committed_;  // of entry 1, 2, …
+  struct Committed {
+    Term term;
+    Term seen_in;  // the term of the node that first knew; later leaders must have the entry
+  };
+  std::vector<Committed> committed_;  // entry 1, 2, …
   std::map<LogIndex, uint64_t> state_hashes_;
   // Every entry ever written: by (term, index) there is one, and one before it (log matching).
   struct Written {

@@ -41,7 +41,7 @@ std::string replay_command(uint64_t seed, uint64_t steps) {
 void on_abort(int) {
   const Simulator* run = current_run;
   if (run != nullptr) {
-    fmt::print(stderr, "FAILED: the product stopped itself, step {}\nreplay: {}\n{}", run->steps(),
+    fmt::print(stderr, "FAILED: the process stopped, step {}\nreplay: {}\n{}", run->steps(),
                replay_command(current_seed, run->steps()), run->last_lines());
   }
   std::fflush(nullptr);
@@ -139,5 +139,6 @@ int main(int count, char** arguments) {
     return 2;
   }
   std::signal(SIGABRT, on_abort);
+  std::signal(SIGSEGV, on_abort);
   return run_all(options);
 }
