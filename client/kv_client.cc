@@ -102,8 +102,8 @@ KvClient::KvClient(KvClientOptions options, const Clock& clock, Random random, W
 }
 
 KvClient make_kv_client(KvClientOptions options) {
-  static const SystemClock kClock;
-  return KvClient(std::move(options), kClock, Random(random_from_system()),
+  static const SystemClock clock;
+  return KvClient(std::move(options), clock, Random(random_from_system()),
                   [](Duration pause) { std::this_thread::sleep_for(pause); });
 }
 

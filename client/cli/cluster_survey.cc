@@ -20,7 +20,8 @@ bool ask(const Endpoint& endpoint, Duration patience, std::set<std::string>& ask
       make_kv_client({.endpoints = {endpoint}, .first_endpoint = 0, .timeout = patience});
   ReadOutcome<ClusterView> view = client.cluster();
   if (view) {
-    answers.by_name.insert_or_assign(view->node.name, *std::move(view));
+    const std::string name = view->node.name;
+    answers.by_name.insert_or_assign(name, *std::move(view));
   } else {
     answers.by_url.insert_or_assign(endpoint.url(), view.error());
   }

@@ -16,7 +16,7 @@ struct Digest::Hash {
     CHECK(context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1);
   }
 
-  void add_with_length(std::string_view bytes) {
+  void add_with_length(std::string_view bytes) const {
     std::array<unsigned char, 8> length{};
     for (size_t i = 0; i < length.size(); ++i) {
       length[i] = static_cast<unsigned char>(uint64_t{bytes.size()} >> (56 - 8 * i));

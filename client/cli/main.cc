@@ -86,6 +86,7 @@ Result<> run_program_beside(const CLI::App& root, const Session& session,
   passed_on.insert(passed_on.end(), arguments.begin() + static_cast<ptrdiff_t>(at) + 1,
                    arguments.end());
   std::vector<char*> pointers;
+  pointers.reserve(passed_on.size() + 1);
   for (std::string& argument : passed_on) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   ::execv(program.c_str(), pointers.data());

@@ -46,6 +46,7 @@ std::string ending_from(int status) {
 Result<NodeProcess> NodeProcess::start(const std::vector<std::string>& arguments,
                                        const std::string& log_file) {
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size() + 1);
   // execv promises not to change them.
   for (const std::string& argument : arguments) {
     pointers.push_back(const_cast<char*>(argument.c_str()));

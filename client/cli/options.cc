@@ -8,12 +8,12 @@
 namespace holdfast::cli {
 
 void add_consistency_option(CLI::App& app, Consistency& consistency) {
-  static const std::map<std::string, Consistency> kLevels{
+  static const std::map<std::string, Consistency> levels{
       {"linearizable", Consistency::kLinearizable}, {"local", Consistency::kLocal}};
   app.add_option("--consistency", consistency,
                  "linearizable: sees every acknowledged write; local: what the asked node has")
       ->type_name("LEVEL")
-      ->transform(CLI::CheckedTransformer(kLevels).description(""))
+      ->transform(CLI::CheckedTransformer(levels).description(""))
       ->default_str("linearizable");
 }
 
