@@ -71,7 +71,8 @@ std::optional<Cursor> decode_cursor(std::string_view text) {
   const auto reverse = reader.take<uint8_t>();
   const auto range_checksum = reader.take<uint64_t>();
   const auto start_size = reader.take<uint16_t>();
-  if (!start_size || *revision == 0 || *reverse > 1) return std::nullopt;
+  if (!revision || !reverse || !range_checksum || !start_size) return std::nullopt;
+  if (*revision == 0 || *reverse > 1) return std::nullopt;
   const auto start = reader.take_bytes(*start_size);
   // A bound of ours may be one byte longer than a key: the first key behind it.
   if (!start || start->size() > kKeyBytesMax || reader.rest().size() > kKeyBytesMax + 1) {

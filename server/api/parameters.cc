@@ -24,9 +24,9 @@ std::optional<uint64_t> parse_number(std::string_view text) {
   return number;
 }
 
-// One list of entity tags (RFC 9110, section 8.8.3), added to `condition`.
-std::expected<void, Problem> add_tags(std::string_view list, std::string_view field,
-                                      Condition& condition) {
+// One list of entity tags (RFC 9110, section 8.8.3), added to `condition`. Gives back how many.
+std::expected<size_t, Problem> add_tags(std::string_view list, std::string_view field,
+                                        Condition& condition) {
   const auto malformed = [&] {
     return std::unexpected(
         bad_request(fmt::format("{} must be * or a list of entity tags, as \"7\"", field)));
@@ -34,15 +34,19 @@ std::expected<void, Problem> add_tags(std::string_view list, std::string_view fi
   const auto skip_spaces = [&] {
     list.remove_prefix(std::min(list.find_first_not_of(" \t"), list.size()));
   };
+  size_t tags = 0;
   skip_spaces();
   while (!list.empty()) {
+    ++tags;
     const bool weak = list.starts_with("W/");
     if (weak) list.remove_prefix(2);
     if (!list.starts_with('"')) return malformed();
     const size_t end = list.find('"', 1);
     if (end == std::string_view::npos) return malformed();
     const auto revision = parse_number(list.substr(1, end - 1));
-    if (!weak && revision && *revision > 0) condition.revisions.push_back({*revision});
+    // Tags are compared as text: "07" is none of ours.
+    const bool is_ours = revision && *revision > 0 && list[1] != '0';
+    if (!weak && is_ours) condition.revisions.push_back({*revision});
     list.remove_prefix(end + 1);
     skip_spaces();
     if (list.empty()) break;
@@ -50,7 +54,7 @@ std::expected<void, Problem> add_tags(std::string_view list, std::string_view fi
     list.remove_prefix(1);
     skip_spaces();
   }
-  return {};
+  return tags;
 }
 
 std::expected<void, Problem> add_condition(const http::Request& request, std::string_view field,
@@ -59,14 +63,17 @@ std::expected<void, Problem> add_condition(const http::Request& request, std::st
   const std::vector<std::string_view> values = request.headers(field);
   if (values.empty()) return {};
   Condition condition{.kind = kind};
+  size_t tags = 0;
   for (const std::string_view value : values) {
     if (value == "*" && values.size() == 1) {
       condition.any = true;
     } else {
-      HOLDFAST_TRY(add_tags(value, field, condition));
+      size_t more = 0;
+      HOLDFAST_ASSIGN(more, add_tags(value, field, condition));
+      tags += more;
     }
   }
-  if (!condition.any && std::ranges::all_of(values, &std::string_view::empty)) {
+  if (!condition.any && tags == 0) {
     return std::unexpected(bad_request(fmt::format("{} is empty", field)));
   }
   conditions.push_back(std::move(condition));

@@ -1,0 +1,139 @@
+#include "tests/api/api_fixture.h"
+
+#include <functional>
+
+#include <boost/asio/post.hpp>
+
+#include "server/api/routes.h"
+#include "storage/base/check.h"
+
+namespace holdfast {
+namespace {
+
+constexpr NodeId kSelf{7};
+
+Detached run(Task<http::Response> handler, std::optional<http::Response>& answer, size_t& running) {
+  answer = co_await handler;
+  --running;
+}
+
+}  // namespace
+
+Result<std::optional<Row>> ColdEngine::get(std::string_view key, Revision at, ReadTier tier) const {
+  if (tier == ReadTier::kMemory && cold) return fail(ErrorCode::kIncomplete, "not in memory");
+  if (tier == ReadTier::kDisk) ++disk_reads;
+  return engine_.get(key, at, tier);
+}
+
+ApiTest::ApiTest() {
+  auto machine = KvStateMachine::open(memory_);
+  CHECK(machine.has_value());
+  machine_ = std::move(*machine);
+  Gate::Wiring wiring{
+      .defer = [this](std::function<void()> act) { boost::asio::post(loop_, std::move(act)); },
+      .submit = [this](raft::Input input) { submit(std::move(input)); },
+      .revision = [this] { return machine_->revision(); }};
+  gate_ = std::make_unique<Gate>(std::move(wiring), 1000, 0);
+  services.gate = gate_.get();
+  services.engine = &engine;
+  services.status = &board_;
+  services.clock = &clock;
+  services.loop = &loop_;
+  services.readers = &readers_;
+  services.metrics = &metrics_;
+  add_routes(router_);
+  status.self = kSelf;
+  status.name = "n1";
+  status.cluster = {0xabc};
+  status.raft = {.role = raft::Role::kLeader, .term = {3}, .leader = kSelf};
+  status.client_urls = {{kSelf, "http://127.0.0.1:4653"}};
+  status.members.list = {{kSelf, "n1", "127.0.0.1:4654", true}};
+  publish(status);
+  answers.reserve(10'000);  // `run` keeps references into it
+}
+
+ApiTest::~ApiTest() {
+  gate_->abandon();
+  settle();
+}
+
+void ApiTest::publish(NodeStatus next) {
+  board_.publish(std::make_shared<const NodeStatus>(std::move(next)));
+}
+
+void ApiTest::submit(raft::Input input) {
+  if (silent) return;
+  if (const auto* propose = std::get_if<raft::Propose>(&input)) {
+    boost::asio::post(loop_, [this, propose = *propose] { apply(propose); });
+  } else if (const auto* reads = std::get_if<raft::ReadBarrier>(&input)) {
+    ++barriers;
+    boost::asio::post(loop_, [this, reads = *reads] {
+      for (const raft::ReadTicket& read : reads.reads) {
+        if (refuses) {
+          gate_->refuse({{read.request, *refuses}});
+        } else {
+          gate_->readable({read.request});
+        }
+      }
+    });
+  }
+}
+
+void ApiTest::apply(const raft::Propose& propose) {
+  for (const raft::Proposal& proposal : propose.proposals) {
+    if (refuses) {
+      gate_->refuse({{proposal.request, *refuses}});
+      continue;
+    }
+    applied_ = applied_ + 1;
+    const auto entry = std::make_shared<const LogEntry>(
+        LogEntry{applied_, {1}, EntryKind::kCommand, {kSelf, proposal.request}, proposal.payload});
+    std::vector<Completion> completions;
+    machine_->apply(std::vector<EntryPtr>{entry}, kSelf, completions);
+    gate_->complete(completions);
+  }
+}
+
+size_t ApiTest::begin(std::string_view method, const std::string& target, const std::string& body,
+                      const Headers& headers) {
+  http::Request request(http::method_of(method), target);
+  for (const auto& [name, value] : headers) request.add_header(name, value);
+  request.body = body;
+  CHECK(answers.size() < answers.capacity());
+  std::optional<http::Response>& answer = answers.emplace_back();
+  auto route = router_.match(request);
+  if (!route) {
+    answer = std::move(route).error();
+    return answers.size() - 1;
+  }
+  ++running_;
+  run((*route)->handler(services, std::move(request)), answer, running_);
+  return answers.size() - 1;
+}
+
+void ApiTest::settle() {
+  // A reader thread posts at its own time; nothing else here waits for anything but the loop.
+  const auto deadline = SystemClock().now() + std::chrono::seconds(20);
+  do {
+    loop_.restart();
+    loop_.run_for(std::chrono::milliseconds(1));
+  } while (running_ > gate_->waiting() && SystemClock().now() < deadline);
+}
+
+http::Response ApiTest::call(std::string_view method, const std::string& target,
+                             const std::string& body, const Headers& headers) {
+  const size_t number = begin(method, target, body, headers);
+  settle();
+  CHECK(answers[number].has_value(), "{} {} has no answer", method, target);
+  return *answers[number];
+}
+
+nlohmann::json ApiTest::json_of(const http::Response& response) {
+  return nlohmann::json::parse(response.body);
+}
+
+std::string ApiTest::code_of(const http::Response& response) {
+  return json_of(response).at("code").get<std::string>();
+}
+
+}  // namespace holdfast

@@ -1,0 +1,111 @@
+#pragma once
+
+// The API over a replica that agrees with itself at once: changes go straight into a state machine
+// over memory, reads are confirmed in the next turn. No socket and no second thread but readers.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "server/api/readers.h"
+#include "server/api/services.h"
+#include "server/gate.h"
+#include "server/http/router.h"
+#include "server/metrics.h"
+#include "storage/kv/kv_state_machine.h"
+#include "storage/kv/memory_engine.h"
+
+namespace holdfast {
+
+class ManualClock final : public Clock {
+ public:
+  Instant now() const override { return now_; }
+  WallTime wall() const override { return WallTime(std::chrono::seconds(1'700'000'000)); }
+  void advance(Duration time) { now_ += time; }
+
+ private:
+  Instant now_{std::chrono::hours(1)};
+};
+
+// Answers kIncomplete to reads from memory as long as it is told to.
+class ColdEngine final : public Engine {
+ public:
+  explicit ColdEngine(Engine& engine) : engine_(engine) {}
+  bool cold = false;
+  mutable int disk_reads = 0;
+
+  Result<std::optional<Row>> get(std::string_view key, Revision at, ReadTier tier) const override;
+  void write(const EngineBatch& batch) override { engine_.write(batch); }
+  Result<std::optional<RowInfo>> get_info(std::string_view key, Revision at) const override {
+    return engine_.get_info(key, at);
+  }
+  Result<> scan(const RangeScan& scan, const Visitor& visit) const override {
+    return engine_.scan(scan, visit);
+  }
+  Result<std::optional<std::string>> get_meta(std::string_view name) const override {
+    return engine_.get_meta(name);
+  }
+  Result<std::optional<std::string>> get_durable_meta(std::string_view name) const override {
+    return engine_.get_durable_meta(name);
+  }
+  Result<std::vector<Change>> changes(Revision first, size_t limit) const override {
+    return engine_.changes(first, limit);
+  }
+  void start_flush() override { engine_.start_flush(); }
+  Result<> flush() override { return engine_.flush(); }
+  uint64_t flush_count() const override { return engine_.flush_count(); }
+
+ private:
+  Engine& engine_;
+};
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+class ApiTest : public testing::Test {
+ protected:
+  ApiTest();
+  ~ApiTest() override;
+
+  // The answer to one request, whatever it takes.
+  http::Response call(std::string_view method, const std::string& target,
+                      const std::string& body = "", const Headers& headers = {});
+  // Begins a request; its answer stands in `answers` once it is there.
+  size_t begin(std::string_view method, const std::string& target, const std::string& body = "",
+               const Headers& headers = {});
+  // Lets everything go on that can.
+  void settle();
+  nlohmann::json json_of(const http::Response& response);
+  std::string code_of(const http::Response& response);
+  void publish(NodeStatus status);
+
+  std::vector<std::optional<http::Response>> answers;
+  std::optional<raft::RefusalReason> refuses;  // what the replica answers instead
+  bool silent = false;                         // the replica answers nothing
+  int barriers = 0;
+  ManualClock clock;
+  ColdEngine engine{memory_};
+  Services services;
+  NodeStatus status;
+
+ private:
+  void submit(raft::Input input);
+  void apply(const raft::Propose& propose);
+
+  boost::asio::io_context loop_{1};
+  MemoryEngine memory_;
+  std::unique_ptr<KvStateMachine> machine_;
+  LogIndex applied_;
+  StatusBoard board_;
+  Metrics metrics_;
+  Readers readers_{1};
+  std::unique_ptr<Gate> gate_;
+  http::Router router_;
+  size_t running_ = 0;
+};
+
+}  // namespace holdfast
