@@ -246,8 +246,10 @@ std::expected<HttpResponse, NoAnswer> KvClient::try_once(HttpRequest& request, E
   const Duration patience = may_ask_another ? left / 2 : left;
   const Duration at_node = patience - std::min(kAnswerMargin, patience / 10);
   const size_t unbounded_size = request.target.size();
-  request.target += fmt::format("{}timeout={}ms", request.target.contains('?') ? '&' : '?',
-                                std::max<int64_t>(1, at_node / milliseconds(1)));
+  // What a node knows of its cluster it says at once: that call has no timeout to give.
+  if (request.target.starts_with("/v1/kv"))
+    request.target += fmt::format("{}timeout={}ms", request.target.contains('?') ? '&' : '?',
+                                  std::max<int64_t>(1, at_node / milliseconds(1)));
   ++counts_.sent;
   auto answer = connections_[current_].exchange(request, now + patience);
   request.target.resize(unbounded_size);

@@ -97,12 +97,11 @@ class StatusCommand final : public Command {
     }
     table.print(stdout);
     for (const SurveyedNode& node : survey.nodes) {
-      if (!node.error.empty()) fmt::print("\n{}: {}", node.name, node.error);
+      if (!node.error.empty()) fmt::print("{}: {}\n", node.name, node.error);
       if (node.view && !node.view->fenced.empty()) {
-        fmt::print("\n{} does not take part: {}", node.name, node.view->fenced);
+        fmt::print("{} does not take part: {}\n", node.name, node.view->fenced);
       }
     }
-    fmt::print("\n");
   }
 
   static void print_json(const ClusterSurvey& survey) {

@@ -1,6 +1,7 @@
 #include "client/cli/progress.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -35,7 +36,7 @@ std::string progress_text(const ImportJournal::Summary& summary, std::optional<u
     text += "   waiting for " + spoken(summary.since_last_ack);
   } else if (total && rate > 0 && summary.records < *total) {
     const double left = static_cast<double>(*total - summary.records) / rate;
-    text += "   ETA " + spoken(std::chrono::milliseconds(static_cast<int64_t>(left * 1000)));
+    text += "   ETA " + spoken(std::chrono::seconds(static_cast<int64_t>(std::ceil(left))));
   }
   if (!total) return text;
   const double share =

@@ -85,7 +85,10 @@ std::string spoken(Duration duration) {
   const double seconds = std::chrono::duration<double>(duration).count();
   if (seconds < 0.01) return fmt::format("{:.2g} ms", seconds * 1000);
   if (seconds < 1) return fmt::format("{:.0f} ms", seconds * 1000);
-  if (seconds < 60) return fmt::format("{:.1f} s", seconds);
+  if (seconds < 60) {
+    const bool is_whole = duration % std::chrono::seconds(1) == Duration::zero();
+    return is_whole ? fmt::format("{:.0f} s", seconds) : fmt::format("{:.1f} s", seconds);
+  }
   const auto whole = static_cast<uint64_t>(seconds);
   if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
   return fmt::format("{} h {} min", whole / 3600, whole / 60 % 60);

@@ -76,6 +76,8 @@ class Handler(BaseHTTPRequestHandler):
             headers = [("Retry-After", "1")] if status == 503 else []
             return self.problem(status, code, outcome, True, headers)
         if url.path == "/v1/cluster":
+            if query:
+                return self.problem(400, "bad_request")
             return self.answer(200, node.cluster_view())
         if fault == "close_after":  # carried out, but the answer is lost
             with node.store.lock:

@@ -128,9 +128,9 @@ TEST(ProgressText, SaysHowFarHowFastAndHowLong) {
   ImportJournal::Summary summary;
   summary.records = 2500;
   summary.elapsed = seconds(2);
-  EXPECT_EQ(progress_text(summary, 10000, {}), " 25%  2,500 of 10,000   1,250/s   ETA 6.0 s");
+  EXPECT_EQ(progress_text(summary, 10000, {}), " 25%  2,500 of 10,000   1,250/s   ETA 6 s");
   EXPECT_EQ(progress_text(summary, 10000, {.is_bar = true, .width = 76}),
-            "██░░░░░░░░  25%  2,500 of 10,000   1,250/s   ETA 6.0 s");
+            "██░░░░░░░░  25%  2,500 of 10,000   1,250/s   ETA 6 s");
   EXPECT_EQ(progress_text(summary, std::nullopt, {.is_bar = true, .width = 80}), "2,500   1,250/s");
   summary.since_last_ack = milliseconds(412);
   EXPECT_EQ(progress_text(summary, 10000, {}),
