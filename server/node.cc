@@ -146,12 +146,16 @@ Result<> Node::Parts::listen() {
   HOLDFAST_TRY(transport->listen(config.peer_listen));
   limits.body_bytes_max = config.value_bytes_max;
   services = std::make_unique<Services>();
+  services->clock = &clock;
   add_routes(router);
   connections = std::make_unique<http::Connections>(loop, router, *services, limits, clock);
   HOLDFAST_ASSIGN(const HostPort address, parse_host_port(config.listen));
   HOLDFAST_ASSIGN(listener, http::Listener::open(loop, address.host,
                                                  static_cast<uint16_t>(std::stoi(address.port)),
                                                  {connections.get()}, limits));
+  // From now on, so that nobody hangs while the cluster forms: the answer is "not ready".
+  connections->start_sweeping();
+  listener->start();
   return {};
 }
 
@@ -265,7 +269,6 @@ void Node::Parts::start_service() {
   services->gate = &gates->gate(0);
   services->engine = engine.get();
   services->status = &board;
-  services->clock = &clock;
   services->loop = &loop;
   services->readers = (readers = std::make_unique<Readers>(kReaderThreads)).get();
   services->metrics = &metrics;
@@ -283,8 +286,6 @@ void Node::Parts::start_service() {
   replica_loop->start(*replica, [this](Instant now, const std::vector<raft::RoleChange>& roles) {
     after_turn(now, roles);
   });
-  connections->start_sweeping();
-  listener->start();
 }
 
 void Node::Parts::after_turn(Instant now, const std::vector<raft::RoleChange>& roles) {

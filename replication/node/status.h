@@ -22,7 +22,7 @@ struct NodeStatus {
   LogIndex durable;
   Revision revision;
   uint64_t state_hash = 0;
-  LogIndex state_hash_index{};  // the entry behind which the state has that hash
+  LogIndex state_hash_index{};            // the entry behind which the state has that hash
   Instant taken;                          // when, on this node's clock
   std::optional<Instant> heard_majority;  // leader: a majority answered then; follower: its leader
 

@@ -66,6 +66,13 @@ std::expected<void, Problem> check_key(std::string_view key) {
       .figures = {{"limit", kKeyBytesMax}}});
 }
 
+http::Problem problem_of_forming() {
+  return {.code = http::Code::kNotReady,
+          .detail =
+              "this node waits for all members of --initial-cluster to answer, to form the "
+              "cluster with them"};
+}
+
 std::string etag_of(Revision mod_revision) {
   return fmt::format("\"{}\"", mod_revision.value);
 }

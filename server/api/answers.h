@@ -27,6 +27,9 @@ http::Problem problem_of(const Error& error);
 // 414 or 400, by the limits of a key.
 std::expected<void, http::Problem> check_key(std::string_view key);
 
+// While the cluster forms, nothing can be read or changed.
+http::Problem problem_of_forming();
+
 std::string etag_of(Revision mod_revision);
 
 // The answer as it leaves: with Holdfast-Node, -Leader, -Revision and -Term, and counted.
@@ -35,6 +38,7 @@ http::Response finish(Services& services, Call call, Instant began, Outcome outc
 // Turns a handler that ends in an Outcome into one for the router.
 template <Call kCall, Task<Outcome> (*kHandler)(Services&, http::Request)>
 Task<http::Response> serve(Services& services, http::Request request) {
+  if (services.gate == nullptr) co_return http::answer(problem_of_forming());
   const Instant began = services.clock->now();
   Task<Outcome> handler = kHandler(services, std::move(request));
   Outcome outcome = co_await handler;

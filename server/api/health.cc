@@ -1,5 +1,6 @@
 #include "server/api/health.h"
 
+#include "server/api/answers.h"
 #include "server/http/problem.h"
 #include "server/metrics.h"
 
@@ -18,6 +19,7 @@ Task<Response> show_alive(Services&, Request) {
 }
 
 Task<Response> show_ready(Services& services, Request) {
+  if (services.gate == nullptr) co_return http::answer(problem_of_forming());
   Gate::Waiting barrier = services.gate->read_barrier(services.clock->now() + kReadyWithin);
   const Gate::Outcome outcome = co_await barrier;
   if (outcome) co_return Response(200, "text/plain", "ready\n");
@@ -28,6 +30,7 @@ Task<Response> show_ready(Services& services, Request) {
 }
 
 Task<Response> show_metrics(Services& services, Request) {
+  if (services.gate == nullptr) co_return http::answer(problem_of_forming());
   const std::shared_ptr<const NodeStatus> status = services.status->read();
   co_return Response(200, "text/plain; version=0.0.4",
                      services.metrics->render(*status, services.clock->now()));

@@ -1,7 +1,6 @@
 #pragma once
 
-// What handlers work with. One per io thread; filled in before the first request, and everything
-// in it outlives every request.
+// What handlers work with. One per io thread; everything in it outlives every request.
 
 #include <boost/asio/io_context.hpp>
 
@@ -16,10 +15,10 @@ class Metrics;
 class Readers;
 
 struct Services {
-  Gate* gate = nullptr;
+  const Clock* clock = nullptr;
+  Gate* gate = nullptr;  // and what follows: null until the node has a replica
   const Engine* engine = nullptr;
   const StatusBoard* status = nullptr;
-  const Clock* clock = nullptr;
   boost::asio::io_context* loop = nullptr;  // of this io thread
   Readers* readers = nullptr;
   Metrics* metrics = nullptr;

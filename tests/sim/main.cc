@@ -85,7 +85,7 @@ int run_all(const Options& options) {
   const TraceKind kind = options.trace                 ? TraceKind::kPrintAll
                          : options.steps != UINT64_MAX ? TraceKind::kLastLines
                                                        : TraceKind::kHashOnly;
-  const auto started = std::chrono::steady_clock::now();
+  const auto started = SystemClock().now();
   Marks marks;
   uint64_t steps = 0;
   Duration simulated{};
@@ -106,7 +106,7 @@ int run_all(const Options& options) {
     if (options.first == options.last)
       fmt::print("{}  trace {:016x}\n", to_text(draw_plan(seed)), result.trace_hash);
   }
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+  const std::chrono::duration<double> took = SystemClock().now() - started;
   const std::chrono::duration<double> virtual_time = simulated;
   const uint64_t runs = options.last - options.first + 1;
   fmt::print(

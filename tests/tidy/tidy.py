@@ -35,7 +35,7 @@ KEPT_TO = {
     r"rocksdb/": r"^storage/kv/(rocks_engine|revision_order)\.(cc|h)$|^(bench/micro|tests)/",
     r"boost/beast": r"^server/http/[a-z_]+\.cc$|^client/[a-z_/]+\.cc$|^(bench|tests)/.*\.cc$",
     r"spdlog/": r"^storage/base/log\.cc$",
-    r"nlohmann/": r"\.cc$",
+    r"nlohmann/": r"\.cc$|^tests/",
     r"CLI/": r"\.cc$",
     r"prometheus/": r"\.cc$",
     r"\.pb\.h": r"\.cc$",
