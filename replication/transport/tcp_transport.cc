@@ -115,6 +115,8 @@ class TcpTransport::Link {
     if (!ready_ || waiting_.empty() || !writing_.empty()) return;
     std::swap(waiting_, writing_);
     net::async_write(socket_, net::buffer(writing_), guarded([this](error_code code, size_t) {
+                       // An idle connection keeps no buffer of a busy hour.
+                       if (writing_.capacity() > 4 * kReadBytes) writing_ = {};
                        writing_.clear();
                        if (code) return lost(code.message());
                        flush();
