@@ -165,7 +165,8 @@ Result<Segment::Tail> Segment::look_at_tail(uint64_t offset) const {
   Tail tail{.used_end = offset, .batch_far = std::nullopt};
   const std::string zeros(kLogBlockBytes, '\0');
   for (uint64_t at = offset; at < header_.bytes; at += kChunkBytes) {
-    HOLDFAST_ASSIGN(const std::string chunk, file_->read_at(at, kChunkBytes));
+    HOLDFAST_ASSIGN(const std::string chunk,
+                    file_->read_at(at, std::min(kChunkBytes, header_.bytes - at)));
     for (uint64_t start = 0; start < chunk.size(); start += kLogBlockBytes) {
       const std::string_view block = std::string_view(chunk).substr(start, kLogBlockBytes);
       if (block == zeros) continue;
