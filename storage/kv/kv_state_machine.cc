@@ -129,7 +129,7 @@ Result<> KvStateMachine::read_back() {
 void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
                            std::vector<Completion>& completions) {
   if (entries.empty()) return;
-  Overlay overlay(engine_, head_.revision);
+  Overlay overlay(engine_, head_.revision, recent_);
   EngineBatch batch;
   uint64_t bytes = 0;
   for (const EntryPtr& entry : entries) {

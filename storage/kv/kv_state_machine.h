@@ -12,6 +12,7 @@
 
 #include "storage/kv/command.h"
 #include "storage/kv/engine.h"
+#include "storage/kv/recent_rows.h"
 #include "storage/state_machine.h"
 
 namespace holdfast {
@@ -71,6 +72,7 @@ class KvStateMachine final : public StateMachine {
 
   // Apply thread only.
   StateSummary head_;
+  RecentRows recent_;
   ClientUrls urls_;
   std::string members_;
   bool urls_changed_ = false;  // by the batch at hand

@@ -16,6 +16,7 @@ namespace {
 
 std::optional<RowInfo> Overlay::newest(std::string_view key) const {
   if (const auto found = newest_.find(key); found != newest_.end()) return found->second;
+  if (const auto known = recent_.find(key)) return *known;
   Result<std::optional<RowInfo>> stored = engine_.get_info(key, base_);
   if (!stored) stop(stored.error());
   return *stored;
@@ -54,7 +55,9 @@ std::optional<std::vector<Overlay::Found>> Overlay::range(const std::string& sta
 void Overlay::write(RevisionWrite write) {
   const RevisionWrite& kept = written_.emplace_back(std::move(write));
   for (const RowWrite& row : kept.rows) {
-    newest_[row.key] = row.row ? std::optional(row.row->info) : std::nullopt;
+    const auto info = row.row ? std::optional(row.row->info) : std::nullopt;
+    newest_[row.key] = info;
+    recent_.remember(row.key, info);
   }
 }
 

@@ -8,13 +8,15 @@
 #include <string_view>
 
 #include "storage/kv/engine.h"
+#include "storage/kv/recent_rows.h"
 
 namespace holdfast {
 
 class Overlay {
  public:
-  // `base`: the newest revision in the engine.
-  Overlay(const Engine& engine, Revision base) : engine_(engine), base_(base) {}
+  // `base`: the newest revision in the engine. `recent` is told of every write.
+  Overlay(const Engine& engine, Revision base, RecentRows& recent)
+      : engine_(engine), base_(base), recent_(recent) {}
 
   // The newest version of `key`; nothing if it does not exist.
   std::optional<RowInfo> newest(std::string_view key) const;
@@ -35,6 +37,7 @@ class Overlay {
  private:
   const Engine& engine_;
   const Revision base_;
+  RecentRows& recent_;
   std::vector<RevisionWrite> written_;
   // Views into `written_`, whose inner vectors never move. No info: deleted.
   std::map<std::string_view, std::optional<RowInfo>> newest_;

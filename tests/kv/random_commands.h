@@ -1,0 +1,89 @@
+#pragma once
+
+// Random commands that look for trouble, as entries of a log.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "storage/base/random.h"
+#include "storage/kv/command.h"
+#include "storage/log/log_entry.h"
+
+namespace holdfast {
+
+// Keys that are prefixes of each other, that hold NUL and 0xff, and that end in what could be
+// taken for a stored revision.
+inline std::string tricky_key(Random& random) {
+  using namespace std::string_literals;
+  static const std::vector<std::string> kHeads = {
+      ""s,         "\0"s,     "\0\0"s,  "a"s,    "a\0"s,
+      "a\0\0"s,    "ab"s,     "a\xff"s, "b"s,    "\xff"s,
+      "\xff\xff"s, "\xff\0"s, "\x7f"s,  "\x80"s, "middle/of/the/road"s};
+  static const std::vector<std::string> kTails = {""s,
+                                                  ""s,
+                                                  ""s,
+                                                  "\0"s,
+                                                  "\xff"s,
+                                                  std::string(8, '\0'),
+                                                  std::string(8, '\xff'),
+                                                  "\1\0\0\0\0\0\0\0"s,
+                                                  std::string(40, 'k')};
+  std::string key = kHeads[random.below(kHeads.size())] + kTails[random.below(kTails.size())];
+  if (random.chance(0.01)) key += std::string(kKeyBytesMax - key.size(), '\xff');
+  return key.empty() ? "\0"s : key;
+}
+
+inline std::vector<Condition> random_conditions(Random& random, Revision newest) {
+  std::vector<Condition> conditions;
+  while (random.chance(0.25)) {
+    Condition& condition = conditions.emplace_back();
+    condition.kind = random.chance(0.5) ? Condition::Kind::kMatch : Condition::Kind::kNoneMatch;
+    condition.any = random.chance(0.4);
+    for (uint64_t i = random.below(4); i > 0; --i) {
+      condition.revisions.push_back({newest.value - random.below(newest.value + 1)});
+    }
+  }
+  return conditions;
+}
+
+// `newest`: about where revisions are, for conditions that sometimes hold.
+inline Command random_command(Random& random, Revision newest) {
+  Command command{.wall_ms = 1'000'000 + newest.value * 10 + random.below(100), .act = {}};
+  const uint64_t draw = random.below(100);
+  if (draw < 60) {
+    const std::string value(random.below(random.chance(0.1) ? 5000 : 50),
+                            static_cast<char>(random.below(256)));
+    command.act = PutCommand{tricky_key(random), value, random_conditions(random, newest)};
+  } else if (draw < 85) {
+    command.act = DeleteCommand{tricky_key(random), random_conditions(random, newest)};
+  } else if (draw < 95) {
+    command.act = DeleteRangeCommand{random.chance(0.1) ? "" : tricky_key(random),
+                                     random.chance(0.1) ? "" : tricky_key(random)};
+  } else {
+    command.act = AnnounceCommand{{random.below(5) + 1},
+                                  fmt::format("http://127.0.0.1:{}", random.below(65536))};
+  }
+  return command;
+}
+
+inline EntryPtr make_entry(LogIndex index, EntryKind kind, Bytes payload, Origin origin = {}) {
+  // The term only has to grow.
+  return std::make_shared<const LogEntry>(
+      LogEntry{index, {1 + index.value / 100}, kind, origin, std::move(payload)});
+}
+
+inline EntryPtr random_entry(Random& random, LogIndex index, Revision newest) {
+  const Origin origin{{random.below(3)}, {index.value}};
+  if (random.chance(0.03)) return make_entry(index, EntryKind::kBarrier, {}, origin);
+  if (random.chance(0.03)) {
+    Bytes members(fmt::format("members as of {}", index.value));
+    return make_entry(index, EntryKind::kMembers, std::move(members), origin);
+  }
+  Bytes payload = encode_command(random_command(random, newest));
+  return make_entry(index, EntryKind::kCommand, std::move(payload), origin);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,47 @@
+#include "storage/kv/recent_rows.h"
+
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "tests/kv/random_commands.h"
+
+namespace holdfast {
+namespace {
+
+TEST(RecentRows, KnowsWhatWasWrittenLast) {
+  RecentRows recent;
+  EXPECT_FALSE(recent.find("k"));
+  EXPECT_FALSE(recent.find(""));
+  const RowInfo info{{2}, {3}, 2, 77};
+  recent.remember("k", info);
+  EXPECT_EQ(recent.find("k"), std::optional(std::optional(info)));
+  recent.remember("k", std::nullopt);
+  ASSERT_TRUE(recent.find("k"));
+  EXPECT_EQ(*recent.find("k"), std::nullopt);
+}
+
+TEST(RecentRows, MayForgetButIsNeverWrong) {
+  // Many more keys than places: most share one with others.
+  RecentRows recent;
+  Random random(1);
+  std::map<std::string, std::optional<RowInfo>> truth;
+  uint64_t known = 0;
+  for (uint64_t i = 0; i < 300'000; ++i) {
+    std::string key =
+        random.chance(0.01) ? tricky_key(random) : std::to_string(random.below(200'000));
+    const auto written = truth.find(key);
+    if (const auto found = recent.find(key)) {
+      ASSERT_NE(written, truth.end());
+      ASSERT_EQ(*found, written->second);
+      ++known;
+    }
+    const auto info = random.chance(0.2) ? std::nullopt : std::optional(RowInfo{{1}, {i}, 1, i});
+    recent.remember(key, info);
+    truth[key] = info;
+  }
+  EXPECT_GT(known, 10'000u);
+}
+
+}  // namespace
+}  // namespace holdfast
