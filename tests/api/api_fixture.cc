@@ -3,6 +3,7 @@
 #include <functional>
 
 #include <boost/asio/post.hpp>
+#include <nlohmann/json.hpp>
 
 #include "server/api/routes.h"
 #include "storage/base/check.h"
@@ -128,12 +129,8 @@ http::Response ApiTest::call(std::string_view method, const std::string& target,
   return *answers[number];
 }
 
-nlohmann::json ApiTest::json_of(const http::Response& response) {
-  return nlohmann::json::parse(response.body);
-}
-
 std::string ApiTest::code_of(const http::Response& response) {
-  return json_of(response).at("code").get<std::string>();
+  return nlohmann::json::parse(response.body).at("code").get<std::string>();
 }
 
 }  // namespace holdfast

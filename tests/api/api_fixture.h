@@ -10,7 +10,6 @@
 #include <boost/asio/io_context.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include "server/api/readers.h"
 #include "server/api/services.h"
@@ -79,7 +78,6 @@ class ApiTest : public testing::Test {
                const Headers& headers = {});
   // Lets everything go on that can.
   void settle();
-  nlohmann::json json_of(const http::Response& response);
   std::string code_of(const http::Response& response);
   void publish(NodeStatus status);
 

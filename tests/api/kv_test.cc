@@ -1,7 +1,13 @@
+#include <nlohmann/json.hpp>
+
 #include "tests/api/api_fixture.h"
 
 namespace holdfast {
 namespace {
+
+nlohmann::json json_of(const http::Response& response) {
+  return nlohmann::json::parse(response.body);
+}
 
 using std::chrono::seconds;
 using std::string_literals::operator""s;

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "server/api/json_text.h"
 #include "server/api/key_range.h"
@@ -6,6 +7,10 @@
 
 namespace holdfast {
 namespace {
+
+nlohmann::json json_of(const http::Response& response) {
+  return nlohmann::json::parse(response.body);
+}
 
 using std::string_literals::operator""s;
 using testing::ElementsAre;
