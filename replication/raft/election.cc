@@ -13,7 +13,7 @@ void Raft::reset_election_timer() {
 
 void Raft::start_election(VotePhase phase) {
   reset_election_timer();
-  if (!members().votes(config_.self)) return;
+  if (!members().votes(config_.self)) return become_follower(hard_state_.term, {});
   take_back_reads();
   role_ = CandidateRole{phase, {}};
   if (phase == VotePhase::kVote) {
@@ -49,6 +49,8 @@ void Raft::on_vote_request(NodeId from, const VoteRequest& request) {
   const bool granted = request.term == hard_state_.term && free && up_to_date && !is_leader();
   if (granted) {
     if (!hard_state_.vote) set_hard_state({request.term, from});
+    // Else pre-votes that are still on their way would let us depose whom we vote for.
+    if (std::holds_alternative<CandidateRole>(role_)) become_follower(request.term, {});
     reset_election_timer();
   }
   send_when_persisted(from, VoteReply{request.phase, request.term, granted});

@@ -120,6 +120,10 @@ void Raft::on_applied(const Applied& applied) {
 void Raft::on_persisted(const Persisted& persisted) {
   log_.on_persisted(persisted.ticket);
   log_.shrink_window(applied_, config_.window_bytes_max);
+  // A leader refuses proposals while its state machine is behind. A follower has no such say: what
+  // it cannot apply soon it reads back from its disk.
+  if (!is_leader())
+    log_.shrink_window(log_.persisted(), config_.proposals_bytes_max + config_.window_bytes_max);
   while (!held_.empty() && held_.front().first <= persisted.ticket) {
     // A promise of an earlier term is owed to nobody any more.
     if (held_.front().second.term == hard_state_.term)

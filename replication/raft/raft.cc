@@ -33,7 +33,8 @@ Raft::Raft(Config config, Recovered recovered, Random random, Instant now)
       commit_(recovered.applied),
       emitted_(recovered.applied),
       applied_(recovered.applied),
-      run_(random_.next()) {
+      run_(random_.next()),
+      next_attempt_(random_.next()) {
   CHECK(config_.self);
   CHECK(recovered.applied <= log_.last().index, "the state is ahead of the log: {} and {}",
         recovered.applied.value, log_.last().index.value);
@@ -87,9 +88,8 @@ void Raft::receive(Envelope&& envelope) {
   std::visit(
       Overloaded{
           [&](VoteRequest&) {},
-          [&](VoteReply& reply) {
-            if (!stale) on_vote_reply(from, reply);
-          },
+          // A voter of an earlier term may grant a pre-vote; the reply itself names its election.
+          [&](VoteReply& reply) { on_vote_reply(from, reply); },
           // A leader of an earlier term is answered with the term that deposed it; were it only
           // ignored, a node at a higher term and the leader would ignore each other for ever.
           [&](Append& append) {

@@ -244,7 +244,7 @@ class Raft {
 
   std::vector<WaitingRead> waiting_reads_;   // not yet part of a round or an attempt
   std::optional<ReadAttempt> read_attempt_;  // sent to the leader
-  uint64_t next_attempt_ = 1;
+  uint64_t next_attempt_;                    // begins anywhere: never one of an earlier life
   std::multimap<LogIndex, ReadTicket> confirmed_reads_;  // wait until this index is applied
 
   std::deque<std::pair<WriteTicket, Envelope>> held_;  // promises that wait for the disk

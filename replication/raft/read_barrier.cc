@@ -113,7 +113,8 @@ bool Raft::gave_up_on_leader(Instant since) const {
 }
 
 void Raft::expire_reads() {
-  if (read_attempt_ && now_ - read_attempt_->sent > 2 * config_.heartbeat) take_back_reads();
+  // Not sooner: where answers take long, every one would come too late.
+  if (read_attempt_ && now_ - read_attempt_->sent >= config_.election_timeout) take_back_reads();
   const auto refuse_late = [this](const WaitingRead& read) {
     const bool gave_up = gave_up_on_leader(read.since);
     if (now_ < read.ticket.deadline && !gave_up) return false;

@@ -102,7 +102,6 @@ void Raft::on_append_rejected(NodeId from, const AppendRejected& rejected) {
 void Raft::start_heartbeat_round() {
   LeaderRole& leader = std::get<LeaderRole>(role_);
   ++leader.round;
-  heartbeat_deadline_ = now_ + config_.heartbeat;
   for (auto& [id, follower] : leader.followers) send_heartbeat(id, follower);
 }
 

@@ -2,6 +2,9 @@
 
 #include "replication/raft/raft.h"
 
+#include <algorithm>
+#include <ranges>
+
 #include <gtest/gtest.h>
 
 #include "replication/raft/print.h"
@@ -17,9 +20,10 @@ constexpr NodeId kThird{3};
 
 class RaftTest : public testing::Test {
  protected:
-  void start(std::vector<NodeId> voters = {kSelf, kOther, kThird}, Config limits = {}) {
+  void start(const std::vector<NodeId>& voters = {kSelf, kOther, kThird}, Config limits = {}) {
     Recovered found;
-    for (const NodeId id : voters) found.members.list.push_back({id, "n", "", true});
+    for (const NodeId id : {kSelf, kOther, kThird})
+      found.members.list.push_back({id, "n", "", std::ranges::find(voters, id) != voters.end()});
     limits.self = kSelf;
     raft_.emplace(limits, std::move(found), Random(++lives_), now_);
   }
@@ -48,6 +52,7 @@ class RaftTest : public testing::Test {
       Output output = raft_->take_output();
       if (output.empty()) return;
       for (std::string& line : to_lines(output)) lines_.push_back(std::move(line));
+      for (const Envelope& envelope : output.send) sent_.push_back(envelope);
       if (output.write) step(Persisted{output.write->ticket});
       if (!output.apply.empty()) step(Applied{output.apply.back()->index});
     }
@@ -65,6 +70,16 @@ class RaftTest : public testing::Test {
       settle();
     }
     now_ = end;
+  }
+
+  void read(uint64_t request) {
+    step(ReadBarrier{{{RequestId{request}, now_ + milliseconds(1000)}}});
+    settle();
+  }
+  uint64_t newest_attempt() const {
+    for (const Envelope& envelope : std::views::reverse(sent_))
+      if (const auto* request = std::get_if<ReadRequest>(&envelope.body)) return request->attempt;
+    return 0;
   }
 
   // Wins the next election with the vote of kOther.
@@ -85,6 +100,7 @@ class RaftTest : public testing::Test {
   Instant now_{};
   std::optional<Raft> raft_;
   std::vector<std::string> lines_;
+  std::vector<Envelope> sent_;
   uint64_t lives_ = 0;
 };
 
@@ -94,6 +110,93 @@ TEST_F(RaftTest, AnOvertakenAppendDoesNotLowerTheAcknowledgement) {
   append(1, {}, 1);
   settle();
   EXPECT_TRUE(said("Appended term=1 match=3"));
+}
+
+TEST_F(RaftTest, APreVoteOfAVoterInAnEarlierTermCounts) {
+  start();
+  receive(kOther, 5, VoteReply{VotePhase::kPreVote, Term{1}, false});
+  wait(milliseconds(600));
+  ASSERT_EQ(raft_->status().role, Role::kCandidate);
+  receive(kOther, 3, VoteReply{VotePhase::kPreVote, Term{6}, true});
+  settle();
+  EXPECT_EQ(raft_->status().term, Term{6});
+}
+
+TEST_F(RaftTest, WhoVotesForAnotherStopsAskingForPreVotes) {
+  start();
+  receive(kOther, 1, VoteReply{VotePhase::kPreVote, Term{1}, false});
+  wait(milliseconds(600));
+  ASSERT_EQ(raft_->status().role, Role::kCandidate);
+  receive(kThird, 1, VoteRequest{VotePhase::kVote, Term{1}, {}});
+  settle();
+  EXPECT_TRUE(said("VoteReply term=1 for=1 granted"));
+  receive(kOther, 1, VoteReply{VotePhase::kPreVote, Term{2}, true});
+  settle();
+  EXPECT_EQ(raft_->status().term, Term{1}) << "it would depose the leader that it elected";
+}
+
+TEST_F(RaftTest, ALearnerForgetsALeaderThatFellSilent) {
+  start({kOther, kThird});
+  receive(kOther, 1, Heartbeat{{}, 1});
+  settle();
+  EXPECT_EQ(raft_->status().leader, kOther);
+  wait(milliseconds(700));
+  EXPECT_EQ(raft_->status().leader, NodeId{});
+}
+
+TEST_F(RaftTest, AReadAttemptIsNeverNumberedAsInAnEarlierLife) {
+  start();
+  receive(kOther, 1, Heartbeat{{}, 1});
+  read(1);
+  const uint64_t first = newest_attempt();
+  start();
+  receive(kOther, 1, Heartbeat{{}, 1});
+  read(2);
+  EXPECT_NE(newest_attempt(), first);
+}
+
+TEST_F(RaftTest, AReadAnswerMayTakeLongerThanAHeartbeat) {
+  start();
+  receive(kOther, 1, Heartbeat{{}, 1});
+  read(7);
+  const uint64_t attempt = newest_attempt();
+  for (int i = 0; i < 5; ++i) {
+    wait(milliseconds(50));
+    receive(kOther, 1, Heartbeat{{}, 1});
+  }
+  receive(kOther, 1, ReadReply{attempt, {}});
+  settle();
+  EXPECT_TRUE(said("readable 7"));
+}
+
+TEST_F(RaftTest, ReadsDoNotKeepAChangeFromItsDeadline) {
+  start();
+  lead();
+  const uint64_t term = raft_->status().term.value;
+  receive(kOther, term, Appended{raft_->status().last.index});
+  propose({7});
+  settle();
+  // The others answer every heartbeat, so that reads go through, and acknowledge no entry.
+  for (uint64_t i = 0; i < 120; ++i) {
+    receive(kOther, term, HeartbeatReply{1'000'000 + i, raft_->status().last.index});
+    read(100 + i);
+    wait(milliseconds(10));
+  }
+  EXPECT_TRUE(said("refused request=7 unknown"));
+}
+
+TEST_F(RaftTest, AFollowerWhoseStateIsBehindKeepsABoundedWindow) {
+  Config limits;
+  limits.proposals_bytes_max = 1000;
+  limits.window_bytes_max = 500;
+  start({kSelf, kOther, kThird}, limits);
+  append(1, {}, 100);
+  settle();
+  EXPECT_LE(raft_->log().window_bytes(), 1500U);
+  // What was let go is read back to be applied.
+  receive(kOther, 1, Heartbeat{LogIndex{100}, 1});
+  settle();
+  EXPECT_TRUE(said("load for=1 first=1 last=100"));
 }
 
 }  // namespace

@@ -243,6 +243,11 @@ void Invariants::limits_hold(NodeId id, const raft::Status& status) {
   if (status.proposals_bytes > limits_.proposals_bytes_max)
     fail("limits hold",
          fmt::format("node {}: {} bytes of proposals wait", id.value, status.proposals_bytes));
+  // Entries are let go when they are on disk, so those of the appends in flight come on top.
+  const size_t window = nodes_.at(id).raft->log().window_bytes();
+  if (window > limits_.proposals_bytes_max + limits_.window_bytes_max +
+                   limits_.in_flight_bytes_max + 2 * one_more)
+    fail("limits hold", fmt::format("node {}: {} bytes of entries in memory", id.value, window));
   for (const raft::FollowerStatus& follower : status.followers)
     if (follower.in_flight_bytes > limits_.in_flight_bytes_max + one_more)
       fail("limits hold", fmt::format("node {}: {} bytes are in flight to {}", id.value,

@@ -42,6 +42,7 @@ class SimNode final : public LogStore, public ApplyQueue, public Answers {
   void slow_disk(Duration length);
   void heal();  // no slow disk, no more crashes in a write
 
+  Instant paused_until() const { return paused_until_; }
   bool is_up() const { return replica_ != nullptr; }
   raft::Status status() const { return replica_->status(); }
   void submit(raft::Input input);  // a message or requests; lost while the node is down

@@ -165,7 +165,10 @@ bool Simulator::heal_and_agree() {
     node->heal();
     if (!node->is_up()) node->start();
   }
-  const Duration patience = seconds(10) + plan_.faults.pause_length.max + plan_.clients.timeout;
+  Instant awake = agenda_.now();
+  for (const auto& node : nodes_) awake = std::max(awake, node->paused_until());
+  if (!run_until(awake)) return false;
+  const Duration patience = seconds(10) + plan_.clients.timeout;
   return run_until_it_holds("all nodes agree", patience, [this] { return agree(); });
 }
 
