@@ -73,7 +73,7 @@ class ScanCommand final : public Command {
     app()
         .add_option("--limit", query_.limit, "At most N keys; otherwise all of them")
         ->type_name("N")
-        ->check(CLI::PositiveNumber);
+        ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000'000'000}));
     app().add_flag("--reverse", query_.is_reverse, "From the last key to the first");
     app().add_flag("--keys-only", query_.is_keys_only, "Without the values");
     app().add_flag("--count", query_.is_count_only, "Only say how many there are");
