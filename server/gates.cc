@@ -21,7 +21,7 @@ RequestId request_of(const Completion& completion) {
 }  // namespace
 
 Gates::Gates(const std::vector<boost::asio::io_context*>& loops, const StateMachine& machine,
-             uint64_t first_id, Submit submit) {
+             uint64_t first_id, const Submit& submit) {
   for (size_t number = 0; number < loops.size(); ++number) {
     boost::asio::io_context* const loop = loops[number];
     Gate::Wiring wiring{

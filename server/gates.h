@@ -21,7 +21,7 @@ class Gates final : public Answers {
   // One gate for each of `loops`, which outlive this. Reads go through `machine`. `first_id` is
   // random, so that ids of an earlier run of this node are never met again.
   Gates(const std::vector<boost::asio::io_context*>& loops, const StateMachine& machine,
-        uint64_t first_id, Submit submit);
+        uint64_t first_id, const Submit& submit);
 
   Gate& gate(size_t number) { return *gates_[number].gate; }
 

@@ -222,6 +222,14 @@ Result<> Node::Parts::open_storage(const raft::Members* first_members) {
         "not been acknowledged were dropped",
         opened.recovered.torn_tail->file, opened.recovered.torn_tail->bytes,
         opened.recovered.torn_tail->offset);
+  if (first_members == nullptr && !opened.recovered.last.index)
+    return fail(
+        ErrorCode::kCorrupt,
+        fmt::format("{} is empty, but this node is a member of a cluster and has had a log: "
+                    "what it voted for and acknowledged is gone. Put the log back (is a "
+                    "disk not mounted?), or remove the node's data folder and let it join "
+                    "anew (--join)",
+                    log_path()));
   if (first_members != nullptr) {
     HOLDFAST_TRY(write_first_entry(opened.recovered, *opened.log, *first_members));
     opened.log.reset();

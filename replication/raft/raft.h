@@ -32,6 +32,7 @@
 #include "replication/raft/membership.h"
 #include "replication/raft/output.h"
 #include "replication/raft/raft_log.h"
+#include "replication/raft/status.h"
 #include "storage/base/random.h"
 
 namespace holdfast::raft {
@@ -56,28 +57,6 @@ struct Recovered {
   LogIndex members_index;  // where `members` come from, at or before `applied`
   Members members;
   std::vector<EntryPtr> newer_members;  // members entries behind `applied`, in log order
-};
-
-// What one voter or learner looks like from the leader; for status and tests.
-struct FollowerStatus {
-  NodeId id;
-  LogIndex match;
-  Instant last_contact;
-  bool streaming;
-  size_t in_flight_bytes;
-};
-
-struct Status {
-  Role role;
-  Term term;
-  NodeId leader;
-  NodeId vote;
-  LogPosition last;
-  LogIndex persisted;
-  LogIndex commit;
-  LogIndex applied;
-  size_t proposals_bytes;                 // begun here, and their fate is not known yet
-  std::vector<FollowerStatus> followers;  // on the leader
 };
 
 class Raft {

@@ -1,6 +1,7 @@
 #include "storage/kv/memory_engine.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "storage/base/check.h"
 
@@ -67,7 +68,7 @@ Result<> MemoryEngine::scan(const RangeScan& scan, const Visitor& visit) const {
   const std::lock_guard lock(mutex_);
   const auto first = rows_.lower_bound(scan.start);
   const auto last = scan.end.empty() ? rows_.end() : rows_.lower_bound(scan.end);
-  const auto walk = [&](auto from, auto to) {
+  const auto walk = [&](const auto& from, const auto& to) {
     for (auto keyed = from; keyed != to; ++keyed) {
       const Row* row = row_at(keyed->second, scan.at);
       if (row && !visit(keyed->first, row->info, row->value)) return;
@@ -121,13 +122,7 @@ void MemoryEngine::finish_flush(size_t batches) {
   // The durable values are the present ones with the batches after the flush taken back.
   durable_meta_ = meta_;
   for (size_t i = unflushed_.size(); i > batches; --i) {
-    for (auto old = unflushed_[i - 1].meta.rbegin(); old != unflushed_[i - 1].meta.rend(); ++old) {
-      if (old->second) {
-        durable_meta_[old->first] = *old->second;
-      } else {
-        durable_meta_.erase(old->first);
-      }
-    }
+    restore(durable_meta_, unflushed_[i - 1]);
   }
   unflushed_.erase(unflushed_.begin(), unflushed_.begin() + static_cast<ptrdiff_t>(batches));
   flushing_batches_ = 0;
@@ -144,23 +139,27 @@ void MemoryEngine::crash(Random& random) {
   finish_flush(kept);
 }
 
+void MemoryEngine::restore(Named& values, const Undo& undo) {
+  for (const auto& [name, old] : std::views::reverse(undo.meta)) {
+    if (old) {
+      values[name] = *old;
+    } else {
+      values.erase(name);
+    }
+  }
+}
+
 void MemoryEngine::take_back(const Undo& undo) {
-  for (auto write = undo.keys.rbegin(); write != undo.keys.rend(); ++write) {
-    for (const std::string& key : write->second) {
+  for (const auto& [revision, keys] : std::views::reverse(undo.keys)) {
+    for (const std::string& key : keys) {
       const auto found = rows_.find(key);
-      CHECK(found != rows_.end() && found->second.back().revision == write->first);
+      CHECK(found != rows_.end() && found->second.back().revision == revision);
       found->second.pop_back();
       if (found->second.empty()) rows_.erase(found);
     }
-    changes_.erase(write->first);
+    changes_.erase(revision);
   }
-  for (auto old = undo.meta.rbegin(); old != undo.meta.rend(); ++old) {
-    if (old->second) {
-      meta_[old->first] = *old->second;
-    } else {
-      meta_.erase(old->first);
-    }
-  }
+  restore(meta_, undo);
 }
 
 }  // namespace holdfast

@@ -45,6 +45,7 @@ class MemoryEngine final : public Engine {
     std::vector<std::pair<std::string, std::optional<std::string>>> meta;
   };
 
+  static void restore(Named& values, const Undo& undo);
   static const Row* row_at(const Versions& versions, Revision at);
   void put_meta(const std::string& name, const std::string& value, Undo& undo);
   void finish_flush(size_t batches);

@@ -17,8 +17,12 @@ constexpr NodeId kSelf{1};
 Condition if_match(std::vector<Revision> revisions) {
   return {Kind::kMatch, false, std::move(revisions)};
 }
-const Condition kIfExists{Kind::kMatch, true, {}};
-const Condition kIfAbsent{Kind::kNoneMatch, true, {}};
+Condition if_exists() {
+  return {Kind::kMatch, true, {}};
+}
+Condition if_absent() {
+  return {Kind::kNoneMatch, true, {}};
+}
 
 Command put(std::string key, std::string value, std::vector<Condition> conditions = {}) {
   return {.act = PutCommand{std::move(key), std::move(value), std::move(conditions)}};
@@ -45,6 +49,7 @@ class KvStateMachineTest : public testing::TestWithParam<StoreKind> {
 
   std::vector<Reply> apply(const std::vector<Command>& commands) {
     std::vector<EntryPtr> entries;
+    entries.reserve(commands.size());
     for (const Command& command : commands) {
       entries.push_back(next(EntryKind::kCommand, encode_command(command)));
     }
@@ -56,6 +61,7 @@ class KvStateMachineTest : public testing::TestWithParam<StoreKind> {
     std::vector<Completion> completions;
     machine_->apply(entries, kSelf, completions);
     std::vector<Reply> replies;
+    replies.reserve(completions.size());
     for (const Completion& completion : completions) replies.push_back(completion.reply);
     return replies;
   }
@@ -99,11 +105,11 @@ TEST_P(KvStateMachineTest, OnlyAChangeRaisesTheRevision) {
   EXPECT_EQ(apply(remove("other")), (Reply{.revision = {2}}));
   EXPECT_EQ(apply(remove_range("l", "")), (Reply{.revision = {2}}));
   EXPECT_EQ(apply(remove_range("z", "a")), (Reply{.revision = {2}}));
-  EXPECT_EQ(apply(put("k", "2", {kIfAbsent})),
+  EXPECT_EQ(apply(put("k", "2", {if_absent()})),
             (Reply{.status = ReplyStatus::kPreconditionFailed, .revision = {2}, .current = {2}}));
-  EXPECT_EQ(apply(put("other", "2", {kIfExists})),
+  EXPECT_EQ(apply(put("other", "2", {if_exists()})),
             (Reply{.status = ReplyStatus::kPreconditionFailed, .revision = {2}, .current = {0}}));
-  EXPECT_EQ(apply(remove("other", {kIfExists})),
+  EXPECT_EQ(apply(remove("other", {if_exists()})),
             (Reply{.status = ReplyStatus::kPreconditionFailed, .revision = {2}, .current = {0}}));
   EXPECT_EQ(apply(Command{.act = AnnounceCommand{{7}, "http://n7"}}), (Reply{.revision = {2}}));
   apply_entries({next(EntryKind::kBarrier, {}), next(EntryKind::kMembers, Bytes("m"))});
@@ -115,21 +121,21 @@ TEST_P(KvStateMachineTest, OnlyAChangeRaisesTheRevision) {
 
 TEST_P(KvStateMachineTest, AllConditionsMustHold) {
   apply(put("k", "1"));
-  EXPECT_EQ(apply(put("k", "2", {if_match({{2}}), kIfExists})).status, ReplyStatus::kOk);
+  EXPECT_EQ(apply(put("k", "2", {if_match({{2}}), if_exists()})).status, ReplyStatus::kOk);
   EXPECT_EQ(apply(put("k", "3", {if_match({{3}}), if_match({{2}})})).current, Revision{3});
   EXPECT_EQ(apply(remove("k", {if_match({{2}})})).status, ReplyStatus::kPreconditionFailed);
   EXPECT_EQ(apply(remove("k", {if_match({{2}, {3}})})).deleted, 1u);
-  EXPECT_EQ(apply(put("k", "4", {kIfAbsent})).created, true);
+  EXPECT_EQ(apply(put("k", "4", {if_absent()})).created, true);
 }
 
 TEST_P(KvStateMachineTest, EntriesOfOneBatchSeeEachOther) {
   const std::vector<Reply> replies = apply({
-      put("a", "1", {kIfAbsent}),
-      put("a", "2", {kIfAbsent}),
+      put("a", "1", {if_absent()}),
+      put("a", "2", {if_absent()}),
       put("a", "3", {if_match({{2}})}),
       put("b", "1"),
       remove_range("a", "b"),
-      put("a", "4", {kIfAbsent}),
+      put("a", "4", {if_absent()}),
       remove("b"),
       remove("b"),
   });
@@ -152,6 +158,7 @@ TEST_P(KvStateMachineTest, EntriesOfOneBatchSeeEachOther) {
 
 TEST_P(KvStateMachineTest, ARangeTooLargeChangesNothing) {
   std::vector<Command> puts;
+  puts.reserve(kRangeKeysMax);
   for (uint64_t i = 0; i < kRangeKeysMax; ++i) puts.push_back(put(fmt::format("k{}", i), ""));
   apply(puts);
   const Revision full = machine_->revision();
@@ -196,8 +203,9 @@ TEST_P(KvStateMachineTest, WallTimeNeverFalls) {
     return command;
   };
   apply({put_at(100), put_at(50), put_at(101)});
-  std::vector<uint64_t> times;
   const std::vector<Change> changes = store_->engine().changes({0}, 9).value();
+  std::vector<uint64_t> times;
+  times.reserve(changes.size());
   for (const Change& change : changes) times.push_back(change.wall_ms);
   EXPECT_EQ(times, (std::vector<uint64_t>{100, 100, 101}));
   reopen();
@@ -233,9 +241,10 @@ TEST_P(KvStateMachineTest, TheHashIsOfTheRowsThatExist) {
 
 TEST_P(KvStateMachineTest, AFlushIsAskedForWhenTooMuchWouldBeReplayed) {
   reopen(10'000);
-  const auto barriers = [this](int count) {
+  const auto barriers = [this](size_t count) {
     std::vector<EntryPtr> entries;
-    for (int i = 0; i < count; ++i) entries.push_back(next(EntryKind::kBarrier, {}));
+    entries.reserve(count);
+    for (size_t i = 0; i < count; ++i) entries.push_back(next(EntryKind::kBarrier, {}));
     apply_entries(entries);
   };
   barriers(100);  // 6,400 bytes
@@ -283,7 +292,7 @@ TEST(KvStateMachineDeathTest, AnEntryIsAppliedOnceAndInOrder) {
   machine->apply(std::vector{make_entry({1}, EntryKind::kBarrier, {}),
                              make_entry({2}, EntryKind::kBarrier, {})},
                  kSelf, completions);
-  for (const uint64_t index : {1, 2, 4}) {
+  for (const uint64_t index : {1u, 2u, 4u}) {
     const std::vector<EntryPtr> wrong = {make_entry({index}, EntryKind::kBarrier, {})};
     EXPECT_DEATH(machine->apply(wrong, kSelf, completions),
                  fmt::format("entry {} after entry 2", index));

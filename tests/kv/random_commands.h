@@ -18,20 +18,20 @@ namespace holdfast {
 // taken for a stored revision.
 inline std::string tricky_key(Random& random) {
   using namespace std::string_literals;
-  static const std::vector<std::string> kHeads = {
+  static const std::vector<std::string> heads = {
       ""s,         "\0"s,     "\0\0"s,  "a"s,    "a\0"s,
       "a\0\0"s,    "ab"s,     "a\xff"s, "b"s,    "\xff"s,
       "\xff\xff"s, "\xff\0"s, "\x7f"s,  "\x80"s, "middle/of/the/road"s};
-  static const std::vector<std::string> kTails = {""s,
-                                                  ""s,
-                                                  ""s,
-                                                  "\0"s,
-                                                  "\xff"s,
-                                                  std::string(8, '\0'),
-                                                  std::string(8, '\xff'),
-                                                  "\1\0\0\0\0\0\0\0"s,
-                                                  std::string(40, 'k')};
-  std::string key = kHeads[random.below(kHeads.size())] + kTails[random.below(kTails.size())];
+  static const std::vector<std::string> tails = {""s,
+                                                 ""s,
+                                                 ""s,
+                                                 "\0"s,
+                                                 "\xff"s,
+                                                 std::string(8, '\0'),
+                                                 std::string(8, '\xff'),
+                                                 "\1\0\0\0\0\0\0\0"s,
+                                                 std::string(40, 'k')};
+  std::string key = heads[random.below(heads.size())] + tails[random.below(tails.size())];
   if (random.chance(0.01)) key += std::string(kKeyBytesMax - key.size(), '\xff');
   return key.empty() ? "\0"s : key;
 }

@@ -142,10 +142,10 @@ void flush_onto_a_full_disk(const std::string& directory) {
   Random random(1);
   for (uint64_t i = 2; i < 10'000; ++i) put(*engine, i, std::to_string(random.next()), "v");
   // Stands in for a disk that takes no more: files may not grow beyond a page.
-  std::signal(SIGXFSZ, SIG_IGN);
+  CHECK(std::signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
   const rlimit page{4096, 4096};
-  setrlimit(RLIMIT_FSIZE, &page);
-  (void)engine->flush();
+  CHECK(setrlimit(RLIMIT_FSIZE, &page) == 0);
+  EXPECT_TRUE(engine->flush()) << "it should have stopped the process";
 }
 
 TEST_F(RocksEngineTest, AFailedFlushStopsTheProcess) {

@@ -117,11 +117,7 @@ int run_all(const Options& options) {
   return reached_what_is_common(marks, runs) ? 0 : 1;
 }
 
-}  // namespace
-}  // namespace holdfast::sim
-
-int main(int count, char** arguments) {
-  using namespace holdfast::sim;
+int run(int count, char** arguments) {
   CLI::App app("Runs Holdfast's replicas, logs and state machines under simulated faults.");
   Options options;
   uint64_t seed = 0;
@@ -141,4 +137,11 @@ int main(int count, char** arguments) {
   std::signal(SIGABRT, on_abort);
   std::signal(SIGSEGV, on_abort);
   return run_all(options);
+}
+
+}  // namespace
+}  // namespace holdfast::sim
+
+int main(int count, char** arguments) {
+  return holdfast::sim::run(count, arguments);
 }

@@ -1,0 +1,33 @@
+#pragma once
+
+// Raft's positions at one moment: for the status page, the trace and tests.
+
+#include <vector>
+
+#include "replication/raft/output.h"
+
+namespace holdfast::raft {
+
+// What one voter or learner looks like from the leader; for status and tests.
+struct FollowerStatus {
+  NodeId id;
+  LogIndex match;
+  Instant last_contact;
+  bool streaming;
+  size_t in_flight_bytes;
+};
+
+struct Status {
+  Role role;
+  Term term;
+  NodeId leader;
+  NodeId vote;
+  LogPosition last;
+  LogIndex persisted;
+  LogIndex commit;
+  LogIndex applied;
+  size_t proposals_bytes;                 // begun here, and their fate is not known yet
+  std::vector<FollowerStatus> followers;  // on the leader
+};
+
+}  // namespace holdfast::raft
