@@ -48,10 +48,10 @@ std::string kind_of(const raft::Envelope& envelope) {
 Cluster::Cluster(const Setup& setup) : setup_(setup), invariants_(ids(setup.nodes), setup.limits) {
   for (const NodeId id : ids(setup.nodes)) {
     Node& node = nodes_[id];
-    const auto given = setup.logs.find(id);
-    if (given != setup.logs.end()) {
+    const auto given = setup.disks.find(id);
+    if (given != setup.disks.end()) {
       LogWrite write{.ticket = {}, .hard_state = {}, .cut_from = {}, .append = {}};
-      for (const Term term : given->second) {
+      for (const Term term : given->second.log) {
         const LogIndex index{write.append.size() + 1};
         write.append.push_back(std::make_shared<const LogEntry>(
             LogEntry{index,
@@ -60,7 +60,7 @@ Cluster::Cluster(const Setup& setup) : setup_(setup), invariants_(ids(setup.node
                      {},
                      Bytes(fmt::format("{}/{}", term.value, index.value))}));
       }
-      write.hard_state = HardState{given->second.back(), {}};
+      write.hard_state = HardState{given->second.term, {}};
       node.log = write.append;
       node.hard_state = *write.hard_state;
       invariants_.submitted(id, write);
@@ -94,12 +94,12 @@ void Cluster::step(NodeId id, raft::Input input) {
 void Cluster::carry_out(NodeId id) {
   Node& node = nodes_.at(id);
   raft::Output output = node.raft->take_output();
+  if (output.write) invariants_.submitted(id, *output.write);
   invariants_.stepped(id);
   for (const raft::RoleChange& change : output.roles)
     line("roles", fmt::format("{} becomes {}", id.value, raft::to_text(change)));
   if (output.write) {
     line("disk", fmt::format("{} {}", id.value, raft::to_text(*output.write)));
-    invariants_.submitted(id, *output.write);
     node.writes.push_back(*std::move(output.write));
   }
   for (const LoadOrder& order : output.load) {
@@ -117,7 +117,10 @@ void Cluster::carry_out(NodeId id) {
 void Cluster::send(raft::Envelope envelope) {
   invariants_.sent(envelope);
   const bool is_cut = cuts_.contains({envelope.from, envelope.to});
-  line("messages", raft::to_text(envelope) + (is_cut ? " (lost)" : ""));
+  const bool is_vote = std::holds_alternative<raft::VoteRequest>(envelope.body) ||
+                       std::holds_alternative<raft::VoteReply>(envelope.body);
+  line(is_vote && shown_.contains("votes") ? "votes" : "messages",
+       raft::to_text(envelope) + (is_cut ? " (lost)" : ""));
   if (!is_cut) network_.push_back(std::move(envelope));
 }
 

@@ -31,10 +31,14 @@ enum class Part { kDisk, kApply };
 
 class Cluster {
  public:
+  struct Disk {
+    Term term;
+    std::vector<Term> log;  // the terms of its entries
+  };
   struct Setup {
     size_t nodes = 3;
     raft::Config limits;
-    std::map<NodeId, std::vector<Term>> logs;  // what the disks hold at the start
+    std::map<NodeId, Disk> disks;  // what they hold at the start, where it is not nothing
   };
 
   explicit Cluster(const Setup& setup);
@@ -73,7 +77,8 @@ class Cluster {
   void print_status();
   void print_applied(NodeId node);
 
-  // What is written down of what happens: "messages", "roles", "answers", "disk".
+  // What is written down of what happens: "messages", "votes" (messages of elections), "roles",
+  // "answers", "disk".
   void show(std::set<std::string> kinds) { shown_ = std::move(kinds); }
   std::vector<std::string> take_lines();
   const std::optional<sim::Violation>& violation() const { return invariants_.violation(); }

@@ -81,8 +81,12 @@ std::vector<std::string> Script::play(const std::string& line) {
 
 void Script::set_up(const Words& words) {
   if (words[0] == "log" && words.size() > 3) {
-    std::vector<Term>& terms = setup_.logs[NodeId{number(words[1])}];
-    for (size_t i = 3; i < words.size(); ++i) terms.push_back(Term{number(words[i])});
+    Cluster::Disk& disk = setup_.disks[NodeId{number(words[1])}];
+    for (size_t i = 3; i < words.size(); ++i) {
+      const bool is_term = words[i].starts_with("term=");
+      disk.term = Term{number(is_term ? words[i].substr(5) : words[i])};
+      if (!is_term) disk.log.push_back(disk.term);
+    }
     return;
   }
   if (words[0] != "start") refuse("the first command is 'log' or 'start': " + words[0]);
