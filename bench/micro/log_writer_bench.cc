@@ -83,7 +83,7 @@ class Durations {
 };
 
 // One batch of range(0) entries of range(1) bytes, written and synced.
-void BM_WriteAndSync(benchmark::State& state) {
+void write_and_sync(benchmark::State& state) {
   const Directory directory;
   PosixFileSystem fs;
   auto log = std::move(must(SegmentedLog::open(fs, directory.path("log"), {})).log);
@@ -105,11 +105,11 @@ void BM_WriteAndSync(benchmark::State& state) {
   durations.show(state);
   state.SetItemsProcessed(static_cast<int64_t>(next - 1));
 }
-BENCHMARK(BM_WriteAndSync)->Args({1, 100})->Args({30, 100})->Args({500, 100})->UseRealTime();
-BENCHMARK(BM_WriteAndSync)->Args({1, 100})->Args({30, 100})->Threads(3)->UseRealTime();
+BENCHMARK(write_and_sync)->Args({1, 100})->Args({30, 100})->Args({500, 100})->UseRealTime();
+BENCHMARK(write_and_sync)->Args({1, 100})->Args({30, 100})->Threads(3)->UseRealTime();
 
 // The same, while another thread makes spares without a pause.
-void BM_WriteAndSyncBesideMaking(benchmark::State& state) {
+void write_and_sync_beside_making(benchmark::State& state) {
   const Directory directory;
   PosixFileSystem fs;
   auto log = std::move(must(SegmentedLog::open(fs, directory.path("log"), {})).log);
@@ -134,9 +134,9 @@ void BM_WriteAndSyncBesideMaking(benchmark::State& state) {
   maker.join();
   durations.show(state);
 }
-BENCHMARK(BM_WriteAndSyncBesideMaking)->UseRealTime()->Iterations(3000);
+BENCHMARK(write_and_sync_beside_making)->UseRealTime()->Iterations(3000);
 
-void BM_MakeSpare(benchmark::State& state) {
+void make_spare(benchmark::State& state) {
   const Directory directory;
   PosixFileSystem fs;
   auto log = std::move(must(SegmentedLog::open(fs, directory.path("log"), {})).log);
@@ -147,7 +147,7 @@ void BM_MakeSpare(benchmark::State& state) {
     state.ResumeTiming();
   }
 }
-BENCHMARK(BM_MakeSpare)->UseRealTime()->Unit(benchmark::kMillisecond)->Iterations(10);
+BENCHMARK(make_spare)->UseRealTime()->Unit(benchmark::kMillisecond)->Iterations(10);
 
 // The ways to make 4 KiB durable in a file that was written before, without the log around them.
 enum class Way { kSync, kDirectAndSync, kDirectDsync };
@@ -199,7 +199,7 @@ BENCHMARK_CAPTURE(raw_write, direct_dsync, Way::kDirectDsync)
     ->UseRealTime();
 
 // Through the log thread, with range(0) writes submitted and not yet answered.
-void BM_LogWriter(benchmark::State& state) {
+void log_writer(benchmark::State& state) {
   const Directory directory;
   PosixFileSystem fs;
   std::atomic<uint64_t> persisted = 0;
@@ -209,7 +209,7 @@ void BM_LogWriter(benchmark::State& state) {
                           persisted = last.value;
                           persisted.notify_one();
                         },
-                    .loaded = [](NodeId, std::vector<EntryPtr>) {}});
+                    .loaded = [](NodeId, const std::vector<EntryPtr>&) {}});
   const uint64_t window = static_cast<uint64_t>(state.range(0));
   const auto wait_for = [&](uint64_t ticket) {
     for (uint64_t seen = persisted; seen < ticket; seen = persisted) persisted.wait(seen);
@@ -223,10 +223,10 @@ void BM_LogWriter(benchmark::State& state) {
   wait_for(next - 1);
   state.SetItemsProcessed(static_cast<int64_t>(next - 1));
 }
-BENCHMARK(BM_LogWriter)->Arg(0)->Arg(64)->Arg(1024)->UseRealTime();
+BENCHMARK(log_writer)->Arg(0)->Arg(64)->Arg(1024)->UseRealTime();
 
 // What reading back costs, and what an opening costs for each MiB.
-void BM_Open(benchmark::State& state) {
+void open_log(benchmark::State& state) {
   const Directory directory;
   PosixFileSystem fs;
   {
@@ -241,7 +241,7 @@ void BM_Open(benchmark::State& state) {
     benchmark::DoNotOptimize(must(SegmentedLog::open(fs, directory.path("log"), {})));
   state.SetItemsProcessed(state.iterations() * 200000);
 }
-BENCHMARK(BM_Open)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(open_log)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace holdfast

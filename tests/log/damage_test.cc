@@ -361,7 +361,7 @@ TEST(LogDamage, AMissingSegmentIsCorruption) {
     const uint64_t next = kept.kept().entries.size() + 1;
     kept.append(next, next, 1, 3000);
   }
-  for (const uint64_t missing : {1, 2, 3}) {
+  for (const uint64_t missing : {uint64_t{1}, uint64_t{2}, uint64_t{3}}) {
     Files files = fs.files();
     const std::string path = segment_path("log", missing);
     files.erase(path);

@@ -17,8 +17,6 @@
 namespace holdfast {
 namespace {
 
-using std::chrono_literals::operator""s;
-
 // A directory on the file system that holds the build, gone afterwards.
 class Directory {
  public:
@@ -53,11 +51,13 @@ class Answered {
   }
   bool wait_persisted(uint64_t ticket) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, 60s, [&] { return persisted_.value >= ticket; });
+    return changed_.wait_for(lock, std::chrono::seconds(60),
+                             [&] { return persisted_.value >= ticket; });
   }
   std::optional<Loaded> next_loaded() {
     std::unique_lock lock(mutex_);
-    if (!changed_.wait_for(lock, 60s, [&] { return !loaded_.empty(); })) return std::nullopt;
+    if (!changed_.wait_for(lock, std::chrono::seconds(60), [&] { return !loaded_.empty(); }))
+      return std::nullopt;
     Loaded first = std::move(loaded_.front());
     loaded_.pop_front();
     return first;
