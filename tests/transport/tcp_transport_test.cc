@@ -9,6 +9,8 @@
 #include <boost/asio/write.hpp>
 #include <gtest/gtest.h>
 
+#include "storage/base/clock.h"
+
 namespace holdfast {
 namespace {
 
@@ -47,30 +49,21 @@ raft::Envelope ping(uint64_t from, uint64_t to, uint64_t round) {
 
 class TcpTransportTest : public testing::Test {
  protected:
+  // Runs the loop until the condition holds, and sends `again` every few milliseconds meanwhile:
+  // messages are best effort until a connection stands.
   template <class Condition>
-  bool run_until(Condition condition) {
-    net::steady_timer limit(loop_, kPatience);
-    bool late = false;
-    limit.async_wait([&](boost::system::error_code code) { late = !code; });
-    while (!condition() && !late) loop_.run_one();
-    limit.cancel();
+  bool run_until(Condition condition, TcpTransport* sender = nullptr,
+                 const std::vector<raft::Envelope>& again = {}) {
+    const Instant deadline = SystemClock().now() + kPatience;
+    while (!condition() && SystemClock().now() < deadline) {
+      if (sender != nullptr) sender->send(again);
+      loop_.run_for(std::chrono::milliseconds(2));
+      loop_.restart();
+    }
     return condition();
   }
-  // Messages are best effort until the connection stands: sends until one arrives.
   bool connect(Peer& from, Peer& to) {
-    net::steady_timer again(loop_);
-    std::function<void()> send = [&] {
-      from.transport.send({ping(1, 2, 0)});
-      again.expires_after(std::chrono::milliseconds(5));
-      again.async_wait([&](boost::system::error_code code) {
-        if (!code) send();
-      });
-    };
-    send();
-    const bool connected = run_until([&] { return !to.received.empty(); });
-    again.cancel();
-    loop_.poll();
-    return connected;
+    return run_until([&] { return !to.received.empty(); }, &from.transport, {ping(1, 2, 0)});
   }
 
   net::io_context loop_;
@@ -123,17 +116,8 @@ TEST_F(TcpTransportTest, SendsNothingToANodeOfAnotherCluster) {
   Peer stranger(loop_, 2, ClusterId{8});
   Peer friendly(loop_, 3, ClusterId{9});
   one.transport.set_peers({stranger.member(2), friendly.member(3)});
-  net::steady_timer again(loop_);
-  std::function<void()> send = [&] {
-    one.transport.send({ping(1, 2, 0), ping(1, 3, 0)});
-    again.expires_after(std::chrono::milliseconds(5));
-    again.async_wait([&](boost::system::error_code code) {
-      if (!code) send();
-    });
-  };
-  send();
-  ASSERT_TRUE(run_until([&] { return friendly.received.size() >= 20; }));
-  again.cancel();
+  ASSERT_TRUE(run_until([&] { return friendly.received.size() >= 20; }, &one.transport,
+                        {ping(1, 2, 0), ping(1, 3, 0)}));
   EXPECT_TRUE(stranger.received.empty());
 }
 
@@ -143,17 +127,8 @@ TEST_F(TcpTransportTest, SendsNothingToAnotherNodeAtAMembersAddress) {
   Peer impostor(loop_, 5, ClusterId{9});
   Peer friendly(loop_, 3, ClusterId{9});
   one.transport.set_peers({impostor.member(2), friendly.member(3)});
-  net::steady_timer again(loop_);
-  std::function<void()> send = [&] {
-    one.transport.send({ping(1, 2, 0), ping(1, 3, 0)});
-    again.expires_after(std::chrono::milliseconds(5));
-    again.async_wait([&](boost::system::error_code code) {
-      if (!code) send();
-    });
-  };
-  send();
-  ASSERT_TRUE(run_until([&] { return friendly.received.size() >= 20; }));
-  again.cancel();
+  ASSERT_TRUE(run_until([&] { return friendly.received.size() >= 20; }, &one.transport,
+                        {ping(1, 2, 0), ping(1, 3, 0)}));
   EXPECT_TRUE(impostor.received.empty());
 }
 
@@ -169,17 +144,7 @@ TEST_F(TcpTransportTest, ConnectsAgainAfterAPeerCameBack) {
   ASSERT_TRUE(back.listen(address).has_value());
   size_t received = 0;
   back.start(kFirstGroup, [&](const raft::Envelope&) { ++received; });
-  net::steady_timer again(loop_);
-  std::function<void()> send = [&] {
-    one.transport.send({ping(1, 2, 0)});
-    again.expires_after(std::chrono::milliseconds(5));
-    again.async_wait([&](boost::system::error_code code) {
-      if (!code) send();
-    });
-  };
-  send();
-  EXPECT_TRUE(run_until([&] { return received > 0; }));
-  again.cancel();
+  EXPECT_TRUE(run_until([&] { return received > 0; }, &one.transport, {ping(1, 2, 0)}));
 }
 
 TEST_F(TcpTransportTest, ConnectionsThatSpeakNonsenseEndAndDisturbNobody) {
