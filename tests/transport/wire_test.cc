@@ -7,7 +7,6 @@
 namespace holdfast {
 namespace {
 
-using raft::Envelope;
 using raft::MessageBody;
 
 EntryPtr entry(uint64_t index, std::string payload) {
