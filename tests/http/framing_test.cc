@@ -189,6 +189,19 @@ TEST(CheckFraming, TakesWhatIsSound) {
   }
 }
 
+// Beast refuses this too; the guard must not lean on it.
+TEST(CheckFraming, RefusesBothFramingsWithoutTheParsersHelp) {
+  const Limits limits;
+  EXPECT_FALSE(
+      check_framing("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
+                    "Transfer-Encoding: chunked\r\n\r\n",
+                    limits));
+  EXPECT_FALSE(
+      check_framing("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+                    "Content-Length: 3\r\n\r\n",
+                    limits));
+}
+
 TEST(CheckFraming, KnowsWhetherTheConnectionStays) {
   const Limits limits;
   const struct {
