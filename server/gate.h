@@ -75,6 +75,9 @@ class Gate {
   // After success, `revision()` is at least `minimum`. Else kTimeout.
   Waiting await_revision(Revision minimum, Instant deadline);
 
+  // Asks for another leader; whether it comes to pass, the status board shows.
+  void transfer_leader(NodeId target) { wiring_.submit(raft::TransferLeader{target}); }
+
   Revision revision() const { return wiring_.revision(); }
 
   // From the replica and the state machine, on this io thread.

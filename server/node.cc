@@ -35,6 +35,7 @@ namespace {
 
 constexpr auto kGreetAgain = std::chrono::milliseconds(200);
 constexpr Duration kDrainPatience = std::chrono::seconds(5);
+constexpr auto kHandoverLook = std::chrono::milliseconds(2);
 constexpr auto kDrainLook = std::chrono::milliseconds(20);
 constexpr Duration kPublishEvery = std::chrono::milliseconds(10);
 constexpr Duration kAnnounceEvery = std::chrono::seconds(2);
@@ -120,6 +121,7 @@ struct Node::Parts {
   void publish(Instant now);
   void announce(Instant now, const NodeStatus& status);
   void stop_on_signal();
+  void drain_when_handed_over(Instant deadline);
   void stop_when_drained(Instant deadline);
   Result<> stop();
 
@@ -280,9 +282,10 @@ void Node::Parts::start_service() {
   services->loop = &loop;
   services->readers = (readers = std::make_unique<Readers>(kReaderThreads)).get();
   services->metrics = &metrics;
-  transport->start(kFirstGroup, [this](raft::Envelope envelope) {
-    replica_loop->post(raft::Received{std::move(envelope)});
-  });
+  transport->start(
+      kFirstGroup,
+      [this](raft::Envelope envelope) { replica_loop->post(raft::Received{std::move(envelope)}); },
+      [this](NodeId peer) { replica_loop->post(raft::PeerGone{peer}); });
   std::vector<raft::Member> peers = replica->raft().members().list;
   for (raft::Member& peer : peers) {
     // An operator who lists an address on this node knows better than the peer how it is reached
@@ -345,10 +348,25 @@ void Node::Parts::stop_on_signal() {
   signals.async_wait([this](boost::system::error_code code, int signal) {
     if (code) return;
     log_info("stopping: {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
-    listener->stop();
-    connections->drain();
-    stop_when_drained(clock.now() + kDrainPatience);
+    replica_loop->post(raft::TransferLeader{});
+    drain_when_handed_over(clock.now() + config.election_timeout);
   });
+}
+
+// A planned stop costs no election: the leadership goes to another member first, if one is there.
+void Node::Parts::drain_when_handed_over(Instant deadline) {
+  const raft::Status status = replica->status();
+  const bool can_hand_over = replica->raft().members().voters().size() > 1;
+  if (status.role == raft::Role::kLeader && can_hand_over && clock.now() < deadline) {
+    timer.expires_after(kHandoverLook);
+    timer.async_wait([this, deadline](boost::system::error_code code) {
+      if (!code) drain_when_handed_over(deadline);
+    });
+    return;
+  }
+  listener->stop();
+  connections->drain();
+  stop_when_drained(clock.now() + kDrainPatience);
 }
 
 void Node::Parts::stop_when_drained(Instant deadline) {

@@ -11,7 +11,24 @@ void Raft::reset_election_timer() {
       now_ + random_.between(config_.election_timeout, 2 * config_.election_timeout);
 }
 
-void Raft::start_election(VotePhase phase) {
+// When a leader's process is gone, its followers do not wait for its silence. They rise one after
+// the other, so that two of them do not split the votes; each gives those before it this long.
+constexpr Duration kTurnWhenGone = std::chrono::milliseconds(8);
+
+void Raft::on_peer_gone(NodeId peer) {
+  const FollowerRole* const follower = std::get_if<FollowerRole>(&role_);
+  if (follower == nullptr || follower->leader != peer || leader_gone_in_ == hard_state_.term)
+    return;
+  leader_gone_in_ = hard_state_.term;
+  become_follower(hard_state_.term, {});
+  heard_leader_.reset();
+  Duration turn{};
+  for (const NodeId voter : members().voters())
+    if (voter != peer && voter < config_.self) turn += kTurnWhenGone;
+  election_deadline_ = std::min(election_deadline_, now_ + turn);
+}
+
+void Raft::start_election(VotePhase phase, Cause cause) {
   reset_election_timer();
   if (!members().votes(config_.self)) return become_follower(hard_state_.term, {});
   take_back_reads();
@@ -22,7 +39,8 @@ void Raft::start_election(VotePhase phase) {
   }
   const Term term = phase == VotePhase::kPreVote ? hard_state_.term + 1 : hard_state_.term;
   for (const NodeId voter : members().voters())
-    if (voter != config_.self) send(voter, VoteRequest{phase, term, log_.last()});
+    if (voter != config_.self)
+      send(voter, VoteRequest{phase, term, log_.last(), cause == Cause::kHandedOver});
   count_votes();
 }
 
@@ -33,7 +51,7 @@ bool Raft::hears_leader() const {
 
 void Raft::on_vote_request(NodeId from, const VoteRequest& request) {
   const bool up_to_date = request.last >= log_.last();
-  if (hears_leader()) {
+  if (hears_leader() && !request.handed_over) {
     // Whoever asks is cut off from a leader that we hear: its wish deposes nobody, and its term is
     // not adopted.
     send(from, VoteReply{request.phase, request.term, false});
@@ -41,6 +59,9 @@ void Raft::on_vote_request(NodeId from, const VoteRequest& request) {
   }
   if (request.phase == VotePhase::kPreVote) {
     const bool granted = request.term > hard_state_.term && up_to_date;
+    // It will not be elected without us, and we will not wait for it to find out.
+    if (!up_to_date && leader_gone_in_ == hard_state_.term)
+      election_deadline_ = std::min(election_deadline_, now_);
     send(from, VoteReply{request.phase, request.term, granted});
     return;
   }
@@ -82,7 +103,7 @@ void Raft::count_votes() {
   }
   if (votes < majority(voters.size())) return;
   if (candidate.phase == VotePhase::kPreVote) {
-    start_election(VotePhase::kVote);
+    start_election(VotePhase::kVote, Cause::kSilence);
   } else {
     become_leader();
   }

@@ -51,6 +51,19 @@ struct Loaded {
   std::vector<EntryPtr> entries;
 };
 
-using Input = std::variant<Wake, Received, Propose, ReadBarrier, Persisted, Applied, Loaded>;
+// The peer's host says that its process is gone. Only a hint, which may be false: a majority still
+// decides.
+struct PeerGone {
+  NodeId peer;
+};
+
+// The leader, here or elsewhere, is asked to hand over to `target`; none: to the voter with the
+// longest log. Nothing answers: whether it came to pass shows in the changes of role.
+struct TransferLeader {
+  NodeId target;
+};
+
+using Input = std::variant<Wake, Received, Propose, ReadBarrier, Persisted, Applied, Loaded,
+                           PeerGone, TransferLeader>;
 
 }  // namespace holdfast::raft

@@ -21,8 +21,9 @@ enum class VotePhase : uint8_t {
 
 struct VoteRequest {
   VotePhase phase;
-  Term term;         // that the candidate stands for; one above its own in a pre-vote
-  LogPosition last;  // the end of the candidate's log
+  Term term;                 // that the candidate stands for; one above its own in a pre-vote
+  LogPosition last;          // the end of the candidate's log
+  bool handed_over = false;  // by its leader, so that hearing that leader is no reason to refuse
   friend bool operator==(const VoteRequest&, const VoteRequest&) = default;
 };
 
@@ -82,6 +83,9 @@ struct Forward {
   uint64_t run;     // drawn when the origin started
   uint64_t number;  // grows within the run: a doubled message is not appended twice
   std::vector<ForwardedProposal> proposals;
+
+  std::vector<RequestId> requests() const;
+  size_t bytes() const;
   friend bool operator==(const Forward&, const Forward&) = default;
 };
 
@@ -110,9 +114,21 @@ struct ReadReply {
   friend bool operator==(const ReadReply&, const ReadReply&) = default;
 };
 
-using MessageBody =
-    std::variant<VoteRequest, VoteReply, Append, Appended, AppendRejected, Heartbeat,
-                 HeartbeatReply, Forward, ForwardRefused, ReadRequest, ReadReply>;
+// To the leader: "hand your leadership to `target`", or, with none, to whom you like best.
+struct HandOverRequest {
+  NodeId target;
+  friend bool operator==(const HandOverRequest&, const HandOverRequest&) = default;
+};
+
+// From the leader: "you have all that I have, and I take no more: stand for election at once"
+// (dissertation, section 3.10).
+struct TakeOver {
+  friend bool operator==(const TakeOver&, const TakeOver&) = default;
+};
+
+using MessageBody = std::variant<VoteRequest, VoteReply, Append, Appended, AppendRejected,
+                                 Heartbeat, HeartbeatReply, Forward, ForwardRefused, ReadRequest,
+                                 ReadReply, HandOverRequest, TakeOver>;
 
 struct Envelope {
   NodeId from;

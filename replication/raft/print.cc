@@ -82,8 +82,8 @@ std::string to_text(const MessageBody& body) {
   return std::visit(
       Overloaded{
           [](const VoteRequest& m) {
-            return fmt::format("{}Request for={} last={}", name(m.phase), m.term.value,
-                               to_text(m.last));
+            return fmt::format("{}Request for={} last={}{}", name(m.phase), m.term.value,
+                               to_text(m.last), m.handed_over ? " handed over" : "");
           },
           [](const VoteReply& m) {
             return fmt::format("{}Reply for={} {}", name(m.phase), m.term.value,
@@ -116,6 +116,10 @@ std::string to_text(const MessageBody& body) {
           // The number of an attempt starts anywhere, so that it says nothing to a reader.
           [](const ReadRequest&) { return std::string("ReadRequest"); },
           [](const ReadReply& m) { return fmt::format("ReadReply index={}", m.index.value); },
+          [](const HandOverRequest& m) {
+            return fmt::format("HandOverRequest to={}", m.target.value);
+          },
+          [](const TakeOver&) { return std::string("TakeOver"); },
       },
       body);
 }
@@ -146,6 +150,10 @@ std::string to_text(const Input& input) {
           [](const Loaded& in) {
             return fmt::format("Loaded for={} entries={}", in.destination.value,
                                to_text(in.entries));
+          },
+          [](const PeerGone& in) { return fmt::format("PeerGone peer={}", in.peer.value); },
+          [](const TransferLeader& in) {
+            return fmt::format("TransferLeader to={}", in.target.value);
           },
       },
       input);

@@ -11,6 +11,20 @@
 
 namespace holdfast::raft {
 
+std::vector<RequestId> Forward::requests() const {
+  std::vector<RequestId> ids;
+  ids.reserve(proposals.size());
+  for (const ForwardedProposal& proposal : proposals) ids.push_back(proposal.request);
+  return ids;
+}
+
+size_t Forward::bytes() const {
+  size_t sum = 0;
+  for (const ForwardedProposal& proposal : proposals)
+    sum += proposal.payload.size() + LogEntry::kOverheadBytes;
+  return sum;
+}
+
 void Raft::propose(Propose&& propose) {
   for (Proposal& proposal : propose.proposals) {
     const size_t bytes = proposal.payload.size() + LogEntry::kOverheadBytes;
@@ -39,6 +53,7 @@ void Raft::send_proposals() {
   const NodeId leader = known_leader();
   if (!leader) return;
   if (leader != config_.self) return forward_proposals(leader);
+  if (std::get<LeaderRole>(role_).handover) return;
   for (const RequestId request : unsent_) {
     Pending& pending = pending_.at(request);
     pending.term = hard_state_.term;
@@ -75,13 +90,20 @@ void Raft::on_forward(NodeId from, Term given, Forward&& forward) {
   // double a change, the second would turn the order around. Its origin answers "unknown".
   if (forward.number <= newest) return;
   newest = forward.number;
-  std::vector<RequestId> refused;
   LeaderRole* const leader = std::get_if<LeaderRole>(&role_);
-  if (leader == nullptr) {
-    refused.reserve(forward.proposals.size());
-    for (const ForwardedProposal& proposal : forward.proposals) refused.push_back(proposal.request);
-    return refuse_forward(from, given, ForwardRefusal::kNotLeader, std::move(refused));
-  }
+  if (leader == nullptr)
+    return refuse_forward(from, given, ForwardRefusal::kNotLeader, forward.requests());
+  if (!leader->handover) return append_forward(from, std::move(forward));
+  const size_t bytes = forward.bytes();
+  if (leader->handover->held_bytes + bytes > config_.proposals_bytes_max)
+    return refuse_forward(from, given, ForwardRefusal::kOverloaded, forward.requests());
+  leader->handover->held_bytes += bytes;
+  leader->handover->held.emplace_back(from, std::move(forward));
+}
+
+void Raft::append_forward(NodeId from, Forward&& forward) {
+  LeaderRole& leader = std::get<LeaderRole>(role_);
+  std::vector<RequestId> refused;
   for (ForwardedProposal& proposal : forward.proposals) {
     if (overloaded(proposal.payload.size() + LogEntry::kOverheadBytes)) {
       refused.push_back(proposal.request);
@@ -89,11 +111,11 @@ void Raft::on_forward(NodeId from, Term given, Forward&& forward) {
     }
     const LogIndex index = append_as_leader(EntryKind::kCommand, {from, proposal.request},
                                             std::move(proposal.payload));
-    const auto follower = leader->followers.find(from);
-    if (follower != leader->followers.end()) follower->second.awaits_commit = index;
+    const auto follower = leader.followers.find(from);
+    if (follower != leader.followers.end()) follower->second.awaits_commit = index;
   }
   if (!refused.empty())
-    refuse_forward(from, given, ForwardRefusal::kOverloaded, std::move(refused));
+    refuse_forward(from, hard_state_.term, ForwardRefusal::kOverloaded, std::move(refused));
 }
 
 void Raft::refuse_forward(NodeId to, Term given, ForwardRefusal reason,

@@ -56,6 +56,8 @@ void Raft::step(Instant now, Input input) {
                  [&](Persisted& persisted) { on_persisted(persisted); },
                  [&](Applied& applied) { on_applied(applied); },
                  [&](Loaded& loaded) { on_loaded(std::move(loaded)); },
+                 [&](PeerGone& gone) { on_peer_gone(gone.peer); },
+                 [&](TransferLeader& transfer) { transfer_leader(transfer.target); },
              },
              input);
 }
@@ -117,6 +119,12 @@ void Raft::receive(Envelope&& envelope) {
           [&](ReadReply& reply) {
             if (!stale) on_read_reply(reply);
           },
+          [&](HandOverRequest& request) {
+            if (!stale && is_leader()) transfer_leader(request.target);
+          },
+          [&](TakeOver&) {
+            if (!stale) on_take_over(from);
+          },
       },
       envelope.body);
 }
@@ -128,13 +136,15 @@ void Raft::wake() {
       if (lost_majority()) {
         become_follower(hard_state_.term, {});
       } else {
+        end_handover_if_late();
         start_heartbeat_round();
       }
     }
     expire_pending();
     expire_reads();
   }
-  if (!is_leader() && now_ >= election_deadline_) start_election(VotePhase::kPreVote);
+  if (!is_leader() && now_ >= election_deadline_)
+    start_election(VotePhase::kPreVote, Cause::kSilence);
 }
 
 Instant Raft::next_deadline() const {
@@ -149,6 +159,7 @@ Output Raft::take_output() {
   if (LeaderRole* leader = std::get_if<LeaderRole>(&role_)) {
     advance_commit();
     for (auto& [id, follower] : leader->followers) send_appends(id, follower);
+    tell_target();
   }
   send_reads();
   emit_committed();
@@ -162,12 +173,18 @@ void Raft::become_follower(Term term, NodeId leader) {
   const bool was_leader = is_leader();
   const bool other_leader = known_leader() != leader;
   if (was_leader || other_leader || term > hard_state_.term) take_back_reads();
+  std::vector<std::pair<NodeId, Forward>> held;
+  if (LeaderRole* const led = std::get_if<LeaderRole>(&role_); led != nullptr && led->handover)
+    held = std::move(led->handover->held);
+  const Term led_in = hard_state_.term;
   role_ = FollowerRole{leader};
   if (term > hard_state_.term) {
     set_hard_state({term, {}});
     count_given_before();
   }
   if (was_leader) reset_election_timer();
+  for (const auto& [from, forward] : held)
+    refuse_forward(from, led_in, ForwardRefusal::kNotLeader, forward.requests());
 }
 
 NodeId Raft::known_leader() const {

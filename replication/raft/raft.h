@@ -27,6 +27,7 @@
 #include <variant>
 #include <vector>
 
+#include "replication/raft/config.h"
 #include "replication/raft/follower.h"
 #include "replication/raft/input.h"
 #include "replication/raft/membership.h"
@@ -36,28 +37,6 @@
 #include "storage/base/random.h"
 
 namespace holdfast::raft {
-
-struct Config {
-  NodeId self;
-  Duration heartbeat = std::chrono::milliseconds(50);
-  Duration election_timeout = std::chrono::milliseconds(300);  // random from this to its double
-  size_t append_bytes_max = 1 << 20;      // in one message, but at least one entry
-  size_t in_flight_bytes_max = 4 << 20;   // sent to one follower and not answered
-  size_t proposals_bytes_max = 64 << 20;  // taken and not yet applied
-  size_t apply_bytes_max = 16 << 20;      // given to the state machine and not applied
-  size_t window_bytes_max = 8 << 20;      // entries kept in memory for followers
-};
-
-// What a node finds on its disk at start.
-struct Recovered {
-  HardState hard_state;
-  std::vector<TermRun> runs;
-  LogIndex last;
-  LogIndex applied;        // by the durable state; replay goes on behind it
-  LogIndex members_index;  // where `members` come from, at or before `applied`
-  Members members;
-  std::vector<EntryPtr> newer_members;  // members entries behind `applied`, in log order
-};
 
 class Raft {
  public:
@@ -89,12 +68,22 @@ class Raft {
     std::vector<WaitingRead> own;
     std::map<NodeId, uint64_t> remote;  // follower → attempt
   };
+  // The leader takes no more changes, and those that reach it wait, until the target leads or the
+  // deadline has passed.
+  struct Handover {
+    NodeId target;
+    Instant deadline;
+    std::vector<std::pair<NodeId, Forward>> held;  // from which follower; all of this term
+    size_t held_bytes = 0;
+    uint64_t told_in = UINT64_MAX;  // the heartbeat round in which the target was last told
+  };
   struct LeaderRole {
     std::map<NodeId, Follower> followers;
     uint64_t round = 0;  // of the newest heartbeat
     LogIndex first_of_term;
     std::optional<ReadRound> read_round;
     std::map<NodeId, uint64_t> remote_reads;  // follower → newest attempt; wait for the next round
+    std::optional<Handover> handover;
   };
   // A change that began here and whose fate is not known yet. `term` is that of the leader it was
   // given to, 0 while it waits for one. An entry of a later term, once committed, proves that
@@ -130,14 +119,23 @@ class Raft {
   NodeId known_leader() const;
 
   // election.cc
-  void start_election(VotePhase phase);
+  enum class Cause : uint8_t { kSilence, kHandedOver };
+  void start_election(VotePhase phase, Cause cause);
   void on_vote_request(NodeId from, const VoteRequest& request);
   void on_vote_reply(NodeId from, const VoteReply& reply);
   void count_votes();
   void become_leader();
   void reset_election_timer();
+  void on_peer_gone(NodeId peer);
   bool hears_leader() const;
   bool lost_majority() const;
+
+  // transfer.cc
+  void transfer_leader(NodeId target);
+  void start_handover(LeaderRole& leader, NodeId target);
+  void tell_target();
+  void end_handover_if_late();
+  void on_take_over(NodeId from);
 
   // replicate.cc: leader
   LogIndex append_as_leader(EntryKind kind, Origin origin, Bytes payload);
@@ -165,6 +163,7 @@ class Raft {
   // propose.cc: changes that begin here, or came from a follower
   void propose(Propose&& propose);
   void on_forward(NodeId from, Term given, Forward&& forward);
+  void append_forward(NodeId from, Forward&& forward);
   void refuse_forward(NodeId to, Term given, ForwardRefusal reason,
                       std::vector<RequestId> requests);
   void on_forward_refused(const ForwardRefused& refused);
@@ -203,6 +202,7 @@ class Raft {
   Instant election_deadline_;
   Instant heartbeat_deadline_;  // also when waiting requests are looked at
   std::optional<Instant> heard_leader_;
+  Term leader_gone_in_;  // the newest term whose leader this node was told to be gone
 
   LogIndex verified_;  // our log is that of this term's leader up to here
   LogIndex commit_;

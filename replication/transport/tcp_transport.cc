@@ -24,6 +24,8 @@ namespace {
 constexpr size_t kReadBytes = 256 << 10;
 constexpr auto kGreetingPatience = std::chrono::milliseconds(1000);
 constexpr Duration kRedialFirst = std::chrono::milliseconds(20);
+// A connection that lasted so long was no mistake: when it ends, the next is tried at once.
+constexpr auto kSettlesAfter = std::chrono::milliseconds(100);
 constexpr Duration kRedialMax = std::chrono::milliseconds(500);
 
 // Bytes that have come and are not a whole frame yet.
@@ -143,7 +145,7 @@ class TcpTransport::Link {
     writing_.clear();
     timer_.expires_after(kGreetingPatience);
     timer_.async_wait(guarded([this](error_code code) {
-      if (!code && !ready_) lost("no answer in a second");
+      if (!code) lost("no answer in a second");
     }));
     const Result<HostPort> target = parse_host_port(address_);
     if (!target) return lost(target.error().message);
@@ -157,6 +159,7 @@ class TcpTransport::Link {
 
   void connect(const tcp::resolver::results_type& found) {
     net::async_connect(socket_, found, guarded([this](error_code code, const tcp::endpoint&) {
+                         if (code == net::error::connection_refused) suspect();
                          if (code) return lost(code.message());
                          greet();
                        }));
@@ -166,7 +169,7 @@ class TcpTransport::Link {
     set_socket_options(socket_);
     encode_hello(owner_.self_, writing_);
     net::async_write(socket_, net::buffer(writing_), guarded([this](error_code code, size_t) {
-                       if (code) return lost(code.message());
+                       if (code) return lost_to(code);
                        writing_.clear();
                        read();
                      }));
@@ -174,7 +177,7 @@ class TcpTransport::Link {
 
   void read() {
     socket_.async_read_some(inbox_.space(), guarded([this](error_code code, size_t count) {
-                              if (code) return lost(code.message());
+                              if (code) return lost_to(code);
                               inbox_.grow(count);
                               take();
                             }));
@@ -191,8 +194,14 @@ class TcpTransport::Link {
       if (const std::string objection = object_to(**hello); !objection.empty())
         return lost(objection);
       ready_ = true;
-      redial_ = kRedialFirst;
+      suspected_ = false;
       complained_ = false;
+      timer_.expires_after(kSettlesAfter);
+      timer_.async_wait(guarded([this](error_code code) {
+        if (code) return;
+        settled_ = true;
+        redial_ = kRedialFirst;
+      }));
       log_info("connected to {} at {}", (*hello)->name, address_);
     }
     read();
@@ -218,15 +227,29 @@ class TcpTransport::Link {
     std::exchange(greeted_, nullptr)(std::move(outcome));
   }
 
+  void lost_to(const error_code& code) {
+    if (!ready_ && (code == net::error::eof || code == net::error::connection_reset)) suspect();
+    lost(code.message());
+  }
+
+  // Once for each connection that is lost: what comes after it shows that nobody is there.
+  void suspect() {
+    if (!greeted_ && was_there_ && !std::exchange(suspected_, true) && owner_.gone_)
+      owner_.gone_(expected_);
+  }
+
   void lost(const std::string& why) {
     if (greeted_)
       return finish(fail(ErrorCode::kUnavailable, fmt::format("{}: {}", address_, why)));
     // One line for each loss, not one for each try.
     if (ready_ || !complained_) log_warning("no connection to {}: {}", address_, why);
     complained_ = true;
+    was_there_ = was_there_ || ready_;
     ready_ = false;
     begin_attempt();
-    timer_.expires_after(redial_ + owner_.random_.between(Duration(0), redial_));
+    // After a connection that lasted, at once: whether the peer is gone should be known now.
+    const Duration pause = redial_ + owner_.random_.between(Duration(0), redial_);
+    timer_.expires_after(std::exchange(settled_, false) ? Duration(0) : pause);
     redial_ = std::min(redial_ * 2, kRedialMax);
     timer_.async_wait(guarded([this](error_code code) {
       if (!code) dial();
@@ -243,6 +266,9 @@ class TcpTransport::Link {
   std::shared_ptr<const int> attempt_;
   bool ready_ = false;
   bool complained_ = false;
+  bool settled_ = false;    // ready for kSettlesAfter
+  bool was_there_ = false;  // it greeted as the peer, in this life of the link
+  bool suspected_ = false;  // since the last connection
   Duration redial_ = kRedialFirst;
   Inbox inbox_;
   std::string waiting_;
@@ -364,8 +390,9 @@ void TcpTransport::greet(const std::string& address, Greeted greeted) {
                                  });
 }
 
-void TcpTransport::start(GroupId group, Deliver deliver) {
+void TcpTransport::start(GroupId group, Deliver deliver, Gone gone) {
   group_ = group;
+  gone_ = std::move(gone);
   deliver_ = std::move(deliver);
 }
 

@@ -36,6 +36,9 @@ class TcpTransport final : public Transport {
   static constexpr size_t kConnectionsMax = 64;
 
   using Deliver = std::function<void(raft::Envelope)>;
+  // The process of this peer seems to have ended: the connection to it did, and its host refused
+  // the next one, or reset it before a greeting. Called on the loop.
+  using Gone = std::function<void(NodeId)>;
   using Greeted = std::function<void(Result<Hello>)>;
 
   // `loop` must outlive this, and be stopped before this ends.
@@ -49,7 +52,7 @@ class TcpTransport final : public Transport {
   // Asks who is at `address`; `greeted` is called once, within about a second.
   void greet(const std::string& address, Greeted greeted);
 
-  void start(GroupId group, Deliver deliver);
+  void start(GroupId group, Deliver deliver, Gone gone);
   // Whom to send to. Connections to others end.
   void set_peers(const std::vector<raft::Member>& members);
 
@@ -66,6 +69,7 @@ class TcpTransport final : public Transport {
   Random random_;
   GroupId group_;
   Deliver deliver_;
+  Gone gone_;
   boost::asio::ip::tcp::acceptor acceptor_;
   std::map<NodeId, std::unique_ptr<Link>> links_;
   std::map<uint64_t, std::unique_ptr<Incoming>> incoming_;

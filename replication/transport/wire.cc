@@ -118,6 +118,7 @@ void put_body(proto::PeerMessage& out, const raft::MessageBody& body) {
             request->set_pre_vote(in.phase == raft::VotePhase::kPreVote);
             request->set_term(in.term.value);
             put_position(request->mutable_last(), in.last);
+            request->set_handed_over(in.handed_over);
           },
           [&](const raft::VoteReply& in) {
             proto::VoteReply* reply = out.mutable_vote_reply();
@@ -166,6 +167,10 @@ void put_body(proto::PeerMessage& out, const raft::MessageBody& body) {
             out.mutable_read_reply()->set_attempt(in.attempt);
             out.mutable_read_reply()->set_index(in.index.value);
           },
+          [&](const raft::HandOverRequest& in) {
+            out.mutable_hand_over_request()->set_target(in.target.value);
+          },
+          [&](const raft::TakeOver&) { out.mutable_take_over(); },
       },
       body);
 }
@@ -196,9 +201,9 @@ raft::VotePhase phase_of(bool pre_vote) {
 Result<raft::MessageBody> body_of(proto::PeerMessage& in, const Frame& frame) {
   switch (in.body_case()) {
     case proto::PeerMessage::kVoteRequest:
-      return raft::VoteRequest{phase_of(in.vote_request().pre_vote()),
-                               Term{in.vote_request().term()},
-                               position_of(in.vote_request().last())};
+      return raft::VoteRequest{
+          phase_of(in.vote_request().pre_vote()), Term{in.vote_request().term()},
+          position_of(in.vote_request().last()), in.vote_request().handed_over()};
     case proto::PeerMessage::kVoteReply:
       return raft::VoteReply{phase_of(in.vote_reply().pre_vote()), Term{in.vote_reply().term()},
                              in.vote_reply().granted()};
@@ -225,6 +230,10 @@ Result<raft::MessageBody> body_of(proto::PeerMessage& in, const Frame& frame) {
       return raft::ReadRequest{in.read_request().attempt()};
     case proto::PeerMessage::kReadReply:
       return raft::ReadReply{in.read_reply().attempt(), LogIndex{in.read_reply().index()}};
+    case proto::PeerMessage::kHandOverRequest:
+      return raft::HandOverRequest{NodeId{in.hand_over_request().target()}};
+    case proto::PeerMessage::kTakeOver:
+      return raft::TakeOver{};
     case proto::PeerMessage::BODY_NOT_SET:
       break;
   }

@@ -64,7 +64,11 @@ void ApiTest::publish(NodeStatus next) {
 
 void ApiTest::submit(raft::Input input) {
   if (silent) return;
-  if (const auto* propose = std::get_if<raft::Propose>(&input)) {
+  if (const auto* transfer = std::get_if<raft::TransferLeader>(&input)) {
+    transfers.push_back(transfer->target);
+    if (new_leader) status.raft.leader = *new_leader;
+    publish(status);
+  } else if (const auto* propose = std::get_if<raft::Propose>(&input)) {
     boost::asio::post(loop_, [this, propose = *propose] { apply(propose); });
   } else if (const auto* reads = std::get_if<raft::ReadBarrier>(&input)) {
     ++barriers;

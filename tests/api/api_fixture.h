@@ -85,6 +85,8 @@ class ApiTest : public testing::Test {
   std::optional<raft::RefusalReason> refuses;  // what the replica answers instead
   bool silent = false;                         // the replica answers nothing
   int barriers = 0;
+  std::vector<NodeId> transfers;     // of the leadership, asked of the replica
+  std::optional<NodeId> new_leader;  // what a transfer brings
   ManualClock clock;
   ColdEngine engine{memory_};
   Services services;

@@ -276,6 +276,14 @@ void Cluster::read(NodeId node) {
   step(node, raft::ReadBarrier{{{RequestId{next_request_++}, now_ + std::chrono::seconds(5)}}});
 }
 
+void Cluster::peer_gone(NodeId node, NodeId peer) {
+  step(node, raft::PeerGone{peer});
+}
+
+void Cluster::transfer(NodeId node, NodeId target) {
+  step(node, raft::TransferLeader{target});
+}
+
 void Cluster::hold(NodeId node, Part part) {
   nodes_.at(node).held.insert(part);
 }

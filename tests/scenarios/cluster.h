@@ -62,6 +62,9 @@ class Cluster {
   void propose(NodeId node, const std::vector<std::string>& payloads);
   void read(NodeId node);
 
+  void peer_gone(NodeId node, NodeId peer);   // the node is told so
+  void transfer(NodeId node, NodeId target);  // asks the node for it; none: to anybody
+
   // Disks and state machines answer at once unless held.
   void hold(NodeId node, Part part);
   void release(NodeId node, Part part);

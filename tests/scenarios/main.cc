@@ -160,6 +160,10 @@ void Script::play_with_cluster(const Words& words) {
     cluster.propose(node(), Words(words.begin() + 2, words.end()));
   } else if (verb == "read") {
     cluster.read(node());
+  } else if (verb == "gone") {
+    cluster.peer_gone(node(), NodeId{number(words.at(2))});
+  } else if (verb == "transfer") {
+    cluster.transfer(node(), NodeId{words.size() > 2 ? number(words[2]) : 0});
   } else if (verb == "hold") {
     cluster.hold(node(), part());
   } else if (verb == "release") {

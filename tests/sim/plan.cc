@@ -57,6 +57,9 @@ FaultPlan draw_faults(Random& random) {
   faults.cut_length = {milliseconds(10), random.between(Duration(milliseconds(100)), seconds(3))};
   faults.down = {milliseconds(1), random.between(Duration(milliseconds(50)), seconds(2))};
   faults.pause_length = {milliseconds(10), random.between(Duration(milliseconds(100)), seconds(2))};
+  faults.news_of_crash = draw_rate(random, 0.6, 1.0);
+  faults.false_news = draw_interval(random, 0.3, milliseconds(100), seconds(2));
+  faults.transfer = draw_interval(random, 0.5, milliseconds(100), seconds(2));
   return faults;
 }
 
@@ -130,6 +133,9 @@ std::string to_text(const Plan& plan) {
       interval(plan.faults.slow_disk));
   out += fmt::format("  cuts last {} downs {} pauses {}\n", text_of(plan.faults.cut_length),
                      text_of(plan.faults.down), text_of(plan.faults.pause_length));
+  out += fmt::format("  news of crashes {:.3f} false news {} transfers {}\n",
+                     plan.faults.news_of_crash, interval(plan.faults.false_news),
+                     interval(plan.faults.transfer));
   out +=
       fmt::format("  disk: sync {} segment {} flush after {} apply {}\n", text_of(plan.disk.sync),
                   plan.disk.segment_bytes, plan.disk.unflushed_bytes_max, text_of(plan.disk.apply));

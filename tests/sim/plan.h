@@ -36,6 +36,9 @@ struct FaultPlan {
   Span cut_length;
   Span down;
   Span pause_length;
+  double news_of_crash = 0;  // chance that a peer is told so
+  Duration false_news{};     // a node is told that a living peer is gone
+  Duration transfer{};       // a node is asked to have the leader changed
 };
 
 struct DiskPlan {

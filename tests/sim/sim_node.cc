@@ -216,6 +216,7 @@ void SimNode::note_input(const raft::Input& input) {
   const raft::Envelope& envelope = received->envelope;
   watch_.trace.mix(envelope.body.index() << 8 ^ envelope.from.value);
   if (std::holds_alternative<raft::ReadReply>(envelope.body)) read_is_asked_ = false;
+  if (std::holds_alternative<raft::TakeOver>(envelope.body)) watch_.marks.reach(Mark::kTakeOver);
   const auto* forward = std::get_if<raft::Forward>(&envelope.body);
   if (forward != nullptr && role_.role == raft::Role::kLeader && role_.term == envelope.term &&
       !forwards_seen_.insert({envelope.from, forward->run ^ forward->number}).second)

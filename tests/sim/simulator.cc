@@ -115,6 +115,15 @@ void Simulator::plan_faults() {
   repeat(plan_.faults.slow_disk, [this] {
     nodes_[any_node().value - 1]->slow_disk(watch_.draw(plan_.faults.pause_length));
   });
+  repeat(plan_.faults.false_news, [this] {
+    marks_.reach(Mark::kFalseNews);
+    nodes_[any_node().value - 1]->submit(raft::PeerGone{any_node()});
+  });
+  repeat(plan_.faults.transfer, [this] {
+    marks_.reach(Mark::kTransfer);
+    const NodeId target = random_.chance(0.3) ? NodeId{} : any_node();
+    nodes_[any_node().value - 1]->submit(raft::TransferLeader{target});
+  });
 }
 
 void Simulator::cut_something() {
@@ -152,9 +161,20 @@ void Simulator::crash_one(NodeId id) {
   SimNode& node = *nodes_[id.value - 1];
   if (!node.is_up()) return;
   node.crash();
+  spread_news_of_crash(id);
   agenda_.add(watch_.draw(plan_.faults.down), [&node] {
     if (!node.is_up()) node.start();
   });
+}
+
+// Some peers see the dead node's host refuse them; in their own time.
+void Simulator::spread_news_of_crash(NodeId gone) {
+  for (const NodeId id : ids(plan_.nodes)) {
+    if (id == gone || !random_.chance(plan_.faults.news_of_crash)) continue;
+    marks_.reach(Mark::kNewsOfCrash);
+    agenda_.add(watch_.draw(plan_.network.delay),
+                [this, id, gone] { nodes_[id.value - 1]->submit(raft::PeerGone{gone}); });
+  }
 }
 
 bool Simulator::heal_and_agree() {

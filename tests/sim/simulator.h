@@ -47,6 +47,7 @@ class Simulator {
   void repeat(Duration mean, Act act);
   void cut_something();
   void crash_one(NodeId node);
+  void spread_news_of_crash(NodeId gone);
   NodeId any_node() { return NodeId{1 + random_.below(plan_.nodes)}; }
 
   bool heal_and_agree();

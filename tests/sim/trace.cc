@@ -35,6 +35,10 @@ std::string_view name(Mark mark) {
       "slow disks",
       "messages lost",
       "messages doubled",
+      "news of crashes",
+      "false news of crashes",
+      "transfers asked for",
+      "take-overs",
       "state taken back to a flush",
   };
   return kNames[static_cast<size_t>(mark)];

@@ -45,6 +45,10 @@ enum class Mark : uint8_t {
   kSlowDisk,
   kMessageLost,
   kMessageDoubled,
+  kNewsOfCrash,
+  kFalseNews,
+  kTransfer,
+  kTakeOver,
   kFlushLost,  // the state went back to an earlier flush at a crash
   kCount,
 };

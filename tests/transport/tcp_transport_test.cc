@@ -31,8 +31,9 @@ struct Peer {
                   Random(id)) {
     const Result<> listening = transport.listen(address);
     EXPECT_TRUE(listening.has_value());
-    transport.start(kFirstGroup,
-                    [this](raft::Envelope envelope) { received.push_back(std::move(envelope)); });
+    transport.start(
+        kFirstGroup, [this](raft::Envelope envelope) { received.push_back(std::move(envelope)); },
+        [this](NodeId peer) { gone.push_back(peer); });
   }
   raft::Member member(uint64_t id) const {
     return {NodeId{id}, "n" + std::to_string(id), address, true};
@@ -40,6 +41,7 @@ struct Peer {
 
   std::string address;
   std::vector<raft::Envelope> received;
+  std::vector<NodeId> gone;
   TcpTransport transport;
 };
 
@@ -143,8 +145,31 @@ TEST_F(TcpTransportTest, ConnectsAgainAfterAPeerCameBack) {
   TcpTransport back(loop_, {kPeerProtocol, ClusterId{9}, NodeId{2}, "n2", address}, Random(4));
   ASSERT_TRUE(back.listen(address).has_value());
   size_t received = 0;
-  back.start(kFirstGroup, [&](const raft::Envelope&) { ++received; });
+  back.start(kFirstGroup, [&](const raft::Envelope&) { ++received; }, nullptr);
   EXPECT_TRUE(run_until([&] { return received > 0; }, &one.transport, {ping(1, 2, 0)}));
+}
+
+TEST_F(TcpTransportTest, SaysOnceThatAPeersProcessIsGone) {
+  Peer one(loop_, 1, ClusterId{9});
+  auto two = std::make_unique<Peer>(loop_, 2, ClusterId{9});
+  one.transport.set_peers({two->member(2)});
+  ASSERT_TRUE(connect(one, *two));
+  two.reset();
+  EXPECT_TRUE(run_until([&] { return !one.gone.empty(); }, &one.transport, {ping(1, 2, 0)}));
+  // It goes on dialling, and every further refusal says nothing new.
+  size_t turns = 0;
+  run_until([&] { return ++turns > 100; });
+  EXPECT_EQ(one.gone, std::vector{NodeId{2}});
+}
+
+TEST_F(TcpTransportTest, APeerThatWasNeverThereIsNotGone) {
+  Peer one(loop_, 1, ClusterId{9});
+  Peer three(loop_, 3, ClusterId{9});
+  raft::Member absent{NodeId{2}, "n2", free_address(loop_), true};
+  one.transport.set_peers({absent, three.member(3)});
+  ASSERT_TRUE(run_until([&] { return three.received.size() >= 50; }, &one.transport,
+                        {ping(1, 2, 0), ping(1, 3, 0)}));
+  EXPECT_TRUE(one.gone.empty());
 }
 
 TEST_F(TcpTransportTest, ConnectionsThatSpeakNonsenseEndAndDisturbNobody) {

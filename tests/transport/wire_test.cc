@@ -33,6 +33,9 @@ std::vector<MessageBody> one_of_each() {
           raft::ForwardRefusal::kOverloaded, Term{3}, {RequestId{16}, RequestId{32}}},
       raft::ReadRequest{5},
       raft::ReadReply{5, LogIndex{12}},
+      raft::VoteRequest{raft::VotePhase::kVote, Term{4}, at, true},
+      raft::HandOverRequest{NodeId{9}},
+      raft::TakeOver{},
   };
 }
 
