@@ -88,6 +88,17 @@ Result<PutAnswer> read_put_answer(std::string_view body) {
   });
 }
 
+std::string leader_request(const std::string& to) {
+  return to.empty() ? "" : Json({{"to", to}}).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<LeaderAnswer> read_leader_answer(std::string_view body) {
+  return read_body<LeaderAnswer>(body, [](const Json& json) {
+    return LeaderAnswer{.leader = json.at("leader").get<std::string>(),
+                        .term = json.at("term").get<uint64_t>()};
+  });
+}
+
 Result<DeleteAnswer> read_delete_answer(std::string_view body) {
   return read_body<DeleteAnswer>(body, [](const Json& json) {
     return DeleteAnswer{.revision = json.at("revision").get<uint64_t>(),

@@ -23,6 +23,11 @@ struct DeleteAnswer {
   uint64_t deleted = 0;
 };
 
+struct LeaderAnswer {
+  std::string leader;
+  uint64_t term = 0;
+};
+
 struct Value {
   std::string bytes;
   uint64_t create_revision = 0;
@@ -93,6 +98,9 @@ struct Problem {
 };
 
 Result<PutAnswer> read_put_answer(std::string_view body);
+// The body that asks for `to` to lead; empty: for any other member.
+std::string leader_request(const std::string& to);
+Result<LeaderAnswer> read_leader_answer(std::string_view body);
 Result<DeleteAnswer> read_delete_answer(std::string_view body);
 Result<ScanPage> read_scan_page(std::string_view body);
 Result<ClusterView> read_cluster_view(std::string_view body);

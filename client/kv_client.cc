@@ -184,6 +184,14 @@ ReadOutcome<ClusterView> KvClient::cluster() {
   return *std::move(view);
 }
 
+WriteOutcome<LeaderAnswer> KvClient::move_leader(const std::string& to) {
+  return write<LeaderAnswer>({.method = "POST",
+                              .target = "/v1/cluster/leader",
+                              .headers = {{"Content-Type", "application/json"}},
+                              .body = leader_request(to)},
+                             read_leader_answer);
+}
+
 template <class T>
 WriteOutcome<T> KvClient::write(HttpRequest request, Result<T> (*read_answer)(std::string_view)) {
   WriteOutcome<HttpResponse> outcome = call(std::move(request), Effect::kWrites);

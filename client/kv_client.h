@@ -89,6 +89,9 @@ class KvClient {
   // What the first node that answers knows of its cluster.
   ReadOutcome<ClusterView> cluster();
 
+  // Ends when the member leads; empty: any other than the one that leads now.
+  WriteOutcome<LeaderAnswer> move_leader(const std::string& to);
+
   const CallCounts& counts() const { return counts_; }
 
  private:

@@ -72,6 +72,51 @@ Json describe_node(const NodeStatus& status) {
           {"fenced", nullptr}};
 }
 
+struct LeaderChange {
+  std::string to;  // empty: anybody else
+  Instant deadline;
+};
+
+std::expected<LeaderChange, http::Problem> leader_change_of(const http::Request& request,
+                                                            Instant now) {
+  LeaderChange change;
+  http::Query query;
+  HOLDFAST_ASSIGN(query, parse_query(request));
+  HOLDFAST_ASSIGN(change.deadline, take_deadline(query, now));
+  HOLDFAST_TRY(finish_query(query));
+  if (request.body.empty()) return change;
+  const Json body = Json::parse(request.body, nullptr, false);
+  const bool is_known =
+      body.is_object() &&
+      (body.empty() || (body.size() == 1 && body.contains("to") && body["to"].is_string()));
+  if (!is_known)
+    return std::unexpected(
+        http::bad_request("the body is not {\"to\":\"NAME\"}, or nothing for any other member"));
+  if (!body.empty()) change.to = body["to"];
+  return change;
+}
+
+// Whom it shall go to; none: anybody else.
+std::expected<NodeId, http::Problem> target_of(const LeaderChange& change,
+                                               const NodeStatus& status) {
+  if (change.to.empty()) {
+    if (status.members.voters().size() > 1) return NodeId{};
+    return std::unexpected(
+        http::Problem{.code = http::Code::kConflict,
+                      .detail = "there is no other voting member that could lead"});
+  }
+  const auto member = std::ranges::find(status.members.list, change.to, &raft::Member::name);
+  if (member == status.members.list.end())
+    return std::unexpected(
+        http::Problem{.code = http::Code::kMemberNotFound,
+                      .detail = fmt::format("no member has the name '{}'", change.to)});
+  if (!member->voter)
+    return std::unexpected(http::Problem{
+        .code = http::Code::kConflict,
+        .detail = fmt::format("{} is a learner: it has no vote and cannot lead", change.to)});
+  return member->id;
+}
+
 }  // namespace
 
 const char* name_of(raft::Role role) {
@@ -98,6 +143,39 @@ bool has_quorum(const NodeStatus& status, Instant now) {
     return voter == status.self || (known && now - known->last_contact <= kHealthyWithin);
   });
   return static_cast<size_t>(heard) * 2 > voters.size();
+}
+
+Task<Outcome> change_leader(Services& services, http::Request request) {
+  auto change = leader_change_of(request, services.clock->now());
+  if (!change) co_return std::unexpected(std::move(change).error());
+  const std::shared_ptr<const NodeStatus> before = services.status->read();
+  auto target = target_of(*change, *before);
+  if (!target) co_return std::unexpected(std::move(target).error());
+  if (!before->raft.leader)
+    co_return std::unexpected(problem_of_read(raft::RefusalReason::kNoLeader));
+  const auto is_done = [&](const NodeStatus& status) {
+    const NodeId leader = status.raft.leader;
+    return leader && (*target ? leader == *target : leader != before->raft.leader);
+  };
+  if (!is_done(*before)) services.gate->transfer_leader(*target);
+  for (;;) {
+    // Served by whoever leads: so the answer comes when the new leader serves, not sooner.
+    Gate::Waiting waiting = services.gate->read_barrier(change->deadline);
+    const Gate::Outcome outcome = co_await waiting;
+    const std::shared_ptr<const NodeStatus> status = services.status->read();
+    if (outcome && is_done(*status)) {
+      const raft::Member* leader = status->members.find(status->raft.leader);
+      const Json body = {{"leader", leader ? or_null(leader->name) : Json()},
+                         {"term", status->raft.term.value}};
+      co_return Answered{http::Response(200, "application/json", body.dump() + "\n"),
+                         status->revision};
+    }
+    if (services.clock->now() >= change->deadline || !outcome)
+      co_return std::unexpected(http::Problem{
+          .code = http::Code::kOutcomeUnknown,
+          .detail = "no other member leads yet: the one asked for may be unreachable or far "
+                    "behind; GET /v1/cluster shows who leads"});
+  }
 }
 
 Task<Outcome> show_cluster(Services& services, http::Request request) {

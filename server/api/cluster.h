@@ -10,6 +10,8 @@ namespace holdfast {
 inline constexpr Duration kHealthyWithin = std::chrono::seconds(1);
 
 Task<Outcome> show_cluster(Services& services, http::Request request);
+// POST /v1/cluster/leader: answers when the new leader serves, or cannot say whether it will.
+Task<Outcome> change_leader(Services& services, http::Request request);
 
 const char* name_of(raft::Role role);
 // The member's id as text: 64 bits pass what JSON numbers hold.

@@ -16,6 +16,8 @@ void add_routes(http::Router& router) {
   router.add(Method::kGet, "/v1/kv", Access::kRead, serve<Call::kScan, scan_keys>);
   router.add(Method::kDelete, "/v1/kv", Access::kWrite, serve<Call::kDeleteRange, delete_range>);
   router.add(Method::kGet, "/v1/cluster", Access::kRead, serve<Call::kCluster, show_cluster>);
+  router.add(Method::kPost, "/v1/cluster/leader", Access::kWrite,
+             serve<Call::kLeader, change_leader>);
   router.add(Method::kGet, "/livez", Access::kRead, show_alive);
   router.add(Method::kGet, "/readyz", Access::kRead, show_ready);
   router.add(Method::kGet, "/metrics", Access::kRead, show_metrics);

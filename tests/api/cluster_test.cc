@@ -94,6 +94,54 @@ TEST_F(ClusterApi, AnswersWithoutAQuorum) {
   EXPECT_EQ(call("GET", "/v1/cluster?x=1").status, 400);
 }
 
+TEST_F(ClusterApi, TheLeadershipGoesToTheMemberThatIsNamed) {
+  new_leader = NodeId{8};
+  const http::Response response = call("POST", "/v1/cluster/leader", R"({"to":"n2"})");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(json_of(response).at("leader"), "n2");
+  EXPECT_EQ(transfers, std::vector{NodeId{8}});
+}
+
+TEST_F(ClusterApi, TheLeadershipGoesToAnyOtherMember) {
+  new_leader = NodeId{9};
+  EXPECT_EQ(json_of(call("POST", "/v1/cluster/leader")).at("leader"), "n3");
+  EXPECT_EQ(transfers, std::vector{NodeId{}});
+}
+
+TEST_F(ClusterApi, WhoLeadsAlreadyIsNotAskedTo) {
+  EXPECT_EQ(json_of(call("POST", "/v1/cluster/leader", R"({"to":"n1"})")).at("leader"), "n1");
+  EXPECT_TRUE(transfers.empty());
+}
+
+TEST_F(ClusterApi, AHandoverThatDoesNotComeToPassIsInDoubt) {
+  silent = true;  // no leader serves
+  const size_t request = begin("POST", "/v1/cluster/leader?timeout=1s", R"({"to":"n2"})");
+  settle();
+  EXPECT_FALSE(answers.at(request));
+  silent = false;
+  refuses = raft::RefusalReason::kTimeout;
+  const http::Response response = call("POST", "/v1/cluster/leader", R"({"to":"n2"})");
+  EXPECT_EQ(response.status, 504);
+  EXPECT_EQ(code_of(response), "outcome_unknown");
+}
+
+TEST_F(ClusterApi, WhoCannotLeadIsRefused) {
+  const auto refusal = [&](const std::string& body) {
+    return code_of(call("POST", "/v1/cluster/leader", body));
+  };
+  EXPECT_EQ(refusal(R"({"to":"n4"})"), "conflict") << "a learner";
+  EXPECT_EQ(refusal(R"({"to":"n5"})"), "member_not_found");
+  for (const char* wrong : {"n2", "[]", R"({"to":2})", R"({"from":"n1"})", R"({"to":"n2","x":1})"})
+    EXPECT_EQ(refusal(wrong), "bad_request") << wrong;
+  status.members.list.resize(1);
+  publish(status);
+  EXPECT_EQ(refusal(""), "conflict") << "nobody else";
+  status.raft.leader = {};
+  publish(status);
+  EXPECT_EQ(refusal(R"({"to":"n1"})"), "no_leader");
+  EXPECT_TRUE(transfers.empty());
+}
+
 TEST_F(ClusterApi, AliveIsNotReady) {
   EXPECT_EQ(call("GET", "/livez").status, 200);
   EXPECT_EQ(call("GET", "/readyz").status, 200);

@@ -57,14 +57,14 @@ class Connection:
 
 
 class Load:
-    def __init__(self, ports, writers=6, readers=4, keys_each=3, seed=1):
+    def __init__(self, ports, writers=6, readers=4, keys_each=3, seed=1, prefix=""):
         self.ports = ports
         self.seed = seed
+        self.prefix = prefix
         self.stopping = threading.Event()
         self.keys = []
         self.current = {}
         self.lock = threading.Lock()
-        self.acknowledged_at = time.monotonic()
         self.counts = {OK: 0, REFUSED: 0, UNKNOWN: 0, "read": 0}
         self.failure = None
         for writer in range(writers):
@@ -75,7 +75,7 @@ class Load:
 
     def _fresh(self, writer, slot):
         with self.lock:
-            key = Key(f"w{writer}/s{slot}/{len(self.keys)}")
+            key = Key(f"{self.prefix}w{writer}/s{slot}/{len(self.keys)}")
             self.keys.append(key)
             self.current[(writer, slot)] = key
             return key
@@ -111,7 +111,6 @@ class Load:
             self.counts[outcome] += 1
             if outcome == OK:
                 assert status in (200, 201), status
-                self.acknowledged_at = record[2]
             elif outcome == UNKNOWN:
                 record[2] = float("inf")
                 self._fresh(writer, slot)
@@ -132,6 +131,16 @@ class Load:
                 continue
             self.counts["read"] += 1
             key.reads.append((0 if status == 404 else int(content), start, end))
+
+    def pause_after(self, moment):
+        """Seconds from `moment` until a write that began after it was acknowledged; None: not yet."""
+        ends = [end for key in list(self.keys) for _, start, end, outcome in reversed(key.writes)
+                if outcome == OK and start > moment]
+        return min(ends) - moment if ends else None
+
+    def longest_wait(self):
+        """Seconds that the slowest acknowledged write took."""
+        return max(end - start for key in self.keys for _, start, end, outcome in key.writes if outcome == OK)
 
     def check(self):
         if self.failure:
