@@ -22,9 +22,8 @@ struct NodeStatus {
   LogIndex durable;
   Revision revision;
   uint64_t state_hash = 0;
-  LogIndex state_hash_index{};            // the entry behind which the state has that hash
-  Instant taken;                          // when, on this node's clock
-  std::optional<Instant> heard_majority;  // leader: a majority answered then; follower: its leader
+  LogIndex state_hash_index{};  // the entry behind which the state has that hash
+  Instant taken;                // when, on this node's clock
 
   // Where clients reach the leader; empty if it is not known.
   std::string leader_url() const {

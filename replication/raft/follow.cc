@@ -8,6 +8,8 @@
 namespace holdfast::raft {
 namespace {
 
+constexpr size_t kMomentsMax = 64;
+
 bool is_contiguous(const Append& append) {
   LogPosition before = append.previous;
   for (const EntryPtr& entry : append.entries) {
@@ -65,7 +67,8 @@ void Raft::on_heartbeat(NodeId from, const Heartbeat& heartbeat) {
         "the leader knows this log to reach {}, it ends at {}: entries were lost on this disk",
         heartbeat.commit.value, log_.last().index.value);
   set_commit(heartbeat.commit);
-  send(from, HeartbeatReply{heartbeat.round, verified_});
+  if (heartbeat.proof) take_proof(*heartbeat.proof);
+  send(from, HeartbeatReply{heartbeat.round, verified_, moment_of_reply()});
   // An acknowledgement may have been lost, and without a further append nothing would repeat it.
   const LogIndex match = std::min(verified_, log_.persisted());
   if (match > heartbeat.commit) send(from, Appended{match});
@@ -73,6 +76,32 @@ void Raft::on_heartbeat(NodeId from, const Heartbeat& heartbeat) {
 
 void Raft::set_commit(LogIndex commit) {
   commit_ = std::max(commit_, commit);
+}
+
+// One proof at a time waits to be applied: a newer one would push it away for ever under load.
+void Raft::note_currency(Currency currency) {
+  if (!unapplied_proof_) unapplied_proof_ = currency;
+  if (applied_ < unapplied_proof_->commit) return;
+  if (!proven_ || proven_->as_of < unapplied_proof_->as_of) proven_ = unapplied_proof_;
+  unapplied_proof_.reset();
+}
+
+// Reads bring many heartbeats: replies of about the same time share the earliest's moment.
+uint64_t Raft::moment_of_reply() {
+  if (!moments_.empty() && now_ - moments_.back().second < config_.heartbeat / 4)
+    return moments_.back().first;
+  if (moments_.size() == kMomentsMax) moments_.pop_front();
+  moments_.emplace_back(next_moment_++, now_);
+  return moments_.back().first;
+}
+
+void Raft::take_proof(const CurrencyProof& proof) {
+  const auto found =
+      std::ranges::find(moments_, proof.after_moment, &std::pair<uint64_t, Instant>::first);
+  if (found == moments_.end()) return;
+  const Instant as_of = found->second;
+  moments_.erase(moments_.begin(), found);
+  note_currency({as_of, proof.commit});
 }
 
 void Raft::emit_committed() {
@@ -111,6 +140,7 @@ void Raft::on_applied(const Applied& applied) {
   }
   membership_.applied(applied_);
   log_.shrink_window(applied_, config_.window_bytes_max);
+  if (unapplied_proof_) note_currency(*unapplied_proof_);
   const auto end = confirmed_reads_.upper_bound(applied_);
   for (auto read = confirmed_reads_.begin(); read != end; ++read)
     output_.readable.push_back(read->second.request);

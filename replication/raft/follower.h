@@ -4,9 +4,11 @@
 
 #include <cstddef>
 #include <deque>
+#include <optional>
 #include <utility>
 #include <variant>
 
+#include "replication/raft/message.h"
 #include "storage/base/clock.h"
 #include "storage/base/ids.h"
 
@@ -31,8 +33,11 @@ struct Follower {
   bool loading = false;          // entries for it are being read from disk
   Instant last_contact;          // it answered in our term
   uint64_t confirmed_round = 0;  // the newest heartbeat round that it answered
-  LogIndex told_commit;          // the newest commit index sent to it
-  LogIndex awaits_commit;        // its clients wait for this entry
+  uint64_t newest_moment = 0;    // of its replies
+  uint64_t moment_before_timed_round = 0;
+  std::optional<CurrencyProof> proof;  // for it, the newest
+  LogIndex told_commit;                // the newest commit index sent to it
+  LogIndex awaits_commit;              // its clients wait for this entry
 };
 
 }  // namespace holdfast::raft

@@ -4,6 +4,7 @@
 // overtaken: an answer names what it answers, and nothing waits for one.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -55,19 +56,30 @@ struct AppendRejected {
   friend bool operator==(const AppendRejected&, const AppendRejected&) = default;
 };
 
+// A majority has proved that nobody else led at a time when the leader already had the receiver's
+// reply of this moment, and this was committed then: so a state that holds that much was current at
+// that moment. The receiver's own clock measures it, and no delay makes it younger.
+struct CurrencyProof {
+  uint64_t after_moment;
+  LogIndex commit;
+  friend bool operator==(const CurrencyProof&, const CurrencyProof&) = default;
+};
+
 // Never waits behind a disk, on either side. `commit` is never beyond what the follower is known
 // to match. `round` orders the leader's heartbeats within its term.
 struct Heartbeat {
   LogIndex commit;
   uint64_t round;
+  std::optional<CurrencyProof> proof = std::nullopt;
   friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
 };
 
 // `verified` is how far the follower's log, on disk or not, is known to be the leader's: an append
-// that was lost, or forgotten in a restart, shows here.
+// that was lost, or forgotten in a restart, shows here. `moment` stands for when it was sent.
 struct HeartbeatReply {
   uint64_t round;
   LogIndex verified;
+  uint64_t moment = 0;
   friend bool operator==(const HeartbeatReply&, const HeartbeatReply&) = default;
 };
 

@@ -33,7 +33,8 @@ Raft::Raft(Config config, Recovered recovered, Random random, Instant now)
       commit_(recovered.applied),
       emitted_(recovered.applied),
       applied_(recovered.applied),
-      run_(random_.next()),
+      next_moment_(random_.next()),
+      run_(next_moment_),
       next_attempt_(random_.next()) {
   CHECK(config_.self);
   CHECK(recovered.applied <= log_.last().index, "the state is ahead of the log: {} and {}",
@@ -249,6 +250,7 @@ Status Raft::status() const {
                 .persisted = log_.persisted(),
                 .commit = commit_,
                 .applied = applied_,
+                .current_as_of = proven_ ? std::optional(proven_->as_of) : std::nullopt,
                 .proposals_bytes = pending_bytes_,
                 .followers = {}};
   if (const LeaderRole* leader = std::get_if<LeaderRole>(&role_)) {

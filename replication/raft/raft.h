@@ -28,11 +28,11 @@
 #include <vector>
 
 #include "replication/raft/config.h"
-#include "replication/raft/follower.h"
 #include "replication/raft/input.h"
 #include "replication/raft/membership.h"
 #include "replication/raft/output.h"
 #include "replication/raft/raft_log.h"
+#include "replication/raft/roles.h"
 #include "replication/raft/status.h"
 #include "storage/base/random.h"
 
@@ -50,62 +50,6 @@ class Raft {
   const RaftLog& log() const { return log_; }
 
  private:
-  struct FollowerRole {
-    NodeId leader;  // none if not known
-  };
-  struct CandidateRole {
-    VotePhase phase;
-    std::set<NodeId> granted;
-  };
-  struct WaitingRead {
-    ReadTicket ticket;
-    Instant since;
-  };
-  // A batch of reads that share one confirmation of leadership.
-  struct ReadRound {
-    uint64_t heartbeat_round;  // an answer to this or a later one confirms
-    LogIndex index;
-    std::vector<WaitingRead> own;
-    std::map<NodeId, uint64_t> remote;  // follower → attempt
-  };
-  // The leader takes no more changes, and those that reach it wait, until the target leads or the
-  // deadline has passed.
-  struct Handover {
-    NodeId target;
-    Instant deadline;
-    std::vector<std::pair<NodeId, Forward>> held;  // from which follower; all of this term
-    size_t held_bytes = 0;
-    uint64_t told_in = UINT64_MAX;  // the heartbeat round in which the target was last told
-  };
-  struct LeaderRole {
-    std::map<NodeId, Follower> followers;
-    uint64_t round = 0;  // of the newest heartbeat
-    LogIndex first_of_term;
-    std::optional<ReadRound> read_round;
-    std::map<NodeId, uint64_t> remote_reads;  // follower → newest attempt; wait for the next round
-    std::optional<Handover> handover;
-  };
-  // A change that began here and whose fate is not known yet. `term` is that of the leader it was
-  // given to, 0 while it waits for one. An entry of a later term, once committed, proves that
-  // whatever was given to an earlier leader and has not been seen by then never will be.
-  struct Pending {
-    Instant deadline;
-    Instant since;
-    Term term;
-    Bytes payload;
-  };
-  // What followers forwarded in this node's newest leadership of this life. Kept when the
-  // leadership ends: it tells a change that was never taken from a message that came twice.
-  struct TakenForwards {
-    Term term;                                               // 0: has not led
-    std::map<std::pair<NodeId, uint64_t>, uint64_t> newest;  // origin and run → number
-  };
-  struct ReadAttempt {
-    uint64_t id;
-    Instant sent;
-    std::vector<WaitingRead> reads;
-  };
-
   // raft.cc: dispatch, the term rule, time
   void receive(Envelope&& envelope);
   void wake();
@@ -147,6 +91,8 @@ class Raft {
   void send_appends(NodeId to, Follower& follower);
   void send_heartbeat(NodeId to, Follower& follower);
   void start_heartbeat_round();
+  uint64_t confirmed_round() const;
+  void time_confirmed_round();
   void advance_commit();
   void probe(Follower& follower, LogIndex next);
 
@@ -155,6 +101,9 @@ class Raft {
   void on_heartbeat(NodeId from, const Heartbeat& heartbeat);
   void follow(NodeId leader);
   void set_commit(LogIndex commit);
+  void note_currency(Currency currency);
+  uint64_t moment_of_reply();
+  void take_proof(const CurrencyProof& proof);
   void emit_committed();
   void emit(std::vector<EntryPtr> entries);
   void on_applied(const Applied& applied);
@@ -211,6 +160,11 @@ class Raft {
   Term emitted_term_;                                 // of the entry at emitted_
   std::deque<std::pair<LogIndex, size_t>> applying_;  // emitted, not applied: index and bytes
   size_t applying_bytes_ = 0;
+  // When this node answered heartbeats, by the number that the answers carried.
+  std::deque<std::pair<uint64_t, Instant>> moments_;
+  uint64_t next_moment_;            // begins anywhere: never one of an earlier life
+  std::optional<Currency> proven_;  // the newest proof that the applied state holds
+  std::optional<Currency> unapplied_proof_;
   bool loading_own_ = false;  // committed entries are being read back from disk
 
   std::map<RequestId, Pending> pending_;

@@ -55,13 +55,7 @@ void Raft::start_read_round(LeaderRole& leader) {
 void Raft::confirm_reads() {
   LeaderRole& leader = std::get<LeaderRole>(role_);
   if (!leader.read_round) return;
-  std::vector<uint64_t> rounds;
-  for (const NodeId voter : members().voters()) {
-    const auto found = leader.followers.find(voter);
-    rounds.push_back(found == leader.followers.end() ? leader.round
-                                                     : found->second.confirmed_round);
-  }
-  if (reached_by_majority(rounds) < leader.read_round->heartbeat_round) return;
+  if (confirmed_round() < leader.read_round->heartbeat_round) return;
   const ReadRound round = *std::exchange(leader.read_round, std::nullopt);
   release_reads(round.index, round.own);
   for (const auto& [id, attempt] : round.remote) {

@@ -102,13 +102,20 @@ void Raft::on_append_rejected(NodeId from, const AppendRejected& rejected) {
 void Raft::start_heartbeat_round() {
   LeaderRole& leader = std::get<LeaderRole>(role_);
   ++leader.round;
+  // Until an entry of its own term is committed, a leader does not know what is committed.
+  if (!leader.timed_round && commit_ >= leader.first_of_term) {
+    leader.timed_round = {leader.round, {now_, commit_}};
+    for (auto& [id, follower] : leader.followers)
+      follower.moment_before_timed_round = follower.newest_moment;
+  }
   for (auto& [id, follower] : leader.followers) send_heartbeat(id, follower);
+  time_confirmed_round();
 }
 
 void Raft::send_heartbeat(NodeId to, Follower& follower) {
   const LogIndex commit = std::min(commit_, follower.match);
   follower.told_commit = std::max(follower.told_commit, commit);
-  send(to, Heartbeat{commit, std::get<LeaderRole>(role_).round});
+  send(to, Heartbeat{commit, std::get<LeaderRole>(role_).round, follower.proof});
 }
 
 void Raft::on_heartbeat_reply(NodeId from, const HeartbeatReply& reply) {
@@ -117,13 +124,35 @@ void Raft::on_heartbeat_reply(NodeId from, const HeartbeatReply& reply) {
   Follower& follower = leader->followers.at(from);
   follower.last_contact = now_;
   follower.confirmed_round = std::max(follower.confirmed_round, reply.round);
+  follower.newest_moment = reply.moment;
   const Streaming* streaming = std::get_if<Streaming>(&follower.progress);
   // The heartbeat was sent after the newest append, and the follower does not know of its end: an
   // append was lost, and without new proposals nothing else would show it.
   if (streaming != nullptr && reply.round > streaming->round_of_last_append &&
       reply.verified + 1 < follower.next)
     probe(follower, follower.match + 1);
+  time_confirmed_round();
   confirm_reads();
+}
+
+uint64_t Raft::confirmed_round() const {
+  const LeaderRole& leader = std::get<LeaderRole>(role_);
+  std::vector<uint64_t> rounds;
+  for (const NodeId voter : members().voters()) {
+    const auto found = leader.followers.find(voter);
+    rounds.push_back(found == leader.followers.end() ? leader.round
+                                                     : found->second.confirmed_round);
+  }
+  return reached_by_majority(rounds);
+}
+
+void Raft::time_confirmed_round() {
+  LeaderRole& leader = std::get<LeaderRole>(role_);
+  if (!leader.timed_round || confirmed_round() < leader.timed_round->round) return;
+  note_currency(leader.timed_round->proves);
+  for (auto& [id, follower] : leader.followers)
+    follower.proof = {follower.moment_before_timed_round, leader.timed_round->proves.commit};
+  leader.timed_round.reset();
 }
 
 void Raft::on_loaded(Loaded&& loaded) {

@@ -26,6 +26,8 @@ struct Status {
   LogIndex persisted;
   LogIndex commit;
   LogIndex applied;
+  // The applied state held all that the cluster had acknowledged at that moment.
+  std::optional<Instant> current_as_of;
   size_t proposals_bytes;                 // begun here, and their fate is not known yet
   std::vector<FollowerStatus> followers;  // on the leader
 };

@@ -72,6 +72,16 @@ LogPosition position_of(const proto::Position& in) {
   return {Term{in.term()}, LogIndex{in.index()}};
 }
 
+void put_proof(proto::CurrencyProof* out, const raft::CurrencyProof& proof) {
+  out->set_after_moment(proof.after_moment);
+  out->set_commit(proof.commit.value);
+}
+
+std::optional<raft::CurrencyProof> proof_of(const proto::Heartbeat& in) {
+  if (!in.has_proof()) return std::nullopt;
+  return raft::CurrencyProof{in.proof().after_moment(), LogIndex{in.proof().commit()}};
+}
+
 void put_entry_head(std::string& out, const LogEntry& entry) {
   put_fixed<uint32_t>(out, static_cast<uint32_t>(entry.payload.size()));
   put_fixed<uint8_t>(out, static_cast<uint8_t>(entry.kind));
@@ -140,10 +150,12 @@ void put_body(proto::PeerMessage& out, const raft::MessageBody& body) {
           [&](const raft::Heartbeat& in) {
             out.mutable_heartbeat()->set_commit(in.commit.value);
             out.mutable_heartbeat()->set_round(in.round);
+            if (in.proof) put_proof(out.mutable_heartbeat()->mutable_proof(), *in.proof);
           },
           [&](const raft::HeartbeatReply& in) {
             out.mutable_heartbeat_reply()->set_round(in.round);
             out.mutable_heartbeat_reply()->set_verified(in.verified.value);
+            out.mutable_heartbeat_reply()->set_moment(in.moment);
           },
           [&](const raft::Forward& in) {
             proto::Forward* forward = out.mutable_forward();
@@ -218,10 +230,12 @@ Result<raft::MessageBody> body_of(proto::PeerMessage& in, const Frame& frame) {
       return raft::AppendRejected{position_of(in.append_rejected().previous()),
                                   position_of(in.append_rejected().hint())};
     case proto::PeerMessage::kHeartbeat:
-      return raft::Heartbeat{LogIndex{in.heartbeat().commit()}, in.heartbeat().round()};
+      return raft::Heartbeat{LogIndex{in.heartbeat().commit()}, in.heartbeat().round(),
+                             proof_of(in.heartbeat())};
     case proto::PeerMessage::kHeartbeatReply:
       return raft::HeartbeatReply{in.heartbeat_reply().round(),
-                                  LogIndex{in.heartbeat_reply().verified()}};
+                                  LogIndex{in.heartbeat_reply().verified()},
+                                  in.heartbeat_reply().moment()};
     case proto::PeerMessage::kForward:
       return forward_of(*in.mutable_forward());
     case proto::PeerMessage::kForwardRefused:

@@ -10,12 +10,10 @@ namespace {
 
 using http::Problem;
 
-// How long ago this node last knew what the whole cluster had agreed on.
 std::optional<Problem> check_lag(Services& services, Duration max_lag) {
   const std::shared_ptr<const NodeStatus> status = services.status->read();
-  if (status->heard_majority && services.clock->now() - *status->heard_majority <= max_lag) {
-    return std::nullopt;
-  }
+  const std::optional<Instant>& as_of = status->raft.current_as_of;
+  if (as_of && services.clock->now() - *as_of <= max_lag) return std::nullopt;
   return Problem{.code = http::Code::kStale,
                  .detail = fmt::format("this node may be more than {} ms behind; ask another",
                                        max_lag / std::chrono::milliseconds(1))};

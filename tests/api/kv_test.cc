@@ -271,8 +271,8 @@ TEST_F(KvApi, ThePastIsReadAtItsRevision) {
 TEST_F(KvApi, MaxLagRefusesWhatMayBeTooOld) {
   call("PUT", "/v1/kv/a", "x");
   const std::string target = "/v1/kv/a?consistency=local&max_lag=500ms";
-  EXPECT_EQ(code_of(call("GET", target)), "stale") << "this node has never heard of a majority";
-  status.heard_majority = clock.now();
+  EXPECT_EQ(code_of(call("GET", target)), "stale") << "this node has never been current";
+  status.raft.current_as_of = clock.now();
   publish(status);
   clock.advance(std::chrono::milliseconds(500));
   EXPECT_EQ(call("GET", target).status, 200);

@@ -57,8 +57,9 @@ class Connection:
 
 
 class Load:
-    def __init__(self, ports, writers=6, readers=4, keys_each=3, seed=1, prefix=""):
+    def __init__(self, ports, writers=6, readers=4, keys_each=3, seed=1, prefix="", read_ports=None):
         self.ports = ports
+        self.read_ports = read_ports or ports
         self.seed = seed
         self.prefix = prefix
         self.stopping = threading.Event()
@@ -119,7 +120,7 @@ class Load:
 
     def _read(self, reader, _):
         dice = random.Random(self.seed * 1000 + 500 + reader)
-        connections = [Connection(port) for port in self.ports]
+        connections = [Connection(port) for port in self.read_ports]
         while not self.stopping.is_set():
             with self.lock:
                 key = self.current[dice.choice(list(self.current))]

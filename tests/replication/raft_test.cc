@@ -199,5 +199,43 @@ TEST_F(RaftTest, AFollowerWhoseStateIsBehindKeepsABoundedWindow) {
   EXPECT_TRUE(said("load for=1 first=1 last=100"));
 }
 
+TEST_F(RaftTest, ALeaderIsCurrentAsOfTheStartOfARoundThatAMajorityAnswered) {
+  start();
+  lead();
+  const uint64_t term = raft_->status().term.value;
+  EXPECT_EQ(raft_->status().current_as_of, std::nullopt) << "nothing of its term is committed";
+  receive(kOther, term, Appended{raft_->status().last.index});
+  settle();
+  const Instant committed = now_;
+  wait(milliseconds(170));
+  EXPECT_EQ(raft_->status().current_as_of, std::nullopt) << "nobody has answered";
+  receive(kOther, term, HeartbeatReply{1'000'000, raft_->status().last.index});
+  ASSERT_TRUE(raft_->status().current_as_of);
+  EXPECT_GE(*raft_->status().current_as_of, committed);
+  EXPECT_LT(*raft_->status().current_as_of, now_) << "an answer proves no more than its question";
+}
+
+TEST_F(RaftTest, AFollowerIsCurrentAsOfItsReplyOnceItHasAppliedWhatWasProven) {
+  start();
+  append(1, {}, 2, 1);
+  settle();
+  receive(kOther, 1, Heartbeat{LogIndex{1}, 3});
+  settle();
+  const Instant replied = now_;
+  uint64_t moment = 0;
+  for (const Envelope& envelope : sent_) {
+    if (const auto* reply = std::get_if<HeartbeatReply>(&envelope.body)) moment = reply->moment;
+  }
+  wait(milliseconds(20));
+  receive(kOther, 1, Heartbeat{LogIndex{1}, 5});
+  wait(milliseconds(20));
+  receive(kOther, 1, Heartbeat{LogIndex{1}, 6, CurrencyProof{moment, LogIndex{2}}});
+  settle();
+  EXPECT_EQ(raft_->status().current_as_of, std::nullopt) << "entry 2 is not applied";
+  receive(kOther, 1, Heartbeat{LogIndex{2}, 7});
+  settle();
+  EXPECT_EQ(raft_->status().current_as_of, replied);
+}
+
 }  // namespace
 }  // namespace holdfast::raft

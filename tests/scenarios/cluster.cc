@@ -95,7 +95,7 @@ void Cluster::carry_out(NodeId id) {
   Node& node = nodes_.at(id);
   raft::Output output = node.raft->take_output();
   if (output.write) invariants_.submitted(id, *output.write);
-  invariants_.stepped(id);
+  invariants_.stepped(id, now_);
   for (const raft::RoleChange& change : output.roles)
     line("roles", fmt::format("{} becomes {}", id.value, raft::to_text(change)));
   if (output.write) {

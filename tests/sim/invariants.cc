@@ -131,13 +131,14 @@ void Invariants::log_matching(NodeId id, const LogWrite& write) {
   }
 }
 
-void Invariants::stepped(NodeId id) {
+void Invariants::stepped(NodeId id, Instant now) {
   const raft::Raft& raft = *nodes_.at(id).raft;
   const raft::Status status = raft.status();
   one_leader_per_term(id, status);
   order_of_indexes(id, status);
   nothing_goes_back(id, status);
-  committed_never_changes(id, status);
+  committed_never_changes(id, status, now);
+  currency_is_true(id, status);
   limits_hold(id, status);
 }
 
@@ -160,7 +161,7 @@ void Invariants::leader_completeness(NodeId id, const raft::Raft& raft, Term ter
   }
 }
 
-void Invariants::committed_never_changes(NodeId id, const raft::Status& status) {
+void Invariants::committed_never_changes(NodeId id, const raft::Status& status, Instant now) {
   Node& node = nodes_.at(id);
   const LogIndex first = node.seen.commit + 1;
   node.seen.commit = std::max(node.seen.commit, status.commit);
@@ -175,7 +176,7 @@ void Invariants::committed_never_changes(NodeId id, const raft::Status& status) 
                                 raft::to_text(LogPosition{*term, at}),
                                 committed_[at.value - 1].term.value));
     } else {
-      committed_.push_back({*term, status.term});
+      committed_.push_back({*term, status.term, now});
     }
   }
   if (committed_.size() > known) {
@@ -183,6 +184,17 @@ void Invariants::committed_never_changes(NodeId id, const raft::Status& status) 
     committed_is_on_a_quorum(LogIndex{committed_.size()});
     later_leaders_have(LogIndex{committed_.size()});
   }
+}
+
+void Invariants::currency_is_true(NodeId id, const raft::Status& status) {
+  if (!status.current_as_of) return;
+  const auto later =
+      std::ranges::lower_bound(committed_, *status.current_as_of, {}, &Committed::seen_at);
+  const LogIndex known{static_cast<uint64_t>(later - committed_.begin())};
+  if (status.applied < known)
+    fail("currency is true", fmt::format("node {} has applied {}, and {} was committed before the "
+                                         "moment as of which it calls itself current",
+                                         id.value, status.applied.value, known.value));
 }
 
 void Invariants::committed_is_on_a_quorum(LogIndex index) {
@@ -199,15 +211,15 @@ void Invariants::committed_is_on_a_quorum(LogIndex index) {
 }
 
 void Invariants::later_leaders_have(LogIndex index) {
-  const auto [term, seen_in] = committed_[index.value - 1];
+  const Committed& entry = committed_[index.value - 1];
   for (const auto& [id, node] : nodes_) {
     if (node.raft == nullptr) continue;
     const raft::Status status = node.raft->status();
-    if (status.role == raft::Role::kLeader && status.term > seen_in &&
-        node.raft->log().term_at(index) != term)
+    if (status.role == raft::Role::kLeader && status.term > entry.seen_in &&
+        node.raft->log().term_at(index) != entry.term)
       fail("leader completeness",
            fmt::format("node {} leads term {} while {} is committed without it", id.value,
-                       status.term.value, raft::to_text(LogPosition{term, index})));
+                       status.term.value, raft::to_text(LogPosition{entry.term, index})));
   }
 }
 

@@ -35,7 +35,7 @@ class Invariants {
   void sent(const raft::Envelope& envelope);           // leaves its node
   void applied(NodeId node, const std::vector<EntryPtr>& entries, uint64_t state_hash);
   void durable(NodeId node, LogIndex upto);  // survives any crash of the node
-  void stepped(NodeId node);
+  void stepped(NodeId node, Instant now);
 
   // The first rule that was broken, if one was.
   const std::optional<Violation>& violation() const { return violation_; }
@@ -76,7 +76,8 @@ class Invariants {
   void one_leader_per_term(NodeId node, const raft::Status& status);
   void leader_completeness(NodeId node, const raft::Raft& raft, Term term);
   void log_matching(NodeId node, const LogWrite& write);
-  void committed_never_changes(NodeId node, const raft::Status& status);
+  void committed_never_changes(NodeId node, const raft::Status& status, Instant now);
+  void currency_is_true(NodeId node, const raft::Status& status);
   void committed_is_on_a_quorum(LogIndex index);
   void later_leaders_have(LogIndex index);
   void order_of_indexes(NodeId node, const raft::Status& status);
@@ -97,6 +98,7 @@ class Invariants {
   struct Committed {
     Term term;
     Term seen_in;  // the term of the node that first knew; later leaders must have the entry
+    Instant seen_at;
   };
   std::vector<Committed> committed_;  // entry 1, 2, …
   std::map<LogIndex, uint64_t> state_hashes_;

@@ -186,7 +186,7 @@ void SimNode::turn() {
   for (const raft::Input& input : inputs_) note_input(input);
   const std::vector<raft::RoleChange> changes = replica_->turn(watch_.agenda.now(), inputs_);
   note_roles(changes);
-  watch_.invariants.stepped(id_);
+  watch_.invariants.stepped(id_, watch_.agenda.now());
   const raft::Status status = replica_->status();
   watch_.trace.mix(id_.value << 56 ^ status.term.value << 40 ^ status.last.index.value << 20 ^
                    status.commit.value);

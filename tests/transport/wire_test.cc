@@ -27,7 +27,8 @@ std::vector<MessageBody> one_of_each() {
       raft::Appended{LogIndex{12}},
       raft::AppendRejected{at, {Term{2}, LogIndex{5}}},
       raft::Heartbeat{LogIndex{8}, 77},
-      raft::HeartbeatReply{77, LogIndex{12}},
+      raft::Heartbeat{LogIndex{8}, 77, raft::CurrencyProof{76, LogIndex{9}}},
+      raft::HeartbeatReply{77, LogIndex{12}, 5},
       raft::Forward{1234567890123456789u, 4, {{RequestId{16}, Bytes(std::string("a\0b", 3))}}},
       raft::ForwardRefused{
           raft::ForwardRefusal::kOverloaded, Term{3}, {RequestId{16}, RequestId{32}}},
