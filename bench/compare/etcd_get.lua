@@ -13,9 +13,9 @@ local function base64(text)
   end) .. ({ "", "==", "=" })[#text % 3 + 1])
 end
 local bodies = {}
-for i = 0, 999 do bodies[i] = '{"key":"' .. base64(string.format("key-%06d", i)) .. '"}' end
+for i = 0, 9999 do bodies[i] = '{"key":"' .. base64(string.format("key-%06d", i)) .. '"}' end
 local number = 0
 function request()
   number = number + 1
-  return wrk.format("POST", "/v3/kv/range", nil, bodies[number % 1000])
+  return wrk.format("POST", "/v3/kv/range", nil, bodies[number % 10000])
 end

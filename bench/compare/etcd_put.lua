@@ -14,9 +14,9 @@ local function base64(text)
 end
 local value = base64(string.rep("x", 100))
 local bodies = {}
-for i = 0, 999 do bodies[i] = '{"key":"' .. base64(string.format("key-%06d", i)) .. '","value":"' .. value .. '"}' end
+for i = 0, 9999 do bodies[i] = '{"key":"' .. base64(string.format("key-%06d", i)) .. '","value":"' .. value .. '"}' end
 local number = 0
 function request()
   number = number + 1
-  return wrk.format("POST", "/v3/kv/put", nil, bodies[number % 1000])
+  return wrk.format("POST", "/v3/kv/put", nil, bodies[number % 10000])
 end

@@ -2,5 +2,5 @@
 local number = 0
 function request()
   number = number + 1
-  return wrk.format("GET", "/v1/kv/key-" .. number % 1000)
+  return wrk.format("GET", "/v1/kv/key-" .. number % 10000)
 end

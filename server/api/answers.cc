@@ -7,6 +7,17 @@
 #include "storage/kv/command.h"
 
 namespace holdfast {
+namespace {
+
+void stamp(const NodeStatus& status, Revision revision, http::Response& response) {
+  response.add_header("Holdfast-Node", status.name);
+  const std::string leader = status.leader_url();
+  if (!leader.empty()) response.add_header("Holdfast-Leader", leader);
+  response.add_header("Holdfast-Revision", fmt::format_int(revision.value).str());
+  response.add_header("Holdfast-Term", fmt::format_int(status.raft.term.value).str());
+}
+
+}  // namespace
 
 using http::Code;
 using http::Problem;
@@ -77,15 +88,17 @@ std::string etag_of(Revision mod_revision) {
   return fmt::format("\"{}\"", mod_revision.value);
 }
 
+void stamp(const Services& services, http::Response& response) {
+  if (services.gate == nullptr) return;
+  const std::shared_ptr<const NodeStatus> status = services.status->read();
+  stamp(*status, services.gate->revision(), response);
+}
+
 http::Response finish(Services& services, Call call, Instant began, Outcome outcome) {
   const std::shared_ptr<const NodeStatus> status = services.status->read();
   const Revision revision = outcome ? outcome->revision : services.gate->revision();
   http::Response response = outcome ? std::move(outcome->response) : http::answer(outcome.error());
-  response.add_header("Holdfast-Node", status->name);
-  const std::string leader = status->leader_url();
-  if (!leader.empty()) response.add_header("Holdfast-Leader", leader);
-  response.add_header("Holdfast-Revision", fmt::format_int(revision.value).str());
-  response.add_header("Holdfast-Term", fmt::format_int(status->raft.term.value).str());
+  stamp(*status, revision, response);
   services.metrics->count(call, response.status, services.clock->now() - began);
   return response;
 }

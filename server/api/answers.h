@@ -32,6 +32,8 @@ http::Problem problem_of_forming();
 
 std::string etag_of(Revision mod_revision);
 
+// Adds Holdfast-Node, -Leader, -Revision and -Term, once there is a replica.
+void stamp(const Services& services, http::Response& response);
 // The answer as it leaves: with Holdfast-Node, -Leader, -Revision and -Term, and counted.
 http::Response finish(Services& services, Call call, Instant began, Outcome outcome);
 

@@ -10,6 +10,7 @@ namespace holdfast {
 void add_routes(http::Router& router) {
   using http::Access;
   using http::Method;
+  router.set_stamp(stamp);
   router.add(Method::kPut, "/v1/kv/{key}", Access::kWrite, serve<Call::kPut, put_key>);
   router.add(Method::kGet, "/v1/kv/{key}", Access::kRead, serve<Call::kGet, get_key>);
   router.add(Method::kDelete, "/v1/kv/{key}", Access::kWrite, serve<Call::kDelete, delete_key>);

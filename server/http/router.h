@@ -38,6 +38,14 @@ class Router {
   // "/v1/kv/{key}". A GET route answers HEAD as well.
   void add(Method method, std::string_view pattern, Access access, Handler handler);
 
+  // What to add to answers that no handler made: to a request that could not be read, or that no
+  // route takes. Nothing unless set.
+  using Stamp = void (*)(const Services& services, Response& response);
+  void set_stamp(Stamp value) { stamp_ = value; }
+  void mark(const Services& services, Response& response) const {
+    if (stamp_ != nullptr) stamp_(services, response);
+  }
+
   // Finds the route by the raw path and decodes the parameter into `request.parameter`. A plain
   // path goes before a parameter, a longer path before a shorter. Otherwise: not_found,
   // method_not_allowed (with Allow), or bad_request for broken percent-encoding.
@@ -52,6 +60,7 @@ class Router {
   const Resource* find(std::string_view path) const;
 
   std::vector<Resource> resources_;
+  Stamp stamp_ = nullptr;
 };
 
 }  // namespace holdfast::http

@@ -142,8 +142,7 @@ void Session::take_head(bool body_has_begun) {
   if (!route_) {
     // The client waits for leave to send a body that nobody wants.
     state_ = State::kLastAnswers;
-    pipeline_.add_answered(std::move(route_).error(), {.ending = AnswerForm::Ending::kClose});
-    return flush_soon();
+    return answer_unhandled(std::move(route_).error(), {.ending = AnswerForm::Ending::kClose});
   }
   if (body_has_begun) return;
   pipeline_.add_answered({}, {.kind = AnswerForm::Kind::kInterim});
@@ -160,17 +159,19 @@ void Session::take_request() {
     form.ending = AnswerForm::Ending::kClose;
     state_ = State::kLastAnswers;
   }
-  if (!route_) {
-    pipeline_.add_answered(std::move(route_).error(), form);
-    return flush_soon();
-  }
+  if (!route_) return answer_unhandled(std::move(route_).error(), form);
   pipeline_.add(std::move(request), **route_, form);
   start_requests();
 }
 
 void Session::refuse(const Problem& problem) {
   state_ = State::kLastAnswers;
-  pipeline_.add_answered(answer(problem), {.ending = AnswerForm::Ending::kClose});
+  answer_unhandled(answer(problem), {.ending = AnswerForm::Ending::kClose});
+}
+
+void Session::answer_unhandled(Response response, AnswerForm form) {
+  home_.router_.mark(home_.services_, response);
+  pipeline_.add_answered(std::move(response), form);
   flush_soon();
 }
 

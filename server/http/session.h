@@ -48,6 +48,7 @@ class Session {
   void take_head(bool body_has_begun);
   void take_request();
   void refuse(const Problem& problem);
+  void answer_unhandled(Response response, AnswerForm form);
   bool may_take() const;
   void start_requests();
 

@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, os.path.dirname(__file__))
 from cluster import PATIENCE_S, Cluster  # noqa: E402
@@ -30,6 +32,14 @@ def main():
         status, _ = one.ask("PUT", "/v1/kv/a", "1")
         assert status == 201, status
 
+        for path in ("/v1/nothing", "/v1/kv/a%zz"):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{one.port}{path}")
+            except urllib.error.HTTPError as answer:
+                assert answer.headers["Holdfast-Node"] == "n1", answer.headers
+            else:
+                raise AssertionError(f"{path} was taken")
+
         expect("another process uses", refusal(one))
         elsewhere = [word if word != str(cluster.directory / "n1") else str(cluster.directory / "other")
                      for word in one.command]
@@ -51,7 +61,7 @@ def main():
         expect("--join", refusal(three))
         status, body = one.ask("GET", "/v1/kv/a")
         assert (status, body) == (200, b"1"), (status, body)
-    print("7 passed, 0 failed")
+    print("9 passed, 0 failed")
 
 
 def self_ended(node, command):

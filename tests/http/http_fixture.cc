@@ -177,6 +177,8 @@ bool Client::has_bytes_within(int milliseconds) {
 }
 
 HttpTest::HttpTest() {
+  router_.set_stamp(
+      [](const Services&, Response& response) { response.add_header("X-By", "node"); });
   router_.add(Method::kGet, "/echo/{x}", Access::kRead, echo);
   router_.add(Method::kPut, "/echo/{x}", Access::kWrite, echo);
   router_.add(Method::kPost, "/echo/{x}", Access::kWrite, echo);

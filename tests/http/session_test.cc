@@ -252,8 +252,22 @@ TEST_F(SessionTest, ContinueIsNotSentForABodyThatIsNotWanted) {
     const Answer answer = client.read();
     EXPECT_EQ(answer.status, row.status);
     EXPECT_EQ(answer.header("Connection"), "close");
+    EXPECT_EQ(answer.header("X-By"), "node") << "no handler made it";
     EXPECT_TRUE(client.at_end());
   }
+}
+
+TEST_F(SessionTest, WhatNoHandlerAnswersIsStamped) {
+  start();
+  Client client(port());
+  client.send("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(client.read().header("X-By"), "node");
+  client.send("GET /echo/x HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(client.read().header("X-By"), "");
+  client.send("not a request\r\n\r\n");
+  const Answer refused = client.read();
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.header("X-By"), "node");
 }
 
 TEST_F(SessionTest, ContinueIsNotSentWhenTheBodyIsThereOrTheClientIsOld) {
