@@ -11,7 +11,6 @@ nlohmann::json json_of(const http::Response& response) {
 
 using std::chrono::seconds;
 using std::string_literals::operator""s;
-using testing::HasSubstr;
 
 class KvApi : public ApiTest {};
 

@@ -39,7 +39,7 @@ class RaftTest : public testing::Test {
           LogEntry{previous.index + i, Term{term}, EntryKind::kCommand, {}, Bytes("x")}));
     receive(kOther, term, Append{previous, std::move(entries), LogIndex{commit}});
   }
-  void propose(std::vector<uint64_t> requests) {
+  void propose(const std::vector<uint64_t>& requests) {
     Propose propose;
     for (const uint64_t request : requests)
       propose.proposals.push_back({RequestId{request}, now_ + milliseconds(1000), Bytes("x")});

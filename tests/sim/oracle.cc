@@ -172,8 +172,8 @@ class Judge {
       by_call.push_back(&operation);
       by_return.push_back(&operation);
     }
-    std::ranges::stable_sort(by_call, {}, &Operation::called);
-    std::ranges::stable_sort(by_return, {}, &Operation::returned);
+    std::ranges::sort(by_call, {}, &Operation::called);
+    std::ranges::sort(by_return, {}, &Operation::returned);
     const Operation* newest = nullptr;  // of what has returned
     auto returned = by_return.begin();
     for (const Operation* operation : by_call) {
