@@ -22,7 +22,12 @@ Result<> write_first_entry(const Recovered& on_disk, SegmentedLog& log,
                 "this node's log was begun with other members: remove its data folder, and start "
                 "all listed members again");
   }
-  LogWrite write{.ticket = {1}, .hard_state = HardState{Term{1}, {}}, .cut_from = {}, .append = {}};
+  LogWrite write{.ticket = {1},
+                 .hard_state = HardState{Term{1}, {}},
+                 .restart_after = {},
+                 .cut_from = {},
+                 .append = {},
+                 .drop_before = {}};
   write.append.push_back(std::make_shared<const LogEntry>(
       LogEntry{LogIndex{1}, Term{1}, EntryKind::kMembers, {}, payload}));
   HOLDFAST_TRY(log.write(std::span(&write, 1)));
@@ -45,6 +50,12 @@ Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& 
                             "node had acknowledged are gone. Put the log back, or remove the "
                             "node's folder and let it join anew (--join)",
                             recovered.applied.value, recovered.last.value));
+  if (recovered.applied < on_disk.before.index)
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("the log begins behind entry {}, but the state ends at {}: a log file "
+                            "or the state is gone. Put it back, or remove the node's folder and "
+                            "let it join anew (--join)",
+                            on_disk.before.index.value, recovered.applied.value));
   HOLDFAST_ASSIGN(recovered.members, raft::decode_members(machine.members_payload()));
   for (LogIndex next = recovered.applied + 1; next <= recovered.last;) {
     HOLDFAST_ASSIGN(const std::vector<EntryPtr> entries,

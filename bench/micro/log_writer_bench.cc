@@ -47,7 +47,12 @@ void must(Result<> result) {
 }
 
 LogWrite entries(uint64_t first, int64_t count, size_t payload_bytes) {
-  LogWrite write{.ticket = {first}, .hard_state = {}, .cut_from = {}, .append = {}};
+  LogWrite write{.ticket = {first},
+                 .hard_state = {},
+                 .restart_after = {},
+                 .cut_from = {},
+                 .append = {},
+                 .drop_before = {}};
   const Bytes payload(std::string(payload_bytes, 'p'));
   for (uint64_t index = first; index < first + static_cast<uint64_t>(count); ++index) {
     write.append.push_back(std::make_shared<const LogEntry>(LogEntry{.index = {index},

@@ -34,7 +34,12 @@ LogPosition RaftLog::last_agreeable(LogPosition at) const {
 
 LogWrite& RaftLog::open_write() {
   if (!open_)
-    open_ = LogWrite{.ticket = next_ticket_, .hard_state = {}, .cut_from = {}, .append = {}};
+    open_ = LogWrite{.ticket = next_ticket_,
+                     .hard_state = {},
+                     .restart_after = {},
+                     .cut_from = {},
+                     .append = {},
+                     .drop_before = {}};
   return *open_;
 }
 

@@ -15,7 +15,7 @@ constexpr uint64_t kRunBytes = uint64_t{256} << 10;
 
 void EntryIndex::add(LogIndex index, uint64_t segment, const RecordPlace& place,
                      uint64_t record_bytes) {
-  CHECK(empty() || index == last_ + 1, "entry {} after {}", index.value, last_.value);
+  CHECK(index == last_ + 1, "entry {} after {}", index.value, last_.value);
   last_ = index;
   if (!empty()) {
     Run& run = runs_.back();
@@ -32,7 +32,22 @@ void EntryIndex::add(LogIndex index, uint64_t segment, const RecordPlace& place,
 void EntryIndex::cut_from(LogIndex index) {
   if (index > last_) return;
   while (!empty() && runs_.back().first >= index) runs_.pop_back();
-  last_ = empty() ? LogIndex{} : index - 1;
+  last_ = index - 1;
+}
+
+void EntryIndex::restart_after(LogIndex index) {
+  runs_.clear();
+  last_ = index;
+}
+
+void EntryIndex::drop_segments_before(uint64_t segment) {
+  const auto kept = std::ranges::find_if(runs_, [&](const Run& r) { return r.segment >= segment; });
+  runs_.erase(runs_.begin(), kept);
+}
+
+std::optional<uint64_t> EntryIndex::segment_needed_from(LogIndex index) const {
+  if (empty() || index > last_) return std::nullopt;
+  return find(std::max(index, first())).segment;
 }
 
 const EntryIndex::Run& EntryIndex::find(LogIndex index) const {

@@ -54,12 +54,15 @@ struct HardState {
   friend bool operator==(const HardState&, const HardState&) = default;
 };
 
-// One unit of work for the log. Done in ticket order; cut first, then append.
+// One unit of work for the log. Done in ticket order; restart first, then cut, then append, and
+// dropping when all that is durable.
 struct LogWrite {
   WriteTicket ticket;
   std::optional<HardState> hard_state;
-  std::optional<LogIndex> cut_from;  // drop this index and all after it
+  std::optional<LogPosition> restart_after;  // all entries are void; the next one follows this
+  std::optional<LogIndex> cut_from;          // drop this index and all after it
   std::vector<EntryPtr> append;
+  LogIndex drop_before;  // older entries are not needed any more: they go with their whole segment
 };
 
 }  // namespace holdfast

@@ -9,7 +9,8 @@
 namespace holdfast {
 
 // Old entries are wanted: for a follower that is behind, or (this node's own id) for its own state
-// machine after a restart. Answered with at least one entry, beginning with `first`.
+// machine after a restart. Answered with at least one entry, beginning with `first`; with none
+// where `first` was dropped meanwhile.
 struct LoadOrder {
   NodeId destination;
   LogIndex first;

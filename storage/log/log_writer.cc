@@ -26,14 +26,14 @@ void must(const Result<>& outcome) {
 LogWriter::LogWriter(std::unique_ptr<SegmentedLog> log, Answers answers)
     : log_(std::move(log)),
       answers_(std::move(answers)),
-      spare_thread_([this] { make_spares(); }),
+      file_thread_([this] { tend_files(); }),
       log_thread_([this] { run(); }) {}
 
 LogWriter::~LogWriter() {
   orders_.close();
   log_thread_.join();
-  spares_wanted_.close();
-  spare_thread_.join();
+  file_work_.close();
+  file_thread_.join();
 }
 
 void LogWriter::submit(LogWrite write) {
@@ -78,12 +78,15 @@ void LogWriter::flush() {
     must(log_->write(writes_));
     must(log_->sync());
     answers_.persisted(writes_.back().ticket);
+    for (const LogWrite& write : writes_) drop_before_ = std::max(drop_before_, write.drop_before);
     writes_.clear();
     marker_due_ = true;
   }
   for (const LoadOrder& load : loads_) {
     Result<std::vector<EntryPtr>> entries = log_->read(load);
-    if (!entries) {
+    if (!entries && entries.error().code == ErrorCode::kNotFound) {
+      entries = std::vector<EntryPtr>();
+    } else if (!entries) {
       fatal(
           fmt::format("entries of the log could not be read back: {}. Check the disk, then "
                       "start this process again",
@@ -92,18 +95,27 @@ void LogWriter::flush() {
     answers_.loaded(load.destination, std::move(*entries));
   }
   loads_.clear();
+  if (drop_before_) {
+    const LogIndex before = std::exchange(drop_before_, {});
+    if (std::vector<std::string> files = log_->let_go_before(before); !files.empty())
+      file_work_.put({.remove = std::move(files)});
+  }
   if (log_->wants_spare() && spare_asked_in_ != log_->segment()) {
     spare_asked_in_ = log_->segment();
-    spares_wanted_.put({});
+    file_work_.put({.remove = {}});
   }
 }
 
-void LogWriter::make_spares() {
-  std::vector<std::monostate> wanted;
-  while (spares_wanted_.drain(wanted)) {
+// No promise hangs on either: without a spare the log thread makes the segment, and files that stay
+// are found and let go again after a restart.
+void LogWriter::tend_files() {
+  std::vector<FileWork> wanted;
+  while (file_work_.drain(wanted)) {
+    for (const FileWork& work : wanted) {
+      if (const Result<> removed = log_->remove(work.remove); !removed)
+        log_warning("old log files could not be removed: {}", removed.error().message);
+    }
     wanted.clear();
-    // No promise hangs on it: without a spare the log thread makes the segment, and is stopped by
-    // what stops this.
     if (const Result<> made = log_->prepare_spare(); !made)
       log_warning("no log file could be made ahead: {}", made.error().message);
   }

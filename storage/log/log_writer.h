@@ -38,24 +38,29 @@ class LogWriter final : public LogStore {
 
  private:
   using Order = std::variant<LogWrite, LoadOrder>;
+  // Files to remove; a spare segment is made in any case, where there is none.
+  struct FileWork {
+    std::vector<std::string> remove;
+  };
 
   void run();
   void carry_out(std::vector<Order>& orders);
   void flush();
-  void make_spares();
+  void tend_files();
 
   const std::unique_ptr<SegmentedLog> log_;
   const Answers answers_;
   BlockingMailbox<Order> orders_;
-  BlockingMailbox<std::monostate> spares_wanted_;
+  BlockingMailbox<FileWork> file_work_;
 
   // Used by the log thread alone.
   std::vector<LogWrite> writes_;
   std::vector<LoadOrder> loads_;
+  LogIndex drop_before_;
   bool marker_due_ = false;
   uint64_t spare_asked_in_ = 0;  // the segment in which the last spare was asked for
 
-  std::thread spare_thread_;  // a segment takes long to make, and no write waits for that
+  std::thread file_thread_;  // making a segment or removing one takes long: no write waits for it
   std::thread log_thread_;
 };
 

@@ -13,7 +13,7 @@ namespace {
 constexpr uint64_t kSegmentMagic = 0x54534146444c4f48;  // "HOLDFAST"
 constexpr uint32_t kBatchMagic = 0x48435442;            // "BTCH"
 constexpr uint64_t kFormatVersion = 1;
-constexpr size_t kSegmentHeaderBytes = 56;
+constexpr size_t kSegmentHeaderBytes = 72;
 
 // A batch larger than this is rare (a follower catching up); its memory is not kept for the next.
 constexpr size_t kBufferKeptBytes = size_t{8} << 20;
@@ -37,6 +37,8 @@ std::string encode_segment_header(const SegmentHeader& header) {
   put_fixed(block, header.number);
   put_fixed(block, header.bytes);
   put_fixed(block, header.previous_end);
+  put_fixed(block, header.after.term.value);
+  put_fixed(block, header.after.index.value);
   put_fixed(block, checksum(block));
   block.resize(kLogBlockBytes, '\0');
   return block;
@@ -59,7 +61,9 @@ Result<SegmentHeader> decode_segment_header(std::string_view block) {
   return SegmentHeader{.salt = load_fixed<uint64_t>(fields.data() + 16),
                        .number = load_fixed<uint64_t>(fields.data() + 24),
                        .bytes = load_fixed<uint64_t>(fields.data() + 32),
-                       .previous_end = load_fixed<uint64_t>(fields.data() + 40)};
+                       .previous_end = load_fixed<uint64_t>(fields.data() + 40),
+                       .after = {{load_fixed<uint64_t>(fields.data() + 48)},
+                                 {load_fixed<uint64_t>(fields.data() + 56)}}};
 }
 
 std::optional<BatchHeader> decode_batch_header(std::string_view bytes, const BatchPlace& place) {
@@ -132,11 +136,19 @@ void BatchBuffer::add(const HardState& state) {
               .payload = {}});
 }
 
-void BatchBuffer::add_cut(LogIndex from) {
-  add_header({.type = RecordType::kCutFrom,
+void BatchBuffer::add_cut(LogIndex from, Term term_before) {
+  add_mark(RecordType::kCutFrom, {term_before, from});
+}
+
+void BatchBuffer::add_restart(const LogPosition& after) {
+  add_mark(RecordType::kRestart, after);
+}
+
+void BatchBuffer::add_mark(RecordType type, const LogPosition& at) {
+  add_header({.type = type,
               .kind = {},
-              .term = {},
-              .index = from,
+              .term = at.term,
+              .index = at.index,
               .origin = {},
               .payload_checksum = Bytes().checksum(),
               .payload = {}});

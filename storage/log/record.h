@@ -27,6 +27,7 @@ struct SegmentHeader {
   uint64_t number;        // counted from 1, without gaps
   uint64_t bytes;         // the file's size, fixed when it was made
   uint64_t previous_end;  // where the segment before ends; all before that place is synced
+  LogPosition after;      // the end of the log when the segment was begun
 };
 
 std::string encode_segment_header(const SegmentHeader& header);  // one block
@@ -57,7 +58,8 @@ std::optional<BatchHeader> decode_batch_header(std::string_view bytes, const Bat
 enum class RecordType : uint8_t {
   kEntry = 1,
   kHardState = 2,  // term, and the vote in origin.node
-  kCutFrom = 3,    // index
+  kCutFrom = 3,    // index, and the term of the entry before it
+  kRestart = 4,    // term and index of the entry that the next one follows
 };
 
 inline constexpr size_t kRecordHeaderBytes = 56;
@@ -104,12 +106,14 @@ class BatchBuffer {
  public:
   void begin(const BatchPlace& place);
   void add(const HardState& state);
-  void add_cut(LogIndex from);
+  void add_cut(LogIndex from, Term term_before);
+  void add_restart(const LogPosition& after);
   RecordPlace add(const LogEntry& entry);
   // The bytes to write at the batch's place, whole blocks; valid until the next `begin`.
   std::string_view finish();
 
  private:
+  void add_mark(RecordType type, const LogPosition& at);
   void add_header(const RecordView& record);
 
   BatchPlace place_{};

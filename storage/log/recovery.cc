@@ -10,6 +10,9 @@ namespace {
 // Collects what the batches say, one after another in the order in which they were written.
 class Collector {
  public:
+  // What the oldest segment follows.
+  explicit Collector(const LogPosition& before) { restart(before); }
+
   Result<> take(const Batch& batch, const std::string& path) {
     RecordReader records = batch.records();
     const uint64_t body_end = batch.place.offset + BatchHeader::kBytes + batch.header.body_bytes;
@@ -31,7 +34,7 @@ class Collector {
   }
 
   Recovered recovered() {
-    recovered_.first_index = entries_.first();
+    recovered_.last = recovered_.before;
     if (!entries_.empty())
       recovered_.last = {.term = recovered_.terms.back().term, .index = entries_.last()};
     return std::move(recovered_);
@@ -46,17 +49,32 @@ class Collector {
         recovered_.hard_state = {.term = record.term, .vote = record.origin.node};
         return true;
       case RecordType::kCutFrom:
+        if (record.index.value == 0 || record.index > entries_.last() + 1) return false;
+        // What was cut may have gone with its segment since.
+        if (record.index <= recovered_.before.index) {
+          restart({record.term, record.index - 1});
+          return true;
+        }
         entries_.cut_from(record.index);
         while (!terms.empty() && terms.back().first >= record.index) terms.pop_back();
         return true;
+      case RecordType::kRestart:
+        restart({record.term, record.index});
+        return true;
       case RecordType::kEntry:
-        if (!entries_.empty() && record.index != entries_.last() + 1) return false;
+        if (record.index != entries_.last() + 1) return false;
         entries_.add(record.index, segment, place, kRecordHeaderBytes + record.payload.size());
         if (terms.empty() || terms.back().term != record.term)
           terms.push_back({.first = record.index, .term = record.term});
         return true;
     }
     return false;
+  }
+
+  void restart(const LogPosition& after) {
+    entries_.restart_after(after.index);
+    recovered_.terms.clear();
+    recovered_.before = after;
   }
 
   Recovered recovered_{};
@@ -67,7 +85,7 @@ Result<std::vector<Segment>> open_segments(FileSystem& fs, const std::string& di
                                            const std::vector<uint64_t>& numbers) {
   std::vector<Segment> segments;
   for (const uint64_t number : numbers) {
-    const uint64_t expected = segments.size() + 1;
+    const uint64_t expected = numbers.front() + segments.size();
     if (number != expected) {
       return fail(ErrorCode::kCorrupt,
                   fmt::format("the log file {} is missing, and there are later ones. Nothing was "
@@ -102,7 +120,7 @@ Result<uint64_t> walk(const Segment& segment, uint64_t limit, Collector& collect
 Result<WalkedLog> walk_log(FileSystem& fs, const std::string& directory,
                            const std::vector<uint64_t>& numbers) {
   HOLDFAST_ASSIGN(std::vector<Segment> segments, open_segments(fs, directory, numbers));
-  Collector collector;
+  Collector collector(segments.front().header().after);
   for (size_t i = 0; i + 1 < segments.size(); ++i) {
     // The next segment was begun when this one was synced up to here: no torn tail to look for.
     const uint64_t limit = segments[i + 1].header().previous_end;

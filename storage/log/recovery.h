@@ -30,8 +30,8 @@ struct TornTail {
 struct Recovered {
   bool fresh;  // there was no log here, and it was made
   HardState hard_state;
-  LogIndex first_index;  // 0: no entries
-  LogPosition last;      // {0, 0}: no entries
+  LogPosition before;  // the entry before the first; {0, 0}: the log holds all there ever was
+  LogPosition last;    // `before`: no entries
   std::vector<TermRun> terms;
   std::optional<TornTail> torn_tail;
 };

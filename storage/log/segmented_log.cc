@@ -26,13 +26,17 @@ Result<SegmentedLog::Opened> SegmentedLog::open(FileSystem& fs, std::string dire
   HOLDFAST_ASSIGN(SegmentFiles files, list_segments(fs, directory));
   const bool fresh = files.numbers.empty();
   if (fresh) {
-    HOLDFAST_TRY(Segment::make(
-        fs, directory,
-        {.salt = options.salt, .number = 1, .bytes = options.segment_bytes, .previous_end = 0}));
+    HOLDFAST_TRY(Segment::make(fs, directory,
+                               {.salt = options.salt,
+                                .number = 1,
+                                .bytes = options.segment_bytes,
+                                .previous_end = 0,
+                                .after = {}}));
     files.numbers.push_back(1);
   }
   HOLDFAST_ASSIGN(WalkedLog walked, walk_log(fs, directory, files.numbers));
   walked.recovered.fresh = fresh;
+  const uint64_t oldest = files.numbers.front();
 
   // Only now, with the whole log found sound, is anything changed.
   HOLDFAST_TRY(remove_left_overs(fs, directory));
@@ -42,18 +46,22 @@ Result<SegmentedLog::Opened> SegmentedLog::open(FileSystem& fs, std::string dire
   HOLDFAST_TRY(fs.sync_directory(directory));
   Recovered recovered = walked.recovered;
   return Opened{.log = std::unique_ptr<SegmentedLog>(
-                    new SegmentedLog(fs, std::move(directory), options, std::move(walked))),
+                    new SegmentedLog(fs, std::move(directory), options, std::move(walked), oldest)),
                 .recovered = std::move(recovered)};
 }
 
-SegmentedLog::SegmentedLog(FileSystem& fs, std::string directory, Options options, WalkedLog walked)
+SegmentedLog::SegmentedLog(FileSystem& fs, std::string directory, Options options, WalkedLog walked,
+                           uint64_t oldest)
     : fs_(fs),
       directory_(std::move(directory)),
       options_(options),
       current_(std::move(walked.current)),
       end_(walked.end),
       hard_state_(walked.recovered.hard_state),
-      entries_(std::move(walked.entries)) {}
+      entries_(std::move(walked.entries)),
+      terms_(std::move(walked.recovered.terms)),
+      before_(walked.recovered.before),
+      oldest_(oldest) {}
 
 Result<> SegmentedLog::write(std::span<const LogWrite> writes) {
   // Recovery takes a header for evidence that all before it was synced.
@@ -75,16 +83,7 @@ Result<> SegmentedLog::write(std::span<const LogWrite> writes) {
   // Every segment repeats the hard state, so that it never depends on an older one.
   if (hard_state_changed || (end_ == kLogBlockBytes && hard_state_ != HardState{}))
     batch_.add(hard_state_);
-  for (const LogWrite& write : writes) {
-    if (write.cut_from) {
-      batch_.add_cut(*write.cut_from);
-      entries_.cut_from(*write.cut_from);
-    }
-    for (const EntryPtr& entry : write.append) {
-      entries_.add(entry->index, current_.header().number, batch_.add(*entry),
-                   kRecordHeaderBytes + entry->payload.size());
-    }
-  }
+  for (const LogWrite& write : writes) add(write);
   const std::string_view bytes = batch_.finish();
   HOLDFAST_TRY(current_.file().write_at(end_, bytes));
   end_ += bytes.size();
@@ -92,9 +91,69 @@ Result<> SegmentedLog::write(std::span<const LogWrite> writes) {
   return {};
 }
 
+void SegmentedLog::add(const LogWrite& write) {
+  if (write.restart_after) {
+    batch_.add_restart(*write.restart_after);
+    entries_.restart_after(write.restart_after->index);
+    terms_.clear();
+    before_ = *write.restart_after;
+  }
+  if (write.cut_from) {
+    const LogIndex from = *write.cut_from;
+    CHECK(from > before_.index, "cutting from {} of a log that follows {}", from.value,
+          before_.index.value);
+    batch_.add_cut(from, term_at(from - 1));
+    entries_.cut_from(from);
+    while (!terms_.empty() && terms_.back().first >= from) terms_.pop_back();
+  }
+  for (const EntryPtr& entry : write.append) {
+    entries_.add(entry->index, current_.header().number, batch_.add(*entry),
+                 kRecordHeaderBytes + entry->payload.size());
+    if (terms_.empty() || terms_.back().term != entry->term)
+      terms_.push_back({entry->index, entry->term});
+  }
+}
+
+Term SegmentedLog::term_at(LogIndex index) const {
+  if (index == before_.index) return before_.term;
+  return std::prev(std::ranges::upper_bound(terms_, index, {}, &TermRun::first))->term;
+}
+
+std::vector<std::string> SegmentedLog::let_go_before(LogIndex index) {
+  CHECK(synced_, "segments are let go before the batch that makes them needless was synced");
+  // Until it holds a batch, the current segment does not repeat the hard state.
+  const uint64_t current = current_.header().number;
+  const uint64_t last_needed = end_ > kLogBlockBytes ? current : current - 1;
+  const uint64_t keep_from =
+      std::min(last_needed, entries_.segment_needed_from(index).value_or(last_needed));
+  std::vector<std::string> files;
+  for (; oldest_ < keep_from; ++oldest_) files.push_back(segment_path(directory_, oldest_));
+  if (files.empty()) return files;
+  if (older_ && older_->header().number < oldest_) older_.reset();
+  entries_.drop_segments_before(oldest_);
+  const LogIndex first = entries_.first();
+  if (first > before_.index + 1) {
+    before_ = {term_at(first - 1), first - 1};
+    while (terms_.size() > 1 && terms_[1].first <= first) terms_.erase(terms_.begin());
+    if (entries_.empty()) terms_.clear();
+    if (!terms_.empty()) terms_.front().first = first;
+  }
+  return files;
+}
+
+Result<> SegmentedLog::remove(const std::vector<std::string>& files) const {
+  for (const std::string& file : files) {
+    HOLDFAST_TRY(fs_.remove(file));
+    // One at a time: what a crash leaves has no gap.
+    HOLDFAST_TRY(fs_.sync_directory(directory_));
+  }
+  return {};
+}
+
 uint64_t SegmentedLog::body_bytes(std::span<const LogWrite> writes) {
   uint64_t bytes = 0;
   for (const LogWrite& write : writes) {
+    if (write.restart_after) bytes += kRecordHeaderBytes;
     if (write.cut_from) bytes += kRecordHeaderBytes;
     for (const EntryPtr& entry : write.append) bytes += kRecordHeaderBytes + entry->payload.size();
   }
@@ -109,7 +168,8 @@ Result<> SegmentedLog::begin_segment(uint64_t batch_bytes) {
                     {.salt = before.salt,
                      .number = before.number + 1,
                      .bytes = std::max(options_.segment_bytes, kLogBlockBytes + batch_bytes),
-                     .previous_end = end_}));
+                     .previous_end = end_,
+                     .after = {term_at(entries_.last()), entries_.last()}}));
   end_ = kLogBlockBytes;
   return {};
 }
@@ -133,7 +193,7 @@ Result<> SegmentedLog::prepare_spare() const {
 }
 
 Result<std::vector<EntryPtr>> SegmentedLog::read(const LoadOrder& order) {
-  if (entries_.empty() || order.first < entries_.first() || order.first > entries_.last()) {
+  if (order.first < entries_.first() || order.first > entries_.last()) {
     return fail(ErrorCode::kNotFound,
                 fmt::format("entry {} is not in the log, which holds {} to {}", order.first.value,
                             entries_.first().value, entries_.last().value));

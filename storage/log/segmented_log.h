@@ -34,8 +34,8 @@ class SegmentedLog {
   static Result<Opened> open(FileSystem& fs, std::string directory, Options options);
 
   // All of `writes` as one batch: after a crash all of it is there, or nothing. Then the caller
-  // must sync() before the next write. Appended entries follow the last one; where the log is
-  // empty (or was cut so) the first may have any index.
+  // must sync() before the next write. Appended entries follow the last one, or the position of a
+  // restart. `drop_before` is not looked at: see let_go_before.
   // After a failed write, sync or marker the log must not be used again, nor the process go on.
   Result<> write(std::span<const LogWrite> writes);
   Result<> sync();
@@ -43,6 +43,13 @@ class SegmentedLog {
   // opening that the last batch was synced, so that damage to it is not taken for a torn tail.
   // Itself not synced, and overwritten by the next batch.
   Result<> write_marker();
+
+  // Gives up the oldest segments that no entry from `index` on needs, all but the current one, and
+  // tells their files, which the caller removes: a crash before that only keeps them longer. What
+  // was written must be synced.
+  std::vector<std::string> let_go_before(LogIndex index);
+  // Removes them in their order. May run on another thread, beside every other call.
+  Result<> remove(const std::vector<std::string>& files) const;
 
   // Entries from order.first on, at least one; kNotFound if it is not in the log.
   Result<std::vector<EntryPtr>> read(const LoadOrder& order);
@@ -55,7 +62,8 @@ class SegmentedLog {
   Result<> prepare_spare() const;
 
  private:
-  SegmentedLog(FileSystem& fs, std::string directory, Options options, WalkedLog walked);
+  SegmentedLog(FileSystem& fs, std::string directory, Options options, WalkedLog walked,
+               uint64_t oldest);
 
   struct Loading {
     LogIndex next;
@@ -65,6 +73,8 @@ class SegmentedLog {
   };
 
   static uint64_t body_bytes(std::span<const LogWrite> writes);
+  void add(const LogWrite& write);
+  Term term_at(LogIndex index) const;
   Result<> begin_segment(uint64_t batch_bytes);
   Result<> read_run(Loading& loading);
   Result<Segment*> segment_of(uint64_t number);
@@ -78,6 +88,9 @@ class SegmentedLog {
   bool synced_ = true;
   HardState hard_state_;
   EntryIndex entries_;
+  std::vector<TermRun> terms_;  // of the entries
+  LogPosition before_;          // the entry before the first of `terms_`
+  uint64_t oldest_;             // the number of the first segment that is not let go
   BatchBuffer batch_;
   std::optional<Segment> older_;  // the one that was last read
 };

@@ -17,6 +17,7 @@ class Crashes {
   }
   uint64_t torn_tails() const { return torn_tails_; }
   uint64_t lost_batches() const { return lost_batches_; }
+  uint64_t dropped_files() const { return dropped_files_; }
 
  private:
   // From one opening to the next end of the process or of the power.
@@ -32,6 +33,9 @@ class Crashes {
     if (opened->recovered.torn_tail) ++torn_tails_;
     fs_.lose_power_after(UINT64_MAX);
     const LogContent found = content_of(*opened->log, opened->recovered);
+    const LogIndex first = std::min(found.before.index + 1, dropped_before_);
+    maybe_.forget_before(first);
+    synced_.forget_before(first);
     if (found != maybe_) {
       ASSERT_FALSE(all_seen_) << "life " << life;
       ASSERT_EQ(found, synced_) << "life " << life;
@@ -59,17 +63,33 @@ class Crashes {
       synced_ = maybe_;
       if (random_.chance(0.2) && !log.write_marker()) return false;
       if (random_.chance(0.2) && !log.prepare_spare()) return false;
+      if (random_.chance(0.2)) {
+        const LogIndex before{random_.between(1, maybe_.last().value + 2)};
+        const std::vector<std::string> files = log.let_go_before(before);
+        if (!files.empty()) dropped_before_ = std::max(dropped_before_, before);
+        dropped_files_ += files.size();
+        if (!log.remove(files)) return false;
+      }
     }
     return true;
   }
 
   LogWrite draw_write() {
     LogWrite write{};
-    std::vector<LogEntry>& entries = maybe_.entries;
     if (random_.chance(0.3)) write.hard_state = HardState{{++term_}, {random_.below(3)}};
-    uint64_t next = entries.empty() ? random_.between(1, 9) : entries.back().index.value + 1;
-    if (!entries.empty() && random_.chance(0.2)) {
-      next = random_.between(entries.front().index.value, next - 1);
+    if (random_.chance(0.1)) {
+      write.restart_after = LogPosition{{term_}, {maybe_.last().value + random_.below(9)}};
+      maybe_.apply({.ticket = {},
+                    .hard_state = {},
+                    .restart_after = write.restart_after,
+                    .cut_from = {},
+                    .append = {},
+                    .drop_before = {}});
+    }
+    uint64_t next = maybe_.last().value + 1;
+    const uint64_t first = std::max(maybe_.before.index + 1, dropped_before_).value;
+    if (first < next && random_.chance(0.2)) {
+      next = random_.between(first, next - 1);
       write.cut_from = LogIndex{next};
     }
     const size_t payload_bytes = random_.chance(0.1) ? 9000 : 600;
@@ -85,6 +105,8 @@ class Crashes {
   LogContent synced_;  // must be there
   LogContent maybe_;   // with the batch that was not synced
   uint64_t term_ = 1;
+  LogIndex dropped_before_;  // what may be gone
+  uint64_t dropped_files_ = 0;
   uint64_t torn_tails_ = 0;
   uint64_t lost_batches_ = 0;
 };
@@ -92,16 +114,19 @@ class Crashes {
 TEST(LogCrash, WhatWasSyncedIsThereAndTheRestIsWholeOrGone) {
   uint64_t torn_tails = 0;
   uint64_t lost_batches = 0;
+  uint64_t dropped_files = 0;
   for (uint64_t seed = 1; seed <= 300; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Crashes crashes(seed);
     crashes.run(30);
     torn_tails += crashes.torn_tails();
     lost_batches += crashes.lost_batches();
+    dropped_files += crashes.dropped_files();
     if (HasFailure()) return;
   }
   EXPECT_GT(torn_tails, 100u);  // the rare paths were taken
   EXPECT_GT(lost_batches, 100u);
+  EXPECT_GT(dropped_files, 100u);
 }
 
 // At each act in turn: of making the first segment, writing, and making the next ones.

@@ -25,7 +25,12 @@ struct SmallLog {
       kept.keep({std::move(write)});
       batch_at.push_back(kept.kept());
     };
-    keep({.ticket = {1}, .hard_state = HardState{{2}, {9}}, .cut_from = {}, .append = {}});
+    keep({.ticket = {1},
+          .hard_state = HardState{{2}, {9}},
+          .restart_after = {},
+          .cut_from = {},
+          .append = {},
+          .drop_before = {}});
     keep(KeptLog::entries(1, 3, 2, 1500));
     keep(KeptLog::entries(4, 5, 2));
     LogWrite cut = KeptLog::entries(5, 6, 3, 1900);
@@ -125,7 +130,7 @@ void flip_every_byte(const SmallLog& log, const std::string& path,
 }
 
 bool in_segment_header(uint64_t at) {
-  return at < 56;
+  return at < 72;
 }
 
 TEST(LogDamage, AFlippedByteInAnEarlierSegmentIsCorruption) {
@@ -361,12 +366,18 @@ TEST(LogDamage, AMissingSegmentIsCorruption) {
     const uint64_t next = kept.kept().entries.size() + 1;
     kept.append(next, next, 1, 3000);
   }
-  for (const uint64_t missing : {uint64_t{1}, uint64_t{2}, uint64_t{3}}) {
+  for (const uint64_t missing : {uint64_t{2}, uint64_t{3}}) {
     Files files = fs.files();
     const std::string path = segment_path("log", missing);
     files.erase(path);
     expect_corrupt(files, path, path);
   }
+  // The oldest may have been dropped: whoever opens the log sees where it begins.
+  Files files = fs.files();
+  files.erase(segment_path("log", 1));
+  const Outcome outcome = open_with(files);
+  ASSERT_FALSE(outcome.error);
+  EXPECT_NE(outcome.content.before, LogPosition{});
 }
 
 TEST(LogDamage, ANewerFormatIsRefusedAndNotTakenForDamage) {
@@ -374,8 +385,8 @@ TEST(LogDamage, ANewerFormatIsRefusedAndNotTakenForDamage) {
   Files files = log.files;
   std::string& bytes = files.at(kSecond);
   bytes[8] = 2;
-  const uint64_t sum = checksum(std::string_view(bytes).substr(0, 48));
-  bytes.replace(48, sizeof sum, reinterpret_cast<const char*>(&sum), sizeof sum);
+  const uint64_t sum = checksum(std::string_view(bytes).substr(0, 64));
+  bytes.replace(64, sizeof sum, reinterpret_cast<const char*>(&sum), sizeof sum);
   const Outcome outcome = open_with(files);
   ASSERT_TRUE(outcome.error);
   EXPECT_EQ(outcome.error->code, ErrorCode::kInvalid);

@@ -29,16 +29,29 @@ inline EntryPtr make_entry(uint64_t index, uint64_t term, size_t payload_bytes =
 // What a log says, or should say.
 struct LogContent {
   HardState hard_state;
+  LogPosition before;
   std::vector<LogEntry> entries;
 
+  LogIndex last() const { return entries.empty() ? before.index : entries.back().index; }
   void apply(const LogWrite& write) {
     if (write.hard_state) hard_state = *write.hard_state;
+    if (write.restart_after) {
+      before = *write.restart_after;
+      entries.clear();
+    }
     if (write.cut_from)
       std::erase_if(entries, [&](const LogEntry& e) { return e.index >= *write.cut_from; });
     for (const EntryPtr& entry : write.append) entries.push_back(*entry);
   }
+  // Entries below `first` may have been dropped.
+  void forget_before(LogIndex first) {
+    while (!entries.empty() && before.index + 1 < first) {
+      before = entries.front().position();
+      entries.erase(entries.begin());
+    }
+  }
   friend bool operator==(const LogContent& a, const LogContent& b) {
-    return a.hard_state == b.hard_state &&
+    return a.hard_state == b.hard_state && a.before == b.before &&
            std::ranges::equal(a.entries, b.entries, [](const LogEntry& x, const LogEntry& y) {
              return x.index == y.index && x.term == y.term && x.kind == y.kind &&
                     x.origin == y.origin && x.payload == y.payload;
@@ -48,15 +61,15 @@ struct LogContent {
 
 inline void PrintTo(const LogContent& content, std::ostream* out) {
   *out << "term " << content.hard_state.term.value << " vote " << content.hard_state.vote.value
-       << " entries";
+       << " after " << content.before.index.value << '@' << content.before.term.value << " entries";
   for (const LogEntry& e : content.entries) *out << ' ' << e.index.value << '@' << e.term.value;
 }
 
 // Reads everything back, and compares what recovery said with what is read.
 inline LogContent content_of(SegmentedLog& log, const Recovered& recovered) {
-  LogContent content{.hard_state = recovered.hard_state, .entries = {}};
-  LogIndex next = recovered.first_index;
-  while (next && next <= recovered.last.index) {
+  LogContent content{.hard_state = recovered.hard_state, .before = recovered.before, .entries = {}};
+  LogIndex next = recovered.before.index + 1;
+  while (next <= recovered.last.index) {
     const auto some = log.read(
         {.destination = {1}, .first = next, .last = recovered.last.index, .bytes_max = 1000});
     if (!some) {
@@ -74,10 +87,8 @@ inline LogContent content_of(SegmentedLog& log, const Recovered& recovered) {
     if (terms.empty() || terms.back().term != entry.term)
       terms.push_back({.first = entry.index, .term = entry.term});
   EXPECT_EQ(recovered.terms, terms);
-  if (!content.entries.empty()) {
-    EXPECT_EQ(recovered.last, content.entries.back().position());
-    EXPECT_EQ(recovered.first_index, content.entries.front().index);
-  }
+  EXPECT_EQ(recovered.last,
+            content.entries.empty() ? content.before : content.entries.back().position());
   return content;
 }
 
@@ -96,6 +107,7 @@ class KeptLog {
     ASSERT_TRUE(opened) << opened.error().message;
     log_ = std::move(opened->log);
     recovered_ = std::move(opened->recovered);
+    kept_.forget_before(recovered_.before.index + 1);
     EXPECT_EQ(content_of(*log_, recovered_), kept_);
   }
 
@@ -114,7 +126,12 @@ class KeptLog {
   }
   static LogWrite entries(uint64_t first, uint64_t last, uint64_t term,
                           size_t payload_bytes = 100) {
-    LogWrite write{.ticket = {last}, .hard_state = {}, .cut_from = {}, .append = {}};
+    LogWrite write{.ticket = {last},
+                   .hard_state = {},
+                   .restart_after = {},
+                   .cut_from = {},
+                   .append = {},
+                   .drop_before = {}};
     for (uint64_t index = first; index <= last; ++index)
       write.append.push_back(make_entry(index, term, payload_bytes));
     return write;

@@ -142,6 +142,35 @@ TEST(LogWriter, ALoadSeesNoCutThatWasSubmittedAfterIt) {
   EXPECT_EQ(after->entries.front()->term, Term{2});
 }
 
+TEST(LogWriter, DropsWhatIsNotNeededAndAnswersALoadOfItWithNothing) {
+  const Directory directory;
+  PosixFileSystem fs;
+  Answered answered;
+  {
+    auto opened = SegmentedLog::open(fs, directory.log(), kSmall);
+    ASSERT_TRUE(opened);
+    LogWriter writer(std::move(opened->log), answered.answers());
+    for (uint64_t index = 1; index <= 20; ++index) {
+      LogWrite write = KeptLog::entries(index, index, 1, 3000);
+      if (index == 20) write.drop_before = LogIndex{15};
+      writer.submit(std::move(write));
+      EXPECT_TRUE(answered.wait_persisted(index));
+    }
+    writer.submit(KeptLog::entries(21, 21, 1));
+    EXPECT_TRUE(answered.wait_persisted(21)) << "the drop was before it";
+    writer.submit(load(1, 21));
+    writer.submit(load(15, 21));
+  }
+  const auto dropped = answered.next_loaded();
+  const auto kept = answered.next_loaded();
+  ASSERT_TRUE(dropped && kept);
+  EXPECT_TRUE(dropped->entries.empty());
+  EXPECT_EQ(kept->entries.front()->index, LogIndex{15});
+  const auto opened = SegmentedLog::open(fs, directory.log(), kSmall);
+  ASSERT_TRUE(opened);
+  EXPECT_GT(opened->recovered.before.index, LogIndex{5}) << "the files are gone";
+}
+
 TEST(LogWriter, CarriesOutEverythingBeforeItEndsAndLeavesAMarker) {
   SimFileSystem fs(1);
   Answered answered;
@@ -184,13 +213,19 @@ TEST(LogWriterDeathTest, EntriesThatCannotBeReadBackEndTheProcess) {
       {
         SimFileSystem fs(1);
         Answered answered;
+        KeptLog kept(fs);
+        for (uint64_t index = 1; index <= 20; ++index) kept.append(index, index, 1, 1500);
         auto opened = SegmentedLog::open(fs, "log", kSmall);
+        // Of the oldest file, which is opened when it is read.
+        std::string bytes = fs.files().begin()->second;
+        bytes[bytes.rfind(make_entry(1, 1, 1500)->payload.view())] ^= 1;
+        fs.place(fs.files().begin()->first, bytes);
         LogWriter writer(std::move(opened->log), answered.answers());
         writer.submit(load(1, 1));
         (void)answered.next_loaded();
         std::exit(0);
       },
-      "fatal: entries of the log could not be read back: entry 1 is not in the log");
+      "fatal: entries of the log could not be read back: the log file .* is damaged");
 }
 
 }  // namespace

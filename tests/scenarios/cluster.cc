@@ -50,7 +50,12 @@ Cluster::Cluster(const Setup& setup) : setup_(setup), invariants_(ids(setup.node
     Node& node = nodes_[id];
     const auto given = setup.disks.find(id);
     if (given != setup.disks.end()) {
-      LogWrite write{.ticket = {}, .hard_state = {}, .cut_from = {}, .append = {}};
+      LogWrite write{.ticket = {},
+                     .hard_state = {},
+                     .restart_after = {},
+                     .cut_from = {},
+                     .append = {},
+                     .drop_before = {}};
       for (const Term term : given->second.log) {
         const LogIndex index{write.append.size() + 1};
         write.append.push_back(std::make_shared<const LogEntry>(
