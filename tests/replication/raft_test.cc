@@ -237,5 +237,79 @@ TEST_F(RaftTest, AFollowerIsCurrentAsOfItsReplyOnceItHasAppliedWhatWasProven) {
   EXPECT_EQ(raft_->status().current_as_of, replied);
 }
 
+TEST_F(RaftTest, AVoteGoesByTheLastTermBeforeTheLength) {
+  start();
+  append(2, {}, 1);
+  settle();
+  wait(milliseconds(600));
+  receive(kThird, 3, VoteRequest{VotePhase::kVote, Term{3}, {Term{1}, LogIndex{9}}});
+  settle();
+  EXPECT_FALSE(said("VoteReply term=3 for=3 granted"));
+  receive(kThird, 4, VoteRequest{VotePhase::kVote, Term{4}, {Term{2}, LogIndex{1}}});
+  settle();
+  EXPECT_TRUE(said("VoteReply term=4 for=4 granted"));
+}
+
+TEST_F(RaftTest, ACommitGoesNoFurtherThanWhatTheAppendCompared) {
+  start();
+  append(1, {}, 5);
+  settle();
+  // The leader of term 2 has other entries 3 to 5, of which this one has not heard yet.
+  receive(kThird, 2, Append{{Term{1}, LogIndex{2}}, {}, LogIndex{5}});
+  settle();
+  EXPECT_EQ(raft_->status().commit, LogIndex{2});
+}
+
+TEST_F(RaftTest, AnAcknowledgementOfAnEarlierTermIsNotCounted) {
+  start();
+  lead();
+  const uint64_t term = raft_->status().term.value;
+  receive(kOther, term - 1, Appended{raft_->status().last.index});
+  settle();
+  EXPECT_EQ(raft_->status().commit, LogIndex{});
+  receive(kOther, term, Appended{raft_->status().last.index});
+  settle();
+  EXPECT_EQ(raft_->status().commit, LogIndex{1});
+}
+
+TEST_F(RaftTest, ARejectionThatAnAcknowledgementOvertookChangesNothing) {
+  start();
+  lead();
+  const uint64_t term = raft_->status().term.value;
+  receive(kOther, term, Appended{raft_->status().last.index});
+  settle();
+  const auto streams = [&] {
+    const std::vector<FollowerStatus> all = raft_->status().followers;
+    return std::ranges::find(all, kOther, &FollowerStatus::id)->streaming;
+  };
+  ASSERT_TRUE(streams());
+  receive(kOther, term, AppendRejected{{}, {}});
+  EXPECT_TRUE(streams());
+}
+
+TEST_F(RaftTest, OnlyWhoLedTheTermSaysThatAForwardedChangeWasNotTaken) {
+  start();
+  receive(kOther, 4, Heartbeat{{}, 1});
+  receive(kThird, 4, Forward{77, 1, {{RequestId{5}, Bytes("x")}}});
+  settle();
+  EXPECT_FALSE(said("ForwardRefused"));
+}
+
+TEST_F(RaftTest, ALaterChangeDoesNotOvertakeOneWhoseFateIsOpen) {
+  start();
+  receive(kOther, 1, Heartbeat{{}, 1});
+  propose({7});
+  settle();
+  EXPECT_TRUE(said("Forward term=1 number=1 requests=7"));
+  receive(kThird, 2, Heartbeat{{}, 1});
+  propose({8});
+  settle();
+  EXPECT_FALSE(said("requests=8"));
+  // Committed in term 2, and 7 is not among it: it never will be.
+  append(2, {}, 1, 1);
+  settle();
+  EXPECT_TRUE(said("Forward term=2 number=2 requests=7,8"));
+}
+
 }  // namespace
 }  // namespace holdfast::raft

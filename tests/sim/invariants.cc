@@ -269,6 +269,7 @@ void Invariants::limits_hold(NodeId id, const raft::Status& status) {
 void Invariants::sent(const raft::Envelope& envelope) {
   term_before_message(envelope);
   vote_before_promise(envelope);
+  vote_for_a_whole_log(envelope);
   if (const auto* appended = std::get_if<raft::Appended>(&envelope.body))
     entries_before_promise(envelope, appended->match);
 }
@@ -278,6 +279,23 @@ void Invariants::term_before_message(const raft::Envelope& envelope) {
   if (envelope.term > synced)
     fail("no promise before its write",
          fmt::format("{}: the term on disk is {}", raft::to_text(envelope), synced.value));
+}
+
+// A candidate's log does not grow while it stands.
+void Invariants::vote_for_a_whole_log(const raft::Envelope& envelope) {
+  const auto* reply = std::get_if<raft::VoteReply>(&envelope.body);
+  if (reply == nullptr || reply->phase != raft::VotePhase::kVote || !reply->granted) return;
+  const raft::Raft* voter = nodes_.at(envelope.from).raft;
+  const raft::Raft* candidate = nodes_.at(envelope.to).raft;
+  if (voter == nullptr || candidate == nullptr) return;
+  const raft::Status stands = candidate->status();
+  if (stands.role != raft::Role::kCandidate || stands.term != reply->term) return;
+  const raft::Status votes = voter->status();
+  if (votes.vote == envelope.to && votes.term == reply->term && stands.last < votes.last)
+    fail("a vote goes to a log that lacks nothing",
+         fmt::format("{}: the voter's log ends at {}, the candidate's at {}",
+                     raft::to_text(envelope), raft::to_text(votes.last),
+                     raft::to_text(stands.last)));
 }
 
 void Invariants::vote_before_promise(const raft::Envelope& envelope) {

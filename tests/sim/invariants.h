@@ -85,6 +85,7 @@ class Invariants {
   void limits_hold(NodeId node, const raft::Status& status);
   void term_before_message(const raft::Envelope& envelope);
   void vote_before_promise(const raft::Envelope& envelope);
+  void vote_for_a_whole_log(const raft::Envelope& envelope);
   void one_vote_per_term(NodeId node, Term term, NodeId vote);
   void entries_before_promise(const raft::Envelope& envelope, LogIndex match);
 
