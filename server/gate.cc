@@ -86,16 +86,16 @@ void Gate::readable(const std::vector<RequestId>& reads) {
 }
 
 void Gate::refuse(const std::vector<raft::Refusal>& refusals) {
-  for (const raft::Refusal& refusal : refusals)
-    finish(refusal.request, std::unexpected(refusal.reason));
+  for (const raft::Refusal& refusal : refusals) finish(refusal.request, std::unexpected(refusal));
 }
 
 void Gate::abandon() {
   while (!waits_.empty()) {
     const auto [request, waiting] = *waits_.begin();
-    finish(request, std::unexpected(waiting->kind_ == Waiting::Kind::kChange
-                                        ? raft::RefusalReason::kUnknown
-                                        : raft::RefusalReason::kTimeout));
+    const raft::RefusalReason reason = waiting->kind_ == Waiting::Kind::kChange
+                                           ? raft::RefusalReason::kUnknown
+                                           : raft::RefusalReason::kTimeout;
+    finish(request, std::unexpected(raft::Refusal{request, reason}));
   }
 }
 
@@ -112,7 +112,7 @@ void Gate::look_again(Instant now) {
     if (there) {
       finish(request, Reply{.revision = reached});
     } else {
-      finish(request, std::unexpected(raft::RefusalReason::kTimeout));
+      finish(request, std::unexpected(raft::Refusal{request, raft::RefusalReason::kTimeout}));
     }
   }
 }

@@ -27,7 +27,7 @@ namespace holdfast {
 class Gate {
  public:
   static constexpr uint64_t kGatesMax = 16;
-  using Outcome = std::expected<Reply, raft::RefusalReason>;  // of a read: an empty Reply
+  using Outcome = std::expected<Reply, raft::Refusal>;  // of a read: an empty Reply
 
   // What the gate reaches, kept as functions so that tests can stand in for a replica.
   struct Wiring {

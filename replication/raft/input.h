@@ -2,9 +2,11 @@
 
 // Everything that can happen to a replica.
 
+#include <string>
 #include <variant>
 #include <vector>
 
+#include "replication/raft/membership.h"
 #include "replication/raft/message.h"
 
 namespace holdfast::raft {
@@ -17,10 +19,13 @@ struct Received {
 };
 
 // A request to change the state, with an answer owed until `deadline`.
+// Of kind kMembers: the payload is an encoded MemberChange, and the leader makes the list of
+// members from it, or rejects it.
 struct Proposal {
   RequestId request;
   Instant deadline;
   Bytes payload;
+  EntryKind kind = EntryKind::kCommand;
 };
 struct Propose {
   std::vector<Proposal> proposals;
@@ -40,9 +45,34 @@ struct Persisted {
   WriteTicket ticket;
 };
 
-// The state machine holds everything up to here.
+// The state machine holds everything up to `upto`, and after a crash would hold what is up to
+// `durable`.
 struct Applied {
   LogIndex upto;
+  LogIndex durable = {};
+};
+
+// An answer to a SnapshotOrder: the follower has all of it on disk, or will not get it this time.
+struct SnapshotDone {
+  NodeId destination;
+  uint64_t number;
+  bool delivered;
+};
+
+// A state that a leader of `term` sent lies here, whole, verified and synced, beside the one in
+// use. `source` is the shell's name for it.
+struct SnapshotArrived {
+  NodeId from;
+  Term term;
+  LogPosition position;  // of the last entry that the state holds
+  std::string source;
+};
+
+// The answer to an InstallOrder: the state machine holds that state and no other, also after a
+// crash.
+struct Installed {
+  LogPosition position;
+  Members members;
 };
 
 // The answer to a LoadOrder.

@@ -21,15 +21,38 @@ struct Member {
   std::string name;
   std::string peer_address;
   bool voter = true;
+  bool stays_learner = false;  // else a learner becomes a voter once it has caught up
   friend bool operator==(const Member&, const Member&) = default;
 };
 
+// What is asked of the list of members, one member at a time: two lists that follow each other
+// then share a voter in every two majorities (dissertation, section 4.1).
+struct MemberChange {
+  enum class Act : uint8_t {
+    kAdd,        // as a learner, with all that `member` says
+    kRemove,     // `member.id`, and its id is never used again
+    kPromote,    // `member.id`, a learner, becomes a voter
+    kReaddress,  // `member.id` is reached at `member.peer_address` from now on
+  };
+  Act act;
+  Member member;
+  friend bool operator==(const MemberChange&, const MemberChange&) = default;
+};
+
+Bytes encode_change(const MemberChange& change);
+Result<MemberChange> decode_change(std::string_view bytes);
+
 struct Members {
-  std::vector<Member> list;  // sorted by id
+  std::vector<Member> list;     // sorted by id
+  std::vector<NodeId> removed;  // sorted: ids that were members once, and never will be again
 
   const Member* find(NodeId id) const;
   bool votes(NodeId id) const;
   std::vector<NodeId> voters() const;
+  bool was_removed(NodeId id) const;
+  // The list after the change. kInvalid, with a sentence for people: it makes no sense. A change
+  // that is in effect already gives the same list.
+  Result<Members> with(const MemberChange& change) const;
   friend bool operator==(const Members&, const Members&) = default;
 };
 

@@ -4,6 +4,7 @@
 // order and in parallel, except: writes in ticket order, applies in log order.
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "replication/raft/message.h"
@@ -16,11 +17,14 @@ enum class RefusalReason : uint8_t {
   kOverloaded,  // certainly not applied: too much waits already
   kTimeout,     // a read: no answer in time. Nothing happened, as reads change nothing
   kUnknown,     // a change was proposed and its fate is not known in time: it may yet happen
+  kRejected,    // certainly not applied: a change of members that the leader will not make
+  kFenced,      // certainly not applied: this node's disk has stopped answering
 };
 
 struct Refusal {
   RequestId request;
   RefusalReason reason;
+  std::string detail = {};  // kRejected: why, for people
   friend bool operator==(const Refusal&, const Refusal&) = default;
 };
 
@@ -31,6 +35,22 @@ struct RoleChange {
   Term term;
   NodeId leader;  // none if not known
   friend bool operator==(const RoleChange&, const RoleChange&) = default;
+};
+
+// A copy of the applied state is to be made and sent; answered by SnapshotDone.
+struct SnapshotOrder {
+  NodeId destination;
+  uint64_t number;  // never used twice in a life
+  Term term;        // of the leader that sends it
+  friend bool operator==(const SnapshotOrder&, const SnapshotOrder&) = default;
+};
+
+// The state that arrived as `source` is to take the place of the one in use, behind all entries
+// given to the state machine before; answered by Installed.
+struct InstallOrder {
+  std::string source;
+  LogPosition position;
+  friend bool operator==(const InstallOrder&, const InstallOrder&) = default;
 };
 
 struct Output {

@@ -38,6 +38,10 @@ const char* name(RefusalReason reason) {
       return "timeout";
     case RefusalReason::kUnknown:
       return "unknown";
+    case RefusalReason::kRejected:
+      return "rejected";
+    case RefusalReason::kFenced:
+      return "fenced";
   }
   return "?";
 }

@@ -22,14 +22,22 @@ void stamp(const NodeStatus& status, Revision revision, http::Response& response
 using http::Code;
 using http::Problem;
 
-Problem problem_of_change(raft::RefusalReason reason) {
-  switch (reason) {
+constexpr std::string_view kFenced =
+    "this node's disk has stopped answering, so it takes no requests until it does again; nothing "
+    "was changed, try another node";
+
+Problem problem_of_change(const raft::Refusal& refusal) {
+  switch (refusal.reason) {
     case raft::RefusalReason::kNoLeader:
       return {.code = Code::kNoLeader,
               .detail = "the cluster has no leader now; nothing was changed, try again"};
     case raft::RefusalReason::kOverloaded:
       return {.code = Code::kOverloaded,
               .detail = "too many changes wait already; nothing was changed, try again later"};
+    case raft::RefusalReason::kRejected:
+      return {.code = Code::kConflict, .detail = refusal.detail};
+    case raft::RefusalReason::kFenced:
+      return {.code = Code::kNotReady, .detail = std::string(kFenced)};
     case raft::RefusalReason::kTimeout:
     case raft::RefusalReason::kUnknown:
       break;
@@ -47,6 +55,9 @@ Problem problem_of_read(raft::RefusalReason reason) {
               .detail = "the cluster has no leader now; try again, or read with consistency=local"};
     case raft::RefusalReason::kOverloaded:
       return {.code = Code::kOverloaded, .detail = "too many reads wait already; try again later"};
+    case raft::RefusalReason::kFenced:
+      return {.code = Code::kNotReady, .detail = std::string(kFenced)};
+    case raft::RefusalReason::kRejected:
     case raft::RefusalReason::kTimeout:
     case raft::RefusalReason::kUnknown:
       break;

@@ -20,7 +20,7 @@ using Outcome = std::expected<Answered, http::Problem>;
 enum class Call : uint8_t { kGet, kPut, kDelete, kScan, kDeleteRange, kCluster, kLeader };
 
 // Why a change, or a read, got no answer from the replica.
-http::Problem problem_of_change(raft::RefusalReason reason);
+http::Problem problem_of_change(const raft::Refusal& refusal);
 http::Problem problem_of_read(raft::RefusalReason reason);
 // A read that the storage failed; logged, since the client can do nothing about it.
 http::Problem problem_of(const Error& error);

@@ -27,7 +27,7 @@ Task<std::expected<Revision, Problem>> read_revision(Services& services,
   if (options.consistency == Consistency::kLinearizable) {
     Gate::Waiting barrier = gate.read_barrier(options.deadline);
     const Gate::Outcome outcome = co_await barrier;
-    if (!outcome) co_return std::unexpected(problem_of_read(outcome.error()));
+    if (!outcome) co_return std::unexpected(problem_of_read(outcome.error().reason));
   } else if (options.max_lag) {
     if (auto stale = check_lag(services, *options.max_lag)) {
       co_return std::unexpected(std::move(*stale));
@@ -36,7 +36,7 @@ Task<std::expected<Revision, Problem>> read_revision(Services& services,
   if (gate.revision() < options.min_revision) {
     Gate::Waiting reached = gate.await_revision(options.min_revision, options.deadline);
     const Gate::Outcome outcome = co_await reached;
-    if (!outcome) co_return std::unexpected(problem_of_read(outcome.error()));
+    if (!outcome) co_return std::unexpected(problem_of_read(outcome.error().reason));
   }
   const Revision newest = gate.revision();
   if (!options.at) co_return newest;

@@ -69,7 +69,7 @@ TEST_F(GateTest, AllProposalsOfATurnAreOneBatchInOrder) {
   ASSERT_TRUE(b.has_value());
   EXPECT_EQ((*b)->revision, Revision{7});
   gate_.refuse({{proposals(0)[0].request, raft::RefusalReason::kUnknown}});
-  EXPECT_EQ(a->error(), raft::RefusalReason::kUnknown);
+  EXPECT_EQ(a->error().reason, raft::RefusalReason::kUnknown);
 }
 
 TEST_F(GateTest, OnlyTheFirstAnswerCounts) {
@@ -79,7 +79,7 @@ TEST_F(GateTest, OnlyTheFirstAnswerCounts) {
   const RequestId request = proposals(0)[0].request;
   gate_.refuse({{request, raft::RefusalReason::kUnknown}});
   gate_.complete({{request, Reply{}}});
-  EXPECT_EQ(outcome->error(), raft::RefusalReason::kUnknown);
+  EXPECT_EQ(outcome->error().reason, raft::RefusalReason::kUnknown);
 }
 
 TEST_F(GateTest, AReadIsAnsweredWithTheRevisionThatItMayUse) {
@@ -103,7 +103,7 @@ TEST_F(GateTest, AWaitForARevisionEndsWhenItIsThereOrTooLate) {
   EXPECT_TRUE(soon->has_value());
   EXPECT_FALSE(never.has_value());
   gate_.look_again(Instant(Duration(10)));
-  EXPECT_EQ(never->error(), raft::RefusalReason::kTimeout);
+  EXPECT_EQ(never->error().reason, raft::RefusalReason::kTimeout);
 }
 
 TEST_F(GateTest, AtTheEndChangesAreUnknownAndReadsAreNot) {
@@ -112,8 +112,8 @@ TEST_F(GateTest, AtTheEndChangesAreUnknownAndReadsAreNot) {
   read(look);
   end_turn();
   gate_.abandon();
-  EXPECT_EQ(change->error(), raft::RefusalReason::kUnknown);
-  EXPECT_EQ(look->error(), raft::RefusalReason::kTimeout);
+  EXPECT_EQ(change->error().reason, raft::RefusalReason::kUnknown);
+  EXPECT_EQ(look->error().reason, raft::RefusalReason::kTimeout);
   EXPECT_EQ(gate_.waiting(), 0u);
 }
 
