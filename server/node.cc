@@ -69,6 +69,14 @@ const char* name_of(raft::Role role) {
   return "";
 }
 
+// The log is not cut yet, so that nobody needs a state.
+class NoSnapshots final : public Snapshots {
+ public:
+  void send(raft::SnapshotOrder) override {}
+  void end(NodeId) override {}
+  void discard(const std::string&) override {}
+};
+
 }  // namespace
 
 // In the order in which they are made; each may use those above it.
@@ -92,6 +100,7 @@ struct Node::Parts {
   std::unique_ptr<ReplicaLoop> replica_loop;
   std::unique_ptr<LogWriter> log;
   std::unique_ptr<Applier> applier;
+  NoSnapshots snapshots;
   std::unique_ptr<Replica> replica;
   Metrics metrics;
   std::unique_ptr<Readers> readers;
@@ -270,8 +279,9 @@ void Node::Parts::start_replica(raft::Recovered recovered) {
                                       });
   raft::Config raft_config{
       .self = self, .heartbeat = config.heartbeat, .election_timeout = config.election_timeout};
-  replica = std::make_unique<Replica>(raft_config, std::move(recovered), random.fork(), clock.now(),
-                                      Replica::Seams{*log, *transport, *applier, *gates});
+  replica =
+      std::make_unique<Replica>(raft_config, std::move(recovered), random.fork(), clock.now(),
+                                Replica::Seams{*log, *transport, *applier, snapshots, *gates});
 }
 
 void Node::Parts::start_service() {

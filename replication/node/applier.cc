@@ -3,6 +3,8 @@
 #include <iterator>
 #include <utility>
 
+#include "storage/base/check.h"
+
 namespace holdfast {
 
 Applier::Applier(StateMachine& machine, NodeId self, Done done)
@@ -15,6 +17,10 @@ Applier::~Applier() {
 
 void Applier::submit(std::vector<EntryPtr> committed) {
   batches_.put(std::move(committed));
+}
+
+void Applier::submit(raft::InstallOrder order) {
+  CHECK(false, "no state arrives here yet: {}", order.source);
 }
 
 void Applier::run() {

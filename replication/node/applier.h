@@ -27,6 +27,7 @@ class Applier final : public ApplyQueue {
 
   // Bounded by who submits: raft::Config::apply_bytes_max.
   void submit(std::vector<EntryPtr> committed) override;
+  void submit(raft::InstallOrder order) override;
 
  private:
   void run();

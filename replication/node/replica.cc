@@ -18,6 +18,10 @@ std::vector<raft::RoleChange> Replica::turn(Instant now, std::vector<raft::Input
   if (output.write) seams_.log.submit(*std::move(output.write));
   if (!output.send.empty()) seams_.transport.send(std::move(output.send));
   if (!output.apply.empty()) seams_.applier.submit(std::move(output.apply));
+  if (output.install) seams_.applier.submit(*std::move(output.install));
+  for (const NodeId destination : output.end_snapshots) seams_.snapshots.end(destination);
+  for (const raft::SnapshotOrder& order : output.snapshots) seams_.snapshots.send(order);
+  for (const std::string& source : output.discard) seams_.snapshots.discard(source);
   if (!output.readable.empty()) seams_.answers.readable(std::move(output.readable));
   if (!output.refused.empty()) seams_.answers.refuse(std::move(output.refused));
   for (const LoadOrder& order : output.load) seams_.log.submit(order);

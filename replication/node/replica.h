@@ -3,6 +3,7 @@
 // One replica of one group: Raft, and the carrying out of what it asks for. Knows no thread; the
 // simulator runs this class, production runs it on the replica's event loop.
 
+#include <string>
 #include <vector>
 
 #include "replication/raft/raft.h"
@@ -11,11 +12,23 @@
 
 namespace holdfast {
 
-// Entries on their way into the state machine. `submit` returns at once; later Applied.
+// What is on its way into the state machine, in order. `submit` returns at once; later Applied, and
+// Installed.
 class ApplyQueue {
  public:
   virtual ~ApplyQueue() = default;
   virtual void submit(std::vector<EntryPtr> committed) = 0;
+  virtual void submit(raft::InstallOrder order) = 0;
+};
+
+// Makes copies of the state, carries them to other nodes, and keeps those that arrive. Everything
+// returns at once; later SnapshotDone and SnapshotArrived.
+class Snapshots {
+ public:
+  virtual ~Snapshots() = default;
+  virtual void send(raft::SnapshotOrder order) = 0;
+  virtual void end(NodeId destination) = 0;  // what is being sent there is not wanted any more
+  virtual void discard(const std::string& source) = 0;  // that arrived
 };
 
 // Where requests that began on this node hear how they ended, beside the completions that come
@@ -33,6 +46,7 @@ class Replica {
     LogStore& log;
     Transport& transport;
     ApplyQueue& applier;
+    Snapshots& snapshots;
     Answers& answers;
   };
 

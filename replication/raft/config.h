@@ -17,16 +17,18 @@ struct Config {
   NodeId self;
   Duration heartbeat = std::chrono::milliseconds(50);
   Duration election_timeout = std::chrono::milliseconds(300);  // random from this to its double
-  size_t append_bytes_max = 1 << 20;      // in one message, but at least one entry
-  size_t in_flight_bytes_max = 4 << 20;   // sent to one follower and not answered
-  size_t proposals_bytes_max = 64 << 20;  // taken and not yet applied
-  size_t apply_bytes_max = 16 << 20;      // given to the state machine and not applied
-  size_t window_bytes_max = 8 << 20;      // entries kept in memory for followers
+  size_t append_bytes_max = 1 << 20;                 // in one message, but at least one entry
+  size_t in_flight_bytes_max = 4 << 20;              // sent to one follower and not answered
+  size_t proposals_bytes_max = 64 << 20;             // taken and not yet applied
+  size_t apply_bytes_max = 16 << 20;                 // given to the state machine and not applied
+  size_t window_bytes_max = 8 << 20;                 // entries kept in memory for followers
+  Duration disk_patience = std::chrono::seconds(1);  // a write without an answer: fenced
 };
 
 // What a node finds on its disk at start.
 struct Recovered {
   HardState hard_state;
+  LogPosition before;  // the log holds what follows this; at most `applied`
   std::vector<TermRun> runs;
   LogIndex last;
   LogIndex applied;        // by the durable state; replay goes on behind it

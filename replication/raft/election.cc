@@ -30,7 +30,8 @@ void Raft::on_peer_gone(NodeId peer) {
 
 void Raft::start_election(VotePhase phase, Cause cause) {
   reset_election_timer();
-  if (!members().votes(config_.self)) return become_follower(hard_state_.term, {});
+  if (!members().votes(config_.self) || removed_ || fenced_)
+    return become_follower(hard_state_.term, {});
   take_back_reads();
   role_ = CandidateRole{phase, {}};
   if (phase == VotePhase::kVote) {
@@ -51,6 +52,9 @@ bool Raft::hears_leader() const {
 
 void Raft::on_vote_request(NodeId from, const VoteRequest& request) {
   const bool up_to_date = request.last >= log_.last();
+  // By what is committed: a list that may still be taken back ends nobody's membership.
+  if (membership_.at(commit_).was_removed(from))
+    return send(from, VoteReply{request.phase, request.term, false, true});
   if (hears_leader() && !request.handed_over) {
     // Whoever asks is cut off from a leader that we hear: its wish deposes nobody, and its term is
     // not adopted.
@@ -78,6 +82,7 @@ void Raft::on_vote_request(NodeId from, const VoteRequest& request) {
 }
 
 void Raft::on_vote_reply(NodeId from, const VoteReply& reply) {
+  removed_ = removed_ || reply.removed;
   CandidateRole* candidate = std::get_if<CandidateRole>(&role_);
   if (candidate == nullptr || candidate->phase != reply.phase || !reply.granted) return;
   const Term stands_for =
@@ -111,17 +116,9 @@ void Raft::count_votes() {
 
 void Raft::become_leader() {
   CHECK(hard_state_.vote == config_.self);
-  LeaderRole leader;
-  for (const Member& member : members().list) {
-    if (member.id == config_.self) continue;
-    leader.followers[member.id] = Follower{.match = {},
-                                           .next = log_.last().index + 1,
-                                           .progress = Probing{now_},
-                                           .last_contact = now_,
-                                           .told_commit = {},
-                                           .awaits_commit = {}};
-  }
-  role_ = std::move(leader);
+  CHECK(members().votes(config_.self) && !installing_);
+  role_ = LeaderRole{};
+  follow_members();
   taken_ = {hard_state_.term, {}};
   // An entry of the own term: earlier ones commit only through it (Raft, section 5.4.2), and reads
   // wait for it (dissertation, section 6.4).

@@ -19,6 +19,16 @@ bool is_contiguous(const Append& append) {
   return true;
 }
 
+// What the log does not reach back to is committed, so it is the leader's too.
+void skip_what_is_in_the_state(Append& append, LogPosition before) {
+  if (append.previous.index >= before.index) return;
+  const uint64_t known =
+      std::min<uint64_t>(append.entries.size(), before.index - append.previous.index);
+  append.entries.erase(append.entries.begin(),
+                       append.entries.begin() + static_cast<std::ptrdiff_t>(known));
+  append.previous = before;
+}
+
 }  // namespace
 
 void Raft::follow(NodeId leader) {
@@ -32,6 +42,7 @@ void Raft::follow(NodeId leader) {
 void Raft::on_append(NodeId from, Append&& append) {
   follow(from);
   if (!is_contiguous(append)) return;
+  skip_what_is_in_the_state(append, log_.before());
   if (log_.term_at(append.previous.index) != append.previous.term) {
     send(from, AppendRejected{append.previous, log_.last_agreeable(append.previous)});
     return;
@@ -106,7 +117,8 @@ void Raft::take_proof(const CurrencyProof& proof) {
 
 void Raft::emit_committed() {
   const LogIndex upto = std::min(commit_, log_.persisted());
-  while (emitted_ < upto && applying_bytes_ < config_.apply_bytes_max && !loading_own_) {
+  while (!installing_ && emitted_ < upto && applying_bytes_ < config_.apply_bytes_max &&
+         !loading_own_) {
     auto entries = log_.entries(emitted_ + 1, upto, config_.apply_bytes_max - applying_bytes_);
     if (!entries) {
       output_.load.push_back({config_.self, emitted_ + 1, upto, config_.append_bytes_max});
@@ -139,6 +151,7 @@ void Raft::on_applied(const Applied& applied) {
     applying_.pop_front();
   }
   membership_.applied(applied_);
+  durable_ = std::max(durable_, applied.durable);
   log_.shrink_window(applied_, config_.window_bytes_max);
   if (unapplied_proof_) note_currency(*unapplied_proof_);
   const auto end = confirmed_reads_.upper_bound(applied_);
@@ -149,6 +162,9 @@ void Raft::on_applied(const Applied& applied) {
 
 void Raft::on_persisted(const Persisted& persisted) {
   log_.on_persisted(persisted.ticket);
+  while (!unanswered_writes_.empty() && unanswered_writes_.front().first <= persisted.ticket)
+    unanswered_writes_.pop_front();
+  watch_disk();
   log_.shrink_window(applied_, config_.window_bytes_max);
   // A leader refuses proposals while its state machine is behind. A follower has no such say: what
   // it cannot apply soon it reads back from its disk.

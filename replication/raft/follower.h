@@ -26,10 +26,30 @@ struct Streaming {
   uint64_t round_of_last_append = 0;  // the newest heartbeat round when it was sent
 };
 
+// The log does not go back to what it lacks: the state is being sent. It then has everything up to
+// `covers`, at least.
+struct Snapshotting {
+  uint64_t number;  // of the order
+  LogIndex covers;
+  // It has all of it and should say soon how far its log reaches now; if it does not, it is asked.
+  std::optional<Instant> delivered;
+};
+
+// A learner has caught up once it gets, within an election timeout, all that was there when the
+// round began (dissertation, section 4.2.1).
+struct CatchUp {
+  LogIndex target;
+  Instant began;
+  bool done = false;
+};
+
 struct Follower {
   LogIndex match;  // known to be on its disk and equal to ours
   LogIndex next;   // the first entry to send; always above match
-  std::variant<Probing, Streaming> progress = Probing{};
+  std::variant<Probing, Streaming, Snapshotting> progress = Probing{};
+  CatchUp catch_up;
+  LogIndex
+      removed_by;  // the members entry without it, once there is one: it should still hear that
   bool loading = false;          // entries for it are being read from disk
   Instant last_contact;          // it answered in our term
   uint64_t confirmed_round = 0;  // the newest heartbeat round that it answered

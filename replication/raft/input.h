@@ -75,7 +75,7 @@ struct Installed {
   Members members;
 };
 
-// The answer to a LoadOrder.
+// The answer to a LoadOrder. No entries: the log does not go back so far any more.
 struct Loaded {
   NodeId destination;
   std::vector<EntryPtr> entries;
@@ -94,6 +94,6 @@ struct TransferLeader {
 };
 
 using Input = std::variant<Wake, Received, Propose, ReadBarrier, Persisted, Applied, Loaded,
-                           PeerGone, TransferLeader>;
+                           PeerGone, TransferLeader, SnapshotDone, SnapshotArrived, Installed>;
 
 }  // namespace holdfast::raft

@@ -60,6 +60,9 @@ Result<Members> Members::with(const MemberChange& change) const {
       place->peer_address = asked.peer_address;
       return next;
     }
+    if (list.size() == kMembersMax)
+      return fail(ErrorCode::kInvalid,
+                  fmt::format("a cluster has at most {} members", kMembersMax));
     Member learner = asked;
     learner.voter = false;
     next.list.insert(place, std::move(learner));
@@ -165,6 +168,17 @@ void Membership::append(const LogEntry& entry) {
 
 void Membership::cut_from(LogIndex first) {
   while (history_.size() > 1 && history_.back().first >= first) history_.pop_back();
+}
+
+const Members& Membership::at(LogIndex index) const {
+  const auto after =
+      std::ranges::upper_bound(history_, index, {}, [](const auto& item) { return item.first; });
+  return after == history_.begin() ? after->second : std::prev(after)->second;
+}
+
+void Membership::installed(LogIndex index, Members members) {
+  std::erase_if(history_, [index](const auto& item) { return item.first <= index; });
+  history_.emplace(history_.begin(), index, std::move(members));
 }
 
 void Membership::applied(LogIndex upto) {

@@ -42,6 +42,8 @@ struct MemberChange {
 Bytes encode_change(const MemberChange& change);
 Result<MemberChange> decode_change(std::string_view bytes);
 
+inline constexpr size_t kMembersMax = 32;  // more than is sensible; keeps connections bounded
+
 struct Members {
   std::vector<Member> list;     // sorted by id
   std::vector<NodeId> removed;  // sorted: ids that were members once, and never will be again
@@ -65,9 +67,13 @@ class Membership {
   Membership(LogIndex index, Members first);
 
   const Members& current() const { return history_.back().second; }
-  void append(const LogEntry& entry);  // of kind kMembers
+  LogIndex index() const { return history_.back().first; }  // of the current list
+  const Members& at(LogIndex index) const;  // the newest at or before it, or the first
+  void append(const LogEntry& entry);       // of kind kMembers
   void cut_from(LogIndex first);
   void applied(LogIndex upto);  // forgets members that no cut can bring back
+  // A state that holds `members` was installed at `index`: what is older is forgotten.
+  void installed(LogIndex index, Members members);
 
  private:
   std::vector<std::pair<LogIndex, Members>> history_;  // never empty

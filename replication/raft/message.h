@@ -32,6 +32,7 @@ struct VoteReply {
   VotePhase phase;
   Term term;  // copied from the request
   bool granted;
+  bool removed = false;  // the candidate is no member any more: a committed list says so
   friend bool operator==(const VoteReply&, const VoteReply&) = default;
 };
 
@@ -88,6 +89,7 @@ struct HeartbeatReply {
 struct ForwardedProposal {
   RequestId request;
   Bytes payload;
+  EntryKind kind = EntryKind::kCommand;
   friend bool operator==(const ForwardedProposal&, const ForwardedProposal&) = default;
 };
 
@@ -101,7 +103,11 @@ struct Forward {
   friend bool operator==(const Forward&, const Forward&) = default;
 };
 
-enum class ForwardRefusal : uint8_t { kNotLeader, kOverloaded };
+enum class ForwardRefusal : uint8_t {
+  kNotLeader,
+  kOverloaded,
+  kRejected,  // a change of members that the leader will not make, wherever it is asked
+};
 
 // Certainly not appended: the origin may send them elsewhere. `given` is the term of the Forward
 // that is refused: one request is given to a leader at most once in a term, so a late refusal
@@ -110,6 +116,7 @@ struct ForwardRefused {
   ForwardRefusal reason;
   Term given;
   std::vector<RequestId> requests;
+  std::string detail = {};  // kRejected: why
   friend bool operator==(const ForwardRefused&, const ForwardRefused&) = default;
 };
 

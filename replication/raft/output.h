@@ -54,17 +54,22 @@ struct InstallOrder {
 };
 
 struct Output {
-  std::optional<LogWrite> write;    // to the log; answered by Persisted
-  std::vector<Envelope> send;       // to the network; may be lost
-  std::vector<EntryPtr> apply;      // to the state machine; answered by Applied
-  std::vector<RequestId> readable;  // reads that may now be served from the applied state
-  std::vector<Refusal> refused;     // requests that get no other answer
-  std::vector<LoadOrder> load;      // old entries are wanted; answered by Loaded
-  std::vector<RoleChange> roles;    // for the status page and the trace, in order
+  std::optional<LogWrite> write;         // to the log; answered by Persisted
+  std::vector<Envelope> send;            // to the network; may be lost
+  std::vector<EntryPtr> apply;           // to the state machine; answered by Applied
+  std::vector<RequestId> readable;       // reads that may now be served from the applied state
+  std::vector<Refusal> refused;          // requests that get no other answer
+  std::vector<LoadOrder> load;           // old entries are wanted; answered by Loaded
+  std::vector<SnapshotOrder> snapshots;  // the state is wanted elsewhere
+  std::vector<NodeId> end_snapshots;     // what is being sent there is wanted no more
+  std::optional<InstallOrder> install;   // behind `apply`
+  std::vector<std::string> discard;      // arrived snapshots that are not wanted
+  std::vector<RoleChange> roles;         // for the status page and the trace, in order
 
   bool empty() const {
     return !write && send.empty() && apply.empty() && readable.empty() && refused.empty() &&
-           load.empty() && roles.empty();
+           load.empty() && snapshots.empty() && end_snapshots.empty() && !install &&
+           discard.empty() && roles.empty();
   }
 };
 

@@ -47,7 +47,15 @@ const char* name(RefusalReason reason) {
 }
 
 const char* name(ForwardRefusal reason) {
-  return reason == ForwardRefusal::kNotLeader ? "not leader" : "overloaded";
+  switch (reason) {
+    case ForwardRefusal::kNotLeader:
+      return "not leader";
+    case ForwardRefusal::kOverloaded:
+      return "overloaded";
+    case ForwardRefusal::kRejected:
+      return "rejected";
+  }
+  return "?";
 }
 
 template <class Items, class Text>
@@ -91,7 +99,9 @@ std::string to_text(const MessageBody& body) {
           },
           [](const VoteReply& m) {
             return fmt::format("{}Reply for={} {}", name(m.phase), m.term.value,
-                               m.granted ? "granted" : "refused");
+                               m.granted   ? "granted"
+                               : m.removed ? "refused, removed"
+                                           : "refused");
           },
           [](const Append& m) {
             return fmt::format("Append previous={} entries={} commit={}", to_text(m.previous),
@@ -159,6 +169,15 @@ std::string to_text(const Input& input) {
           [](const TransferLeader& in) {
             return fmt::format("TransferLeader to={}", in.target.value);
           },
+          [](const SnapshotDone& in) {
+            return fmt::format("SnapshotDone to={} number={} {}", in.destination.value, in.number,
+                               in.delivered ? "delivered" : "not delivered");
+          },
+          [](const SnapshotArrived& in) {
+            return fmt::format("SnapshotArrived term={} position={}", in.term.value,
+                               to_text(in.position));
+          },
+          [](const Installed& in) { return "Installed position=" + to_text(in.position); },
       },
       input);
 }
@@ -168,6 +187,7 @@ std::string to_text(const LogWrite& write) {
   if (write.hard_state)
     out +=
         fmt::format(" term={} vote={}", write.hard_state->term.value, write.hard_state->vote.value);
+  if (write.restart_after) out += " restart_after=" + to_text(*write.restart_after);
   if (write.cut_from) out += fmt::format(" cut_from={}", write.cut_from->value);
   if (!write.append.empty()) out += " append=" + to_text(write.append);
   return out;
@@ -178,8 +198,13 @@ std::string to_text(const LoadOrder& order) {
                      order.last.value);
 }
 
+std::string to_text(const SnapshotOrder& order) {
+  return fmt::format("snapshot to={} number={}", order.destination.value, order.number);
+}
+
 std::string to_text(const Refusal& refusal) {
-  return fmt::format("refused request={} {}", refusal.request.value, name(refusal.reason));
+  return fmt::format("refused request={} {}{}", refusal.request.value, name(refusal.reason),
+                     refusal.detail.empty() ? "" : ": " + refusal.detail);
 }
 
 std::string to_text(const RoleChange& change) {
@@ -190,10 +215,11 @@ std::string to_text(const RoleChange& change) {
 }
 
 std::string to_text(const Status& status) {
-  return fmt::format("{} last={} persisted={} commit={} applied={}",
+  return fmt::format("{} last={} persisted={} commit={} applied={}{}{}",
                      to_text(RoleChange{status.role, status.term, status.leader}),
                      to_text(status.last), status.persisted.value, status.commit.value,
-                     status.applied.value);
+                     status.applied.value, status.fenced ? " fenced" : "",
+                     status.removed ? " removed" : "");
 }
 
 std::vector<std::string> to_lines(const Output& output) {
@@ -201,7 +227,12 @@ std::vector<std::string> to_lines(const Output& output) {
   for (const RoleChange& change : output.roles) lines.push_back("becomes " + to_text(change));
   if (output.write) lines.push_back(to_text(*output.write));
   for (const LoadOrder& order : output.load) lines.push_back(to_text(order));
+  for (const SnapshotOrder& order : output.snapshots) lines.push_back(to_text(order));
+  for (const NodeId to : output.end_snapshots)
+    lines.push_back(fmt::format("end snapshot to={}", to.value));
   if (!output.apply.empty()) lines.push_back("apply " + to_text(output.apply));
+  if (output.install) lines.push_back("install " + to_text(output.install->position));
+  for (const std::string& source : output.discard) lines.push_back("discard " + source);
   if (!output.readable.empty()) lines.push_back("readable " + requests(output.readable));
   for (const Refusal& refusal : output.refused) lines.push_back(to_text(refusal));
   for (const Envelope& envelope : output.send) lines.push_back(to_text(envelope));

@@ -20,6 +20,7 @@ std::string to_text(const Envelope& envelope);  // 1 -> 2 Heartbeat term=3 commi
 std::string to_text(const Input& input);
 std::string to_text(const LogWrite& write);
 std::string to_text(const LoadOrder& order);
+std::string to_text(const SnapshotOrder& order);
 std::string to_text(const Refusal& refusal);
 std::string to_text(const RoleChange& change);
 std::string to_text(const Status& status);

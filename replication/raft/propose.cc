@@ -28,12 +28,14 @@ size_t Forward::bytes() const {
 void Raft::propose(Propose&& propose) {
   for (Proposal& proposal : propose.proposals) {
     const size_t bytes = proposal.payload.size() + LogEntry::kOverheadBytes;
-    if (overloaded(bytes)) {
-      output_.refused.push_back({proposal.request, RefusalReason::kOverloaded});
+    if (fenced_ || overloaded(bytes)) {
+      output_.refused.push_back(
+          {proposal.request, fenced_ ? RefusalReason::kFenced : RefusalReason::kOverloaded});
       continue;
     }
     const auto [place, is_new] = pending_.emplace(
-        proposal.request, Pending{proposal.deadline, now_, {}, std::move(proposal.payload)});
+        proposal.request,
+        Pending{proposal.deadline, now_, {}, std::move(proposal.payload), proposal.kind});
     CHECK(is_new, "request {} is not new", proposal.request.value);
     pending_bytes_ += bytes;
     unsent_.insert(proposal.request);
@@ -54,12 +56,18 @@ void Raft::send_proposals() {
   if (!leader) return;
   if (leader != config_.self) return forward_proposals(leader);
   if (std::get<LeaderRole>(role_).handover) return;
+  std::vector<AskedChange> asked;
   for (const RequestId request : unsent_) {
     Pending& pending = pending_.at(request);
     pending.term = hard_state_.term;
-    append_as_leader(EntryKind::kCommand, {config_.self, request}, pending.payload);
+    if (pending.kind == EntryKind::kMembers) {
+      asked.push_back({config_.self, request, pending.payload});
+    } else {
+      append_as_leader(pending.kind, {config_.self, request}, pending.payload);
+    }
   }
   unsent_.clear();
+  for (AskedChange& change : asked) ask_change(std::move(change));
 }
 
 void Raft::forward_proposals(NodeId leader) {
@@ -74,7 +82,7 @@ void Raft::forward_proposals(NodeId leader) {
     Pending& pending = pending_.at(request);
     pending.term = hard_state_.term;
     bytes += pending.payload.size();
-    batch.push_back({request, pending.payload});
+    batch.push_back({request, pending.payload, pending.kind});
     if (bytes >= config_.append_bytes_max) send_batch();
   }
   send_batch();
@@ -105,6 +113,10 @@ void Raft::append_forward(NodeId from, Forward&& forward) {
   LeaderRole& leader = std::get<LeaderRole>(role_);
   std::vector<RequestId> refused;
   for (ForwardedProposal& proposal : forward.proposals) {
+    if (proposal.kind == EntryKind::kMembers) {
+      ask_change({from, proposal.request, std::move(proposal.payload)});
+      continue;
+    }
     if (overloaded(proposal.payload.size() + LogEntry::kOverheadBytes)) {
       refused.push_back(proposal.request);
       continue;
@@ -120,21 +132,24 @@ void Raft::append_forward(NodeId from, Forward&& forward) {
 
 void Raft::refuse_forward(NodeId to, Term given, ForwardRefusal reason,
                           std::vector<RequestId> requests) {
-  send(to, ForwardRefused{reason, given, std::move(requests)});
+  send(to, ForwardRefused{reason, given, std::move(requests), {}});
 }
 
 void Raft::on_forward_refused(const ForwardRefused& refused) {
   for (const RequestId request : refused.requests) {
     const auto found = pending_.find(request);
     if (found == pending_.end() || found->second.term != refused.given) continue;
-    if (refused.reason == ForwardRefusal::kOverloaded) {
-      output_.refused.push_back({request, RefusalReason::kOverloaded});
-      pending_bytes_ -= found->second.payload.size() + LogEntry::kOverheadBytes;
-      pending_.erase(found);
-    } else {
+    if (refused.reason == ForwardRefusal::kNotLeader) {
       found->second.term = {};
       found->second.since = now_;
       unsent_.insert(request);
+    } else {
+      const RefusalReason reason = refused.reason == ForwardRefusal::kOverloaded
+                                       ? RefusalReason::kOverloaded
+                                       : RefusalReason::kRejected;
+      output_.refused.push_back({request, reason, refused.detail});
+      pending_bytes_ -= found->second.bytes();
+      pending_.erase(found);
     }
   }
   count_given_before();
@@ -153,7 +168,7 @@ void Raft::resolve(const LogEntry& committed) {
   CHECK(found->second.term == committed.term, "request {} was given in term {} and is in {}",
         committed.origin.request.value, found->second.term.value, committed.term.value);
   if (found->second.term < hard_state_.term) --given_before_;
-  pending_bytes_ -= found->second.payload.size() + LogEntry::kOverheadBytes;
+  pending_bytes_ -= found->second.bytes();
   pending_.erase(found);
 }
 
@@ -186,7 +201,7 @@ void Raft::expire_pending() {
     output_.refused.push_back(
         {request, waits ? RefusalReason::kNoLeader : RefusalReason::kUnknown});
     unsent_.erase(request);
-    pending_bytes_ -= pending.payload.size() + LogEntry::kOverheadBytes;
+    pending_bytes_ -= pending.bytes();
     item = pending_.erase(item);
     removed = true;
   }

@@ -27,7 +27,7 @@ Raft::Raft(Config config, Recovered recovered, Random random, Instant now)
       now_(now),
       last_step_(now),
       hard_state_(start_state(recovered)),
-      log_(std::move(recovered.runs), recovered.last),
+      log_(recovered.before, std::move(recovered.runs), recovered.last),
       membership_(recovered.members_index, std::move(recovered.members)),
       heartbeat_deadline_(now + config.heartbeat),
       commit_(recovered.applied),
@@ -59,6 +59,9 @@ void Raft::step(Instant now, Input input) {
                  [&](Loaded& loaded) { on_loaded(std::move(loaded)); },
                  [&](PeerGone& gone) { on_peer_gone(gone.peer); },
                  [&](TransferLeader& transfer) { transfer_leader(transfer.target); },
+                 [&](SnapshotDone& done) { on_snapshot_done(done); },
+                 [&](SnapshotArrived& arrived) { on_snapshot_arrived(std::move(arrived)); },
+                 [&](Installed& installed) { on_installed(std::move(installed)); },
              },
              input);
 }
@@ -70,6 +73,7 @@ void Raft::forgive_own_pause(Instant now) {
   last_step_ = now;
   if (now - expected <= config_.heartbeat) return;
   now_ = now;
+  for (auto& [ticket, since] : unanswered_writes_) since = std::max(since, now - config_.heartbeat);
   if (LeaderRole* leader = std::get_if<LeaderRole>(&role_)) {
     for (auto& [id, follower] : leader->followers)
       follower.last_contact = std::max(follower.last_contact, now - config_.heartbeat);
@@ -133,13 +137,13 @@ void Raft::receive(Envelope&& envelope) {
 void Raft::wake() {
   if (now_ >= heartbeat_deadline_) {
     heartbeat_deadline_ = now_ + config_.heartbeat;
+    watch_disk();
+    if (is_leader() && lost_majority()) become_follower(hard_state_.term, {});
+    if (is_leader()) end_handover_if_late();
     if (is_leader()) {
-      if (lost_majority()) {
-        become_follower(hard_state_.term, {});
-      } else {
-        end_handover_if_late();
-        start_heartbeat_round();
-      }
+      forget_the_removed();
+      promote_who_caught_up();
+      start_heartbeat_round();
     }
     expire_pending();
     expire_reads();
@@ -150,8 +154,8 @@ void Raft::wake() {
 
 Instant Raft::next_deadline() const {
   if (is_leader()) return heartbeat_deadline_;
-  const bool somebody_waits =
-      !pending_.empty() || !waiting_reads_.empty() || read_attempt_ || !confirmed_reads_.empty();
+  const bool somebody_waits = !pending_.empty() || !waiting_reads_.empty() || read_attempt_ ||
+                              !confirmed_reads_.empty() || !unanswered_writes_.empty();
   return somebody_waits ? std::min(heartbeat_deadline_, election_deadline_) : election_deadline_;
 }
 
@@ -159,13 +163,17 @@ Output Raft::take_output() {
   send_proposals();
   if (LeaderRole* leader = std::get_if<LeaderRole>(&role_)) {
     advance_commit();
+    work_asked_changes();
     for (auto& [id, follower] : leader->followers) send_appends(id, follower);
     tell_target();
   }
   send_reads();
   emit_committed();
+  note_own_removal();
   announce_role();
+  tell_needs_to_log();
   output_.write = log_.take_write();
+  if (output_.write) note_write(output_.write->ticket);
   return std::exchange(output_, {});
 }
 
@@ -175,8 +183,12 @@ void Raft::become_follower(Term term, NodeId leader) {
   const bool other_leader = known_leader() != leader;
   if (was_leader || other_leader || term > hard_state_.term) take_back_reads();
   std::vector<std::pair<NodeId, Forward>> held;
-  if (LeaderRole* const led = std::get_if<LeaderRole>(&role_); led != nullptr && led->handover)
-    held = std::move(led->handover->held);
+  std::deque<AskedChange> asked;
+  if (LeaderRole* const led = std::get_if<LeaderRole>(&role_)) {
+    if (led->handover) held = std::move(led->handover->held);
+    asked = std::move(led->asked_changes);
+    for (const auto& [id, follower] : led->followers) end_snapshot(id, follower);
+  }
   const Term led_in = hard_state_.term;
   role_ = FollowerRole{leader};
   if (term > hard_state_.term) {
@@ -186,6 +198,7 @@ void Raft::become_follower(Term term, NodeId leader) {
   if (was_leader) reset_election_timer();
   for (const auto& [from, forward] : held)
     refuse_forward(from, led_in, ForwardRefusal::kNotLeader, forward.requests());
+  give_back_asked_changes(std::move(asked), led_in);
 }
 
 NodeId Raft::known_leader() const {
@@ -251,13 +264,16 @@ Status Raft::status() const {
                 .commit = commit_,
                 .applied = applied_,
                 .current_as_of = proven_ ? std::optional(proven_->as_of) : std::nullopt,
+                .fenced = fenced_,
+                .removed = removed_,
                 .proposals_bytes = pending_bytes_,
                 .followers = {}};
   if (const LeaderRole* leader = std::get_if<LeaderRole>(&role_)) {
     for (const auto& [id, follower] : leader->followers) {
       const Streaming* streaming = std::get_if<Streaming>(&follower.progress);
       status.followers.push_back({id, follower.match, follower.last_contact, streaming != nullptr,
-                                  streaming != nullptr ? streaming->in_flight_bytes : 0});
+                                  streaming != nullptr ? streaming->in_flight_bytes : 0,
+                                  std::holds_alternative<Snapshotting>(follower.progress)});
     }
   }
   return status;

@@ -80,6 +80,36 @@ class Raft {
   void tell_target();
   void end_handover_if_late();
   void on_take_over(NodeId from);
+  NodeId fittest_successor() const;
+  bool is_in_contact(const Follower& follower) const;
+
+  // change_members.cc
+  void ask_change(AskedChange change);
+  void work_asked_changes();
+  bool may_change_members() const;
+  Result<Members> judge_change(const MemberChange& change) const;
+  void reject_change(const AskedChange& change, std::string why);
+  void give_back_asked_changes(std::deque<AskedChange> changes, Term led_in);
+  void append_members(const Members& members, Origin origin);
+  void follow_members();
+  void promote_who_caught_up();
+  void note_progress(Follower& follower);
+  void forget_the_removed();
+  void note_own_removal();
+
+  // snapshots.cc
+  void order_snapshot(NodeId to, Follower& follower);
+  void on_snapshot_done(const SnapshotDone& done);
+  void on_snapshot_arrived(SnapshotArrived&& arrived);
+  void on_installed(Installed&& installed);
+  void end_snapshot(NodeId to, const Follower& follower);
+  void give_up_on_skipped(Term upto);
+  void tell_needs_to_log();
+
+  // fence.cc: a disk that has stopped answering
+  void watch_disk();
+  void note_write(WriteTicket ticket);
+  void fence();
 
   // replicate.cc: leader
   LogIndex append_as_leader(EntryKind kind, Origin origin, Bytes payload);
@@ -157,6 +187,7 @@ class Raft {
   LogIndex commit_;
   LogIndex emitted_;  // given to the state machine up to here
   LogIndex applied_;
+  LogIndex durable_;                                  // applied, and a crash would not take it back
   Term emitted_term_;                                 // of the entry at emitted_
   std::deque<std::pair<LogIndex, size_t>> applying_;  // emitted, not applied: index and bytes
   size_t applying_bytes_ = 0;
@@ -166,6 +197,12 @@ class Raft {
   std::optional<Currency> proven_;  // the newest proof that the applied state holds
   std::optional<Currency> unapplied_proof_;
   bool loading_own_ = false;  // committed entries are being read back from disk
+  std::optional<LogPosition> installing_;
+  uint64_t snapshots_ordered_ = 0;
+  bool removed_ = false;
+
+  std::deque<std::pair<WriteTicket, Instant>> unanswered_writes_;
+  bool fenced_ = false;
 
   std::map<RequestId, Pending> pending_;
   std::set<RequestId> unsent_;  // of pending_: term 0

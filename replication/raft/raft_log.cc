@@ -8,18 +8,16 @@
 
 namespace holdfast::raft {
 
-RaftLog::RaftLog(std::vector<TermRun> runs, LogIndex last)
-    : runs_(std::move(runs)), last_(last), persisted_(last) {
-  CHECK(runs_.empty() == (last == LogIndex{}));
-  CHECK(runs_.empty() || runs_.back().first <= last);
+RaftLog::RaftLog(LogPosition before, std::vector<TermRun> runs, LogIndex last)
+    : before_(before), runs_(std::move(runs)), last_(last), persisted_(last) {
+  CHECK(runs_.empty() == (last == before.index));
+  CHECK(runs_.empty() || (runs_.front().first > before.index && runs_.back().first <= last));
 }
 
 std::optional<Term> RaftLog::term_at(LogIndex index) const {
-  if (index == LogIndex{}) return Term{};
-  if (index > last_) return std::nullopt;
-  const auto after = std::ranges::upper_bound(runs_, index, {}, &TermRun::first);
-  CHECK(after != runs_.begin(), "index {} is before the log", index.value);
-  return std::prev(after)->term;
+  if (index == before_.index) return before_.term;
+  if (index < before_.index || index > last_) return std::nullopt;
+  return std::prev(std::ranges::upper_bound(runs_, index, {}, &TermRun::first))->term;
 }
 
 LogPosition RaftLog::last_agreeable(LogPosition at) const {
@@ -29,7 +27,7 @@ LogPosition RaftLog::last_agreeable(LogPosition at) const {
     if (run.term <= at.term) return {run.term, end};
     end = run.first - 1;
   }
-  return {};
+  return before_.index <= at.index && before_.term <= at.term ? before_ : LogPosition{};
 }
 
 LogWrite& RaftLog::open_write() {
@@ -54,7 +52,7 @@ void RaftLog::append(EntryPtr entry) {
 }
 
 void RaftLog::cut_from(LogIndex first) {
-  CHECK(first.value > 0 && first <= last_, "cutting from {} of {}", first.value, last_.value);
+  CHECK(first > before_.index && first <= last_, "cutting from {} of {}", first.value, last_.value);
   LogWrite& write = open_write();
   // Entries of the open write were not handed out yet: they vanish, and only what was handed out
   // before needs a cut in the file.
@@ -74,12 +72,34 @@ void RaftLog::cut_from(LogIndex first) {
   for (WriteInFlight& in_flight : in_flight_) in_flight.last = std::min(in_flight.last, last_);
 }
 
+void RaftLog::restart_after(LogPosition position) {
+  LogWrite& write = open_write();
+  write.restart_after = position;
+  write.cut_from.reset();
+  write.append.clear();
+  window_.clear();
+  window_bytes_ = 0;
+  runs_.clear();
+  before_ = position;
+  last_ = position.index;
+  // The state vouches for it: a recovery that finds the old log restarts it there too.
+  persisted_ = position.index;
+  for (WriteInFlight& in_flight : in_flight_) in_flight.last = LogIndex{};
+}
+
 void RaftLog::set_hard_state(HardState state) {
   open_write().hard_state = state;
 }
 
+void RaftLog::set_needs(LogIndex drop_before, LogIndex wanted_from) {
+  drop_before_ = std::max(drop_before_, drop_before);
+  wanted_from_ = wanted_from;
+}
+
 std::optional<LogWrite> RaftLog::take_write() {
   if (!open_) return std::nullopt;
+  open_->drop_before = drop_before_;
+  open_->wanted_from = wanted_from_;
   in_flight_.push_back({next_ticket_, last_});
   next_ticket_ = next_ticket_ + 1;
   return std::exchange(open_, std::nullopt);

@@ -3,8 +3,10 @@
 // The log as Raft sees it: the terms of all entries, the newest entries themselves, what waits to
 // be written, and how far it is on disk. Pure; owned by Raft.
 //
-//   first ─────────── window_first ─────────── persisted ─────────── last
-//         on disk only            in memory              being written
+//   before │ first ─────────── window_first ─────────── persisted ─────────── last
+//                  on disk only            in memory              being written
+//
+// What is at `before` and earlier is in the state alone, and committed.
 
 #include <cstddef>
 #include <deque>
@@ -24,20 +26,26 @@ struct TermRun {
 
 class RaftLog {
  public:
-  // What lies on disk: entries up to `last`, described by their term runs.
-  RaftLog(std::vector<TermRun> runs, LogIndex last);
+  // What lies on disk: entries behind `before` up to `last`, described by their term runs.
+  RaftLog(LogPosition before, std::vector<TermRun> runs, LogIndex last);
 
   LogPosition last() const { return {term_of_last(), last_}; }
   LogIndex persisted() const { return persisted_; }
-  // The term at `index`; 0 at index 0; nothing beyond the last.
+  LogPosition before() const { return before_; }
+  // The term at `index`, `before` included; nothing beyond the last, and earlier than `before`.
   std::optional<Term> term_at(LogIndex index) const;
   // The last position at or before `at.index` whose term is at most `at.term`: where two logs may
-  // still agree.
+  // still agree. Nothing of it is in this log: index 0.
   LogPosition last_agreeable(LogPosition at) const;
 
   void append(EntryPtr entry);    // at last + 1
   void cut_from(LogIndex first);  // first > 0
+  // All entries are void: the state holds everything up to `position`, on disk, and the next entry
+  // follows it.
+  void restart_after(LogPosition position);
   void set_hard_state(HardState state);
+  // Goes along with the next write: see LogWrite.
+  void set_needs(LogIndex drop_before, LogIndex wanted_from);
 
   // The ticket of the newest write that was or will be asked for: when it is persisted, so is
   // everything done to the log until now.
@@ -62,9 +70,10 @@ class RaftLog {
     LogIndex last;  // persisted once the ticket is
   };
 
-  Term term_of_last() const { return runs_.empty() ? Term{} : runs_.back().term; }
+  Term term_of_last() const { return runs_.empty() ? before_.term : runs_.back().term; }
   LogWrite& open_write();
 
+  LogPosition before_;
   std::vector<TermRun> runs_;
   LogIndex last_;
   LogIndex persisted_;
@@ -74,6 +83,8 @@ class RaftLog {
   WriteTicket next_ticket_{1};
   WriteTicket persisted_ticket_;
   std::deque<WriteInFlight> in_flight_;
+  LogIndex drop_before_;
+  LogIndex wanted_from_;
 };
 
 }  // namespace holdfast::raft

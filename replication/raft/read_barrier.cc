@@ -23,8 +23,9 @@ constexpr int kPatience = 4;
 
 void Raft::start_reads(ReadBarrier&& barrier) {
   for (const ReadTicket& ticket : barrier.reads) {
-    if (waiting_reads_.size() >= kWaitingReadsMax) {
-      output_.refused.push_back({ticket.request, RefusalReason::kOverloaded});
+    if (fenced_ || waiting_reads_.size() >= kWaitingReadsMax) {
+      output_.refused.push_back(
+          {ticket.request, fenced_ ? RefusalReason::kFenced : RefusalReason::kOverloaded});
     } else {
       waiting_reads_.push_back({ticket, now_});
     }

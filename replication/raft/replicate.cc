@@ -7,6 +7,12 @@
 #include "storage/base/check.h"
 
 namespace holdfast::raft {
+namespace {
+
+// How many election timeouts a follower that has the whole state on disk is given to put it in use.
+constexpr int kInstallPatience = 10;
+
+}  // namespace
 
 LogIndex Raft::append_as_leader(EntryKind kind, Origin origin, Bytes payload) {
   const LogIndex index = log_.last().index + 1;
@@ -23,6 +29,12 @@ void Raft::probe(Follower& follower, LogIndex next) {
 
 void Raft::send_appends(NodeId to, Follower& follower) {
   const LogIndex last = log_.last().index;
+  if (Snapshotting* const sending = std::get_if<Snapshotting>(&follower.progress)) {
+    if (!sending->delivered ||
+        now_ - *sending->delivered < kInstallPatience * config_.election_timeout)
+      return;
+    probe(follower, follower.match + 1);
+  }
   for (;;) {
     if (const Probing* probing = std::get_if<Probing>(&follower.progress)) {
       if (now_ < probing->resend_at) return;
@@ -30,6 +42,7 @@ void Raft::send_appends(NodeId to, Follower& follower) {
       const Streaming& streaming = std::get<Streaming>(follower.progress);
       if (follower.next > last || streaming.in_flight_bytes >= config_.in_flight_bytes_max) break;
     }
+    if (!log_.term_at(follower.next - 1)) return order_snapshot(to, follower);
     if (follower.next > last) {
       send_entries(to, follower, {});
       return;
@@ -75,7 +88,12 @@ void Raft::on_appended(NodeId from, const Appended& appended) {
   CHECK(appended.match <= log_.last().index);
   follower.match = std::max(follower.match, appended.match);
   follower.next = std::max(follower.next, follower.match + 1);
-  if (std::holds_alternative<Probing>(follower.progress)) {
+  note_progress(follower);
+  if (const Snapshotting* const sending = std::get_if<Snapshotting>(&follower.progress)) {
+    if (follower.match < sending->covers) return;
+    end_snapshot(from, follower);
+  }
+  if (!std::holds_alternative<Streaming>(follower.progress)) {
     follower.next = follower.match + 1;
     follower.progress = Streaming{.in_flight = {}, .round_of_last_append = leader->round};
   }
@@ -93,6 +111,7 @@ void Raft::on_append_rejected(NodeId from, const AppendRejected& rejected) {
   follower.last_contact = now_;
   // Late answers: about a place that was settled since, or not about the probe on its way.
   if (rejected.previous.index <= follower.match) return;
+  if (std::holds_alternative<Snapshotting>(follower.progress)) return;
   const bool probing = std::holds_alternative<Probing>(follower.progress);
   if (probing && rejected.previous.index + 1 != follower.next) return;
   const LogPosition agreeable = log_.last_agreeable(rejected.hint);
@@ -125,6 +144,7 @@ void Raft::on_heartbeat_reply(NodeId from, const HeartbeatReply& reply) {
   follower.last_contact = now_;
   follower.confirmed_round = std::max(follower.confirmed_round, reply.round);
   follower.newest_moment = reply.moment;
+  note_progress(follower);
   const Streaming* streaming = std::get_if<Streaming>(&follower.progress);
   // The heartbeat was sent after the newest append, and the follower does not know of its end: an
   // append was lost, and without new proposals nothing else would show it.
@@ -158,13 +178,17 @@ void Raft::time_confirmed_round() {
 void Raft::on_loaded(Loaded&& loaded) {
   if (loaded.destination == config_.self) {
     loading_own_ = false;
-    if (loaded.entries.front()->index == emitted_ + 1) emit(std::move(loaded.entries));
+    // None: asked for before a state was installed that goes further.
+    if (!loaded.entries.empty() && loaded.entries.front()->index == emitted_ + 1 && !installing_)
+      emit(std::move(loaded.entries));
     return;
   }
   LeaderRole* leader = std::get_if<LeaderRole>(&role_);
   if (leader == nullptr || !leader->followers.contains(loaded.destination)) return;
   Follower& follower = leader->followers.at(loaded.destination);
   follower.loading = false;
+  if (std::holds_alternative<Snapshotting>(follower.progress)) return;
+  if (loaded.entries.empty()) return order_snapshot(loaded.destination, follower);
   // The order may be of an earlier leadership: then the log, or what the follower needs, may have
   // changed since.
   const LogEntry& front = *loaded.entries.front();

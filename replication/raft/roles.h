@@ -3,6 +3,7 @@
 // What a node keeps in each role, and of the requests that wait with it. Values inside Raft.
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -43,6 +44,7 @@ struct Handover {
   Instant deadline;
   std::vector<std::pair<NodeId, Forward>> held;  // from which follower; all of this term
   size_t held_bytes = 0;
+  bool before_removal = false;    // of this leader, the first of the changes that it was asked for
   uint64_t told_in = UINT64_MAX;  // the heartbeat round in which the target was last told
 };
 
@@ -58,8 +60,16 @@ struct TimedRound {
   Currency proves;
 };
 
+// A change of members that this leader was asked for. One at a time is in the log uncommitted.
+struct AskedChange {
+  NodeId from;  // where it began
+  RequestId request;
+  Bytes payload;
+};
+
 struct LeaderRole {
   std::map<NodeId, Follower> followers;
+  std::deque<AskedChange> asked_changes;
   uint64_t round = 0;  // of the newest heartbeat
   LogIndex first_of_term;
   std::optional<ReadRound> read_round;
@@ -76,6 +86,9 @@ struct Pending {
   Instant since;
   Term term;
   Bytes payload;
+  EntryKind kind;
+
+  size_t bytes() const { return payload.size() + LogEntry::kOverheadBytes; }
 };
 
 // What followers forwarded in this node's newest leadership of this life. Kept when the

@@ -15,6 +15,7 @@ struct FollowerStatus {
   Instant last_contact;
   bool streaming;
   size_t in_flight_bytes;
+  bool receives_snapshot;
 };
 
 struct Status {
@@ -28,7 +29,9 @@ struct Status {
   LogIndex applied;
   // The applied state held all that the cluster had acknowledged at that moment.
   std::optional<Instant> current_as_of;
-  size_t proposals_bytes;                 // begun here, and their fate is not known yet
+  bool fenced = false;                    // the disk has stopped answering
+  bool removed = false;                   // this node is no member any more, and never will be
+  size_t proposals_bytes = 0;             // begun here, and their fate is not known yet
   std::vector<FollowerStatus> followers;  // on the leader
 };
 

@@ -18,21 +18,30 @@ void Raft::transfer_leader(NodeId target) {
 }
 
 void Raft::start_handover(LeaderRole& leader, NodeId target) {
-  const auto fit = [&](NodeId voter) {
-    const auto found = leader.followers.find(voter);
-    return found != leader.followers.end() &&
-           now_ - found->second.last_contact < config_.election_timeout;
-  };
-  if (!target) {
-    for (const NodeId voter : members().voters()) {
-      if (fit(voter) &&
-          (!target || leader.followers.at(voter).match > leader.followers.at(target).match))
-        target = voter;
-    }
-  }
-  if (!target || !members().votes(target) || !fit(target)) return;
+  if (!target) target = fittest_successor();
+  const auto found = leader.followers.find(target);
+  if (found == leader.followers.end() || !members().votes(target) || !is_in_contact(found->second))
+    return;
   leader.handover =
       Handover{.target = target, .deadline = now_ + config_.election_timeout, .held = {}};
+}
+
+bool Raft::is_in_contact(const Follower& follower) const {
+  return now_ - follower.last_contact < config_.election_timeout;
+}
+
+// The voter with the longest log of those that are in contact; none: there is none.
+NodeId Raft::fittest_successor() const {
+  const LeaderRole& leader = std::get<LeaderRole>(role_);
+  NodeId fittest;
+  LogIndex longest;
+  for (const auto& [id, follower] : leader.followers) {
+    if (!members().votes(id) || !is_in_contact(follower)) continue;
+    if (fittest && follower.match <= longest) continue;
+    fittest = id;
+    longest = follower.match;
+  }
+  return fittest;
 }
 
 // As soon as it has everything, and again with every round of heartbeats: messages may be lost.
@@ -48,12 +57,19 @@ void Raft::tell_target() {
 void Raft::end_handover_if_late() {
   LeaderRole& leader = std::get<LeaderRole>(role_);
   if (!leader.handover || now_ < leader.handover->deadline) return;
+  // It cannot go on as before: the others are to choose without it.
+  if (fenced_) return become_follower(hard_state_.term, {});
   Handover ended = *std::exchange(leader.handover, std::nullopt);
+  if (ended.before_removal) {
+    reject_change(leader.asked_changes.front(),
+                  "the leader cannot be removed: no other voter took over from it in time");
+    leader.asked_changes.pop_front();
+  }
   for (auto& [from, forward] : ended.held) append_forward(from, std::move(forward));
 }
 
 void Raft::on_take_over(NodeId from) {
-  if (known_leader() == from && from != config_.self && members().votes(config_.self))
+  if (known_leader() == from && from != config_.self && members().votes(config_.self) && !fenced_)
     start_election(VotePhase::kVote, Cause::kHandedOver);
 }
 

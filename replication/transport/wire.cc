@@ -135,6 +135,7 @@ void put_body(proto::PeerMessage& out, const raft::MessageBody& body) {
             reply->set_pre_vote(in.phase == raft::VotePhase::kPreVote);
             reply->set_term(in.term.value);
             reply->set_granted(in.granted);
+            reply->set_removed(in.removed);
           },
           [&](const raft::Append& in) {
             proto::Append* append = out.mutable_append();
@@ -166,11 +167,14 @@ void put_body(proto::PeerMessage& out, const raft::MessageBody& body) {
               added->set_request(proposal.request.value);
               added->set_payload(std::string(proposal.payload.view()));
               added->set_payload_checksum(proposal.payload.checksum());
+              added->set_changes_members(proposal.kind == EntryKind::kMembers);
             }
           },
           [&](const raft::ForwardRefused& in) {
             proto::ForwardRefused* refused = out.mutable_forward_refused();
             refused->set_overloaded(in.reason == raft::ForwardRefusal::kOverloaded);
+            refused->set_rejected(in.reason == raft::ForwardRefusal::kRejected);
+            refused->set_detail(in.detail);
             refused->set_given(in.given.value);
             for (const RequestId request : in.requests) refused->add_requests(request.value);
           },
@@ -192,16 +196,19 @@ raft::Forward forward_of(proto::Forward& in) {
   for (proto::ForwardedProposal& proposal : *in.mutable_proposals()) {
     forward.proposals.push_back(
         {RequestId{proposal.request()},
-         Bytes(std::move(*proposal.mutable_payload()), proposal.payload_checksum())});
+         Bytes(std::move(*proposal.mutable_payload()), proposal.payload_checksum()),
+         proposal.changes_members() ? EntryKind::kMembers : EntryKind::kCommand});
   }
   return forward;
 }
 
 raft::ForwardRefused forward_refused_of(const proto::ForwardRefused& in) {
-  raft::ForwardRefused refused{
-      in.overloaded() ? raft::ForwardRefusal::kOverloaded : raft::ForwardRefusal::kNotLeader,
-      Term{in.given()},
-      {}};
+  raft::ForwardRefused refused{in.rejected()     ? raft::ForwardRefusal::kRejected
+                               : in.overloaded() ? raft::ForwardRefusal::kOverloaded
+                                                 : raft::ForwardRefusal::kNotLeader,
+                               Term{in.given()},
+                               {},
+                               in.detail()};
   for (const uint64_t request : in.requests()) refused.requests.push_back(RequestId{request});
   return refused;
 }
@@ -218,7 +225,7 @@ Result<raft::MessageBody> body_of(proto::PeerMessage& in, const Frame& frame) {
           position_of(in.vote_request().last()), in.vote_request().handed_over()};
     case proto::PeerMessage::kVoteReply:
       return raft::VoteReply{phase_of(in.vote_reply().pre_vote()), Term{in.vote_reply().term()},
-                             in.vote_reply().granted()};
+                             in.vote_reply().granted(), in.vote_reply().removed()};
     case proto::PeerMessage::kAppend: {
       HOLDFAST_ASSIGN(std::vector<EntryPtr> entries, entries_of(frame, in.append().entries()));
       return raft::Append{position_of(in.append().previous()), std::move(entries),

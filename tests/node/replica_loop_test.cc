@@ -32,6 +32,12 @@ namespace net = boost::asio;
 constexpr NodeId kSelf{7};
 constexpr int kPuts = 2000;
 
+struct NoSnapshots final : Snapshots {
+  void send(raft::SnapshotOrder) override {}
+  void end(NodeId) override {}
+  void discard(const std::string&) override {}
+};
+
 struct NoTransport final : Transport {
   void send(std::vector<raft::Envelope> /*envelopes*/) override {}
 };
@@ -112,6 +118,7 @@ TEST_F(ReplicaLoopTest, EveryRequestFromAnotherThreadIsAnsweredOnce) {
   auto client_work = net::make_work_guard(client_io);
   auto replica_work = net::make_work_guard(replica_io);
   NoTransport transport;
+  NoSnapshots snapshots;
   ReplicaLoop loop(replica_io, clock);
   Gates gates({&client_io}, **machine, 1 << 20,
               [&](raft::Input input) { loop.post(std::move(input)); });
@@ -126,7 +133,7 @@ TEST_F(ReplicaLoopTest, EveryRequestFromAnotherThreadIsAnsweredOnce) {
     loop.post(raft::Applied{upto});
   });
   Replica replica({.self = kSelf}, *std::move(recovered), Random(1), clock.now(),
-                  {log, transport, applier, gates});
+                  {log, transport, applier, snapshots, gates});
   net::post(replica_io, [&] { loop.start(replica, [](Instant, const auto&) {}); });
   std::thread replica_thread([&] { replica_io.run(); });
   std::thread client_thread([&] { client_io.run(); });

@@ -19,7 +19,7 @@ RaftLog log_of(std::initializer_list<uint64_t> terms) {
     if (runs.empty() || runs.back().term != Term{term})
       runs.push_back({LogIndex{index}, Term{term}});
   }
-  return {std::move(runs), LogIndex{index}};
+  return {{}, std::move(runs), LogIndex{index}};
 }
 
 LogPosition at(uint64_t term, uint64_t index) {
@@ -55,7 +55,7 @@ TEST(RaftLogTest, FindsWhereTwoLogsMayAgree) {
 }
 
 TEST(RaftLogTest, OneWriteForEverythingSinceTheLast) {
-  RaftLog log({}, {});
+  RaftLog log({}, {}, {});
   EXPECT_FALSE(log.take_write().has_value());
   log.append(entry(1, 1));
   log.set_hard_state({Term{1}, NodeId{1}});
@@ -69,7 +69,7 @@ TEST(RaftLogTest, OneWriteForEverythingSinceTheLast) {
 }
 
 TEST(RaftLogTest, OnlyWhatItsTicketWroteIsPersisted) {
-  RaftLog log({}, {});
+  RaftLog log({}, {}, {});
   log.append(entry(1, 1));
   (void)log.take_write();
   log.append(entry(2, 1));
@@ -82,7 +82,7 @@ TEST(RaftLogTest, OnlyWhatItsTicketWroteIsPersisted) {
 }
 
 TEST(RaftLogTest, AWriteInFlightDoesNotPersistWhatReplacedItsEntries) {
-  RaftLog log({}, {});
+  RaftLog log({}, {}, {});
   for (uint64_t i = 1; i <= 3; ++i) log.append(entry(i, 1));
   (void)log.take_write();
   log.cut_from(LogIndex{2});
@@ -129,7 +129,7 @@ TEST(RaftLogTest, TheLowestOfTwoCutsIsWritten) {
 }
 
 TEST(RaftLogTest, EntriesAreBoundedInBytesButNeverNone) {
-  RaftLog log({}, {});
+  RaftLog log({}, {}, {});
   for (uint64_t i = 1; i <= 4; ++i) log.append(entry(i, 1, 100));
   const size_t one = entry(1, 1, 100)->bytes();
   EXPECT_EQ(indexes(log.entries(LogIndex{2}, LogIndex{4}, 1)), (Indexes{2}));
@@ -138,7 +138,7 @@ TEST(RaftLogTest, EntriesAreBoundedInBytesButNeverNone) {
 }
 
 TEST(RaftLogTest, TheWindowLetsGoOnlyOfWhatIsPersistedAndNotWanted) {
-  RaftLog log({}, {});
+  RaftLog log({}, {}, {});
   for (uint64_t i = 1; i <= 4; ++i) log.append(entry(i, 1, 100));
   (void)log.take_write();
   log.shrink_window(LogIndex{4}, 0);
@@ -150,6 +150,47 @@ TEST(RaftLogTest, TheWindowLetsGoOnlyOfWhatIsPersistedAndNotWanted) {
   EXPECT_EQ(log.window_bytes(), 2 * entry(1, 1, 100)->bytes());
   log.shrink_window(LogIndex{4}, 1 << 20);
   EXPECT_EQ(indexes(log.entries(LogIndex{3}, LogIndex{4}, 1)), (Indexes{3}));
+}
+
+TEST(RaftLogTest, ALogThatBeginsBehindAPositionKnowsItAndNothingBefore) {
+  RaftLog log(at(3, 10), {{LogIndex{11}, Term{3}}, {LogIndex{13}, Term{5}}}, LogIndex{14});
+  EXPECT_EQ(log.term_at(LogIndex{10}), Term{3});
+  EXPECT_EQ(log.term_at(LogIndex{9}), std::nullopt);
+  EXPECT_EQ(log.term_at(LogIndex{}), std::nullopt);
+  EXPECT_EQ(log.term_at(LogIndex{14}), Term{5});
+  EXPECT_EQ(log.last_agreeable(at(4, 20)), at(3, 12));
+  EXPECT_EQ(log.last_agreeable(at(3, 10)), at(3, 10));
+  EXPECT_EQ(log.last_agreeable(at(2, 20)), at(0, 0));
+  EXPECT_EQ(log.last_agreeable(at(3, 9)), at(0, 0));
+}
+
+TEST(RaftLogTest, ARestartVoidsWhatWaitsAndWhatIsOnItsWay) {
+  RaftLog log = log_of({1, 1});
+  log.append(entry(3, 2));
+  const LogWrite before = *log.take_write();
+  log.append(entry(4, 2));
+  log.restart_after(at(7, 20));
+  EXPECT_EQ(log.last(), at(7, 20));
+  EXPECT_EQ(log.persisted(), LogIndex{20});
+  log.append(entry(21, 7));
+  const LogWrite restart = *log.take_write();
+  EXPECT_EQ(restart.restart_after, at(7, 20));
+  ASSERT_EQ(restart.append.size(), 1U);
+  EXPECT_EQ(restart.append[0]->index, LogIndex{21});
+  log.on_persisted(before.ticket);
+  EXPECT_EQ(log.persisted(), LogIndex{20});
+  log.on_persisted(restart.ticket);
+  EXPECT_EQ(log.persisted(), LogIndex{21});
+}
+
+TEST(RaftLogTest, WhatIsNeededGoesAlongWithTheNextWrite) {
+  RaftLog log = log_of({1, 1});
+  log.set_needs(LogIndex{2}, LogIndex{1});
+  EXPECT_FALSE(log.take_write().has_value());
+  log.append(entry(3, 1));
+  const LogWrite write = *log.take_write();
+  EXPECT_EQ(write.drop_before, LogIndex{2});
+  EXPECT_EQ(write.wanted_from, LogIndex{1});
 }
 
 }  // namespace

@@ -112,7 +112,7 @@ void SimNode::start() {
   raft::Config config = watch_.plan.limits;
   config.self = id_;
   replica_ = std::make_unique<Replica>(config, found, watch_.random.fork(), watch_.agenda.now(),
-                                       Replica::Seams{*this, *noted_, *this, *this});
+                                       Replica::Seams{*this, *noted_, *this, *this, *this});
   watch_.line(id_, [&] {
     return fmt::format("starts: last={} applied={}", found.last.value, found.applied.value);
   });
@@ -334,6 +334,15 @@ void SimNode::submit(std::vector<EntryPtr> committed) {
   applies_.push_back(std::move(committed));
   work_apply();
 }
+
+void SimNode::submit(raft::InstallOrder order) {
+  watch_.invariants.fail("the log is not cut", "asked to install " + order.source);
+}
+void SimNode::send(raft::SnapshotOrder order) {
+  watch_.invariants.fail("the log is not cut", "asked for a " + raft::to_text(order));
+}
+void SimNode::end(NodeId) {}
+void SimNode::discard(const std::string&) {}
 
 // The apply thread.
 void SimNode::work_apply() {

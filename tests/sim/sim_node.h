@@ -32,7 +32,7 @@ struct Outside {
   std::function<void(NodeId)> wants_crash;
 };
 
-class SimNode final : public LogStore, public ApplyQueue, public Answers {
+class SimNode final : public LogStore, public ApplyQueue, public Snapshots, public Answers {
  public:
   SimNode(NodeId id, Watch& watch, Transport& network, Outside outside);
 
@@ -57,6 +57,10 @@ class SimNode final : public LogStore, public ApplyQueue, public Answers {
   void submit(LogWrite write) override;
   void submit(LoadOrder order) override;
   void submit(std::vector<EntryPtr> committed) override;
+  void submit(raft::InstallOrder order) override;
+  void send(raft::SnapshotOrder order) override;
+  void end(NodeId destination) override;
+  void discard(const std::string& source) override;
   void readable(std::vector<RequestId> reads) override;
   void refuse(std::vector<raft::Refusal> refusals) override;
 
