@@ -35,7 +35,8 @@ class FileSystem {
   virtual Result<std::unique_ptr<File>> create(const std::string& path) = 0;  // must not exist
   virtual Result<std::unique_ptr<File>> open(const std::string& path) = 0;    // must exist
   virtual Result<bool> exists(const std::string& path) const = 0;
-  virtual Result<std::vector<std::string>> list(const std::string& directory) const = 0;  // sorted
+  // Sorted. kNotFound: there is no such directory, where the file system has directories.
+  virtual Result<std::vector<std::string>> list(const std::string& directory) const = 0;
   virtual Result<> create_directories(const std::string& path) = 0;
   virtual Result<> rename(const std::string& from, const std::string& to) = 0;
   virtual Result<> remove(const std::string& path) = 0;

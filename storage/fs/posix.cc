@@ -71,24 +71,32 @@ class PosixFile final : public File {
 };
 
 Result<int> open_descriptor(const std::string& path, int flags) {
-  const int descriptor = ::open(path.c_str(), flags | O_RDWR | O_CLOEXEC, 0600);
+  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0600);
   if (descriptor < 0) return os_error("open", path);
   return descriptor;
+}
+
+Result<std::unique_ptr<File>> open_file(const std::string& path, int flags) {
+  HOLDFAST_ASSIGN(const int descriptor, open_descriptor(path, flags));
+  // After a failed sync the kernel may keep pages that never reached the disk, marked clean. What
+  // is read from now on is what the disk holds.
+  ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+  return std::make_unique<PosixFile>(path, descriptor);
+}
+
+std::unexpected<Error> only_reads(std::string_view act, const std::string& path) {
+  return fail(ErrorCode::kInvalid, fmt::format("{} {}: it is only read here", act, path));
 }
 
 }  // namespace
 
 Result<std::unique_ptr<File>> PosixFileSystem::create(const std::string& path) {
-  HOLDFAST_ASSIGN(const int descriptor, open_descriptor(path, O_CREAT | O_EXCL));
+  HOLDFAST_ASSIGN(const int descriptor, open_descriptor(path, O_RDWR | O_CREAT | O_EXCL));
   return std::make_unique<PosixFile>(path, descriptor);
 }
 
 Result<std::unique_ptr<File>> PosixFileSystem::open(const std::string& path) {
-  HOLDFAST_ASSIGN(const int descriptor, open_descriptor(path, 0));
-  // After a failed sync the kernel may keep pages that never reached the disk, marked clean. What
-  // is read from now on is what the disk holds.
-  ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
-  return std::make_unique<PosixFile>(path, descriptor);
+  return open_file(path, O_RDWR);
 }
 
 Result<bool> PosixFileSystem::exists(const std::string& path) const {
@@ -104,7 +112,11 @@ Result<std::vector<std::string>> PosixFileSystem::list(const std::string& direct
   std::filesystem::directory_iterator entry(directory, code);
   for (; !code && entry != std::filesystem::directory_iterator(); entry.increment(code))
     names.push_back(entry->path().filename().string());
-  if (code) return fail(ErrorCode::kIo, fmt::format("list {}: {}", directory, code.message()));
+  if (code) {
+    return fail(
+        code == std::errc::no_such_file_or_directory ? ErrorCode::kNotFound : ErrorCode::kIo,
+        fmt::format("list {}: {}", directory, code.message()));
+  }
   std::ranges::sort(names);
   return names;
 }
@@ -143,6 +155,38 @@ Result<> PosixFileSystem::sync_directory(const std::string& directory) {
   errno = code;
   if (outcome != 0) return os_error("sync directory", directory);
   return {};
+}
+
+Result<std::unique_ptr<File>> PosixReader::create(const std::string& path) {
+  return only_reads("create", path);
+}
+
+Result<std::unique_ptr<File>> PosixReader::open(const std::string& path) {
+  return open_file(path, O_RDONLY);
+}
+
+Result<bool> PosixReader::exists(const std::string& path) const {
+  return PosixFileSystem().exists(path);
+}
+
+Result<std::vector<std::string>> PosixReader::list(const std::string& directory) const {
+  return PosixFileSystem().list(directory);
+}
+
+Result<> PosixReader::create_directories(const std::string& path) {
+  return only_reads("create directory", path);
+}
+
+Result<> PosixReader::rename(const std::string& from, const std::string& /*to*/) {
+  return only_reads("rename", from);
+}
+
+Result<> PosixReader::remove(const std::string& path) {
+  return only_reads("remove", path);
+}
+
+Result<> PosixReader::sync_directory(const std::string& directory) {
+  return only_reads("sync directory", directory);
 }
 
 }  // namespace holdfast

@@ -188,6 +188,23 @@ rocksdb::DBOptions database_options(const std::shared_ptr<FlushWatch>& watch) {
   return options;
 }
 
+std::vector<rocksdb::ColumnFamilyDescriptor> families(
+    const RocksEngine::Options& options, const std::shared_ptr<rocksdb::Cache>& cache) {
+  const rocksdb::ColumnFamilyOptions plain = family_options(options, cache);
+
+  rocksdb::ColumnFamilyOptions versioned = plain;
+  versioned.comparator = revision_order();
+  // A put first asks for the row that it replaces: most new keys are answered here.
+  versioned.memtable_prefix_bloom_size_ratio = 0.05;
+  versioned.memtable_whole_key_filtering = true;
+
+  rocksdb::ColumnFamilyOptions feed = plain;
+  // Elements come in ascending order: the place of the last one is where the next one goes.
+  feed.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(1));
+
+  return {{rocksdb::kDefaultColumnFamilyName, plain}, {"kv", versioned}, {"changes", feed}};
+}
+
 }  // namespace
 
 struct RocksEngine::Database {
@@ -241,28 +258,36 @@ Result<std::unique_ptr<RocksEngine>> RocksEngine::open(const Options& options) {
   auto database = std::make_unique<Database>();
   const std::shared_ptr<rocksdb::Cache> cache =
       rocksdb::NewLRUCache(options.block_cache_bytes, kCacheShardBits);
-  const rocksdb::ColumnFamilyOptions plain = family_options(options, cache);
-
-  rocksdb::ColumnFamilyOptions versioned = plain;
-  versioned.comparator = revision_order();
-  // A put first asks for the row that it replaces: most new keys are answered here.
-  versioned.memtable_prefix_bloom_size_ratio = 0.05;
-  versioned.memtable_whole_key_filtering = true;
-
-  rocksdb::ColumnFamilyOptions feed = plain;
-  // Elements come in ascending order: the place of the last one is where the next one goes.
-  feed.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(1));
-
   rocksdb::DB* db = nullptr;
-  const Status status = rocksdb::DB::Open(
-      database_options(database->watch), options.directory,
-      {{rocksdb::kDefaultColumnFamilyName, plain}, {"kv", versioned}, {"changes", feed}},
-      &database->families, &db);
+  const Status status = rocksdb::DB::Open(database_options(database->watch), options.directory,
+                                          families(options, cache), &database->families, &db);
   if (!status.ok()) {
     return fail(status, fmt::format("opening the state in '{}'", options.directory));
   }
   database->db.reset(db);
   return std::unique_ptr<RocksEngine>(new RocksEngine(std::move(database)));
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> RocksEngine::read_named_values(
+    const std::string& directory) {
+  const std::string doing = fmt::format("reading the state in '{}'", directory);
+  const Options options{.directory = directory};
+  Database database;
+  rocksdb::DBOptions settings = database_options(database.watch);
+  settings.create_if_missing = false;  // else even this makes the directory
+  rocksdb::DB* db = nullptr;
+  HOLDFAST_TRY(done(
+      rocksdb::DB::OpenForReadOnly(
+          settings, directory, families(options, rocksdb::NewLRUCache(options.block_cache_bytes)),
+          &database.families, &db),
+      doing));
+  database.db.reset(db);
+  std::vector<std::pair<std::string, std::string>> found;
+  const std::unique_ptr<rocksdb::Iterator> named(db->NewIterator(ReadOptions(), database.meta()));
+  for (named->SeekToFirst(); named->Valid(); named->Next())
+    found.emplace_back(named->key().ToString(), named->value().ToString());
+  HOLDFAST_TRY(done(named->status(), doing));
+  return found;
 }
 
 void RocksEngine::write(const EngineBatch& batch) {

@@ -8,6 +8,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "storage/kv/engine.h"
 
@@ -23,6 +25,11 @@ class RocksEngine final : public Engine {
 
   // kCorrupt, or kIo with the words of RocksDB; another process has it open: kIo.
   static Result<std::unique_ptr<RocksEngine>> open(const Options& options);
+  // All named values of the state in `directory`, which no process uses: nothing is changed. Fails
+  // as open does, also where one of the state's files is missing, and with kIo where there is no
+  // state.
+  static Result<std::vector<std::pair<std::string, std::string>>> read_named_values(
+      const std::string& directory);
   // Closes without a flush; call flush() first for a start without replay.
   ~RocksEngine() override;
 

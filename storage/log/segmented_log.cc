@@ -50,6 +50,17 @@ Result<SegmentedLog::Opened> SegmentedLog::open(FileSystem& fs, std::string dire
                 .recovered = std::move(recovered)};
 }
 
+Result<SegmentedLog::Opened> SegmentedLog::open_to_read(FileSystem& fs, std::string directory) {
+  HOLDFAST_ASSIGN(const SegmentFiles files, list_segments(fs, directory));
+  if (files.numbers.empty())
+    return fail(ErrorCode::kNotFound, fmt::format("there is no log in {}", directory));
+  HOLDFAST_ASSIGN(WalkedLog walked, walk_log(fs, directory, files.numbers));
+  Recovered recovered = walked.recovered;
+  return Opened{.log = std::unique_ptr<SegmentedLog>(new SegmentedLog(
+                    fs, std::move(directory), Options(), std::move(walked), files.numbers.front())),
+                .recovered = std::move(recovered)};
+}
+
 SegmentedLog::SegmentedLog(FileSystem& fs, std::string directory, Options options, WalkedLog walked,
                            uint64_t oldest)
     : fs_(fs),

@@ -32,6 +32,9 @@ class SegmentedLog {
   // have been written by a process that ended before its sync. Fails without having changed
   // anything with kCorrupt (synced bytes are damaged or missing) or kInvalid (a newer format).
   static Result<Opened> open(FileSystem& fs, std::string directory, Options options);
+  // For a look at a log that no process uses: changes nothing, and of what it gives only read() may
+  // be called. Fails as open does, and with kNotFound if there is no log.
+  static Result<Opened> open_to_read(FileSystem& fs, std::string directory);
 
   // All of `writes` as one batch: after a crash all of it is there, or nothing. Then the caller
   // must sync() before the next write. Appended entries follow the last one, or the position of a

@@ -137,6 +137,51 @@ TEST_F(RocksEngineTest, CompactionForgetsWhatTheFloorAllows) {
   EXPECT_EQ(store.rocks().get("k", {99}, ReadTier::kDisk).value(), row(21, "19"));
 }
 
+// Every file by its path: size and time of its last change, in one line each.
+std::vector<std::string> listing(const std::string& directory) {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory))
+    files.push_back(fmt::format("{} {} {}", entry.path().string(), entry.file_size(),
+                                entry.last_write_time().time_since_epoch().count()));
+  std::ranges::sort(files);
+  return files;
+}
+
+TEST_F(RocksEngineTest, NamedValuesAreReadAsTheyWereFlushedAndNothingIsChanged) {
+  const TestDirectory directory;
+  {
+    const auto engine = RocksEngine::open({.directory = directory / "state"}).value();
+    put(*engine, 2, "k", "value");
+    engine->write({.revisions = {}, .meta = {{"name", "flushed"}, {"other", ""}}});
+    ASSERT_TRUE(engine->flush());
+    engine->write({.revisions = {}, .meta = {{"name", "lost at the close"}}});
+  }
+  const std::vector<std::string> before = listing(directory / "state");
+  const auto found = RocksEngine::read_named_values(directory / "state");
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(*found,
+            (std::vector<std::pair<std::string, std::string>>{{"name", "flushed"}, {"other", ""}}));
+  EXPECT_EQ(listing(directory / "state"), before);
+}
+
+TEST_F(RocksEngineTest, NamedValuesOfAStateThatMissesAFileAreNotRead) {
+  const TestDirectory directory;
+  {
+    const auto engine = RocksEngine::open({.directory = directory / "state"}).value();
+    put(*engine, 2, "k", "value");
+    ASSERT_TRUE(engine->flush());
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(directory / "state"))
+    if (entry.path().extension() == ".sst") std::filesystem::remove(entry.path());
+  EXPECT_FALSE(RocksEngine::read_named_values(directory / "state"));
+}
+
+TEST_F(RocksEngineTest, ReadingNamedValuesMakesNoState) {
+  const TestDirectory directory;
+  EXPECT_FALSE(RocksEngine::read_named_values(directory / "state"));
+  EXPECT_FALSE(std::filesystem::exists(directory / "state"));
+}
+
 void flush_onto_a_full_disk(const std::string& directory) {
   const auto engine = RocksEngine::open({.directory = directory}).value();
   Random random(1);

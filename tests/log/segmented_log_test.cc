@@ -293,6 +293,33 @@ TEST(SegmentedLog, NothingToWriteIsNoBatch) {
   kept.reopen();
 }
 
+TEST(SegmentedLog, ALookChangesNothingNotEvenATornTail) {
+  SimFileSystem fs(1);
+  KeptLog kept(fs);
+  kept.keep({hard_state(3, 9)});
+  kept.append(1, 3, 3);
+  const std::string path = segment_path("log", 1);
+  std::string bytes = fs.files().at(path);
+  bytes[3 * kLogBlockBytes] = 'x';  // behind the two batches: a write that did not end
+  fs.place(path, bytes);
+  fs.place("log/segment-0000000000000002.log.new", "being made");
+  const auto before = fs.files();
+
+  const auto opened = SegmentedLog::open_to_read(fs, "log");
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_TRUE(opened->recovered.torn_tail);
+  EXPECT_EQ(content_of(*opened->log, opened->recovered), kept.kept());
+  EXPECT_EQ(fs.files(), before);
+}
+
+TEST(SegmentedLog, ALookMakesNoLog) {
+  SimFileSystem fs(1);
+  const auto opened = SegmentedLog::open_to_read(fs, "log");
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kNotFound);
+  EXPECT_TRUE(fs.files().empty());
+}
+
 TEST(SegmentedLogDeathTest, TwoBatchesWithoutASyncBetweenAreRefused) {
   SimFileSystem fs(1);
   KeptLog kept(fs);
