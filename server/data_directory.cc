@@ -56,9 +56,32 @@ Result<Identity> decode(std::string_view bytes, const std::string& path) {
   }
 }
 
-Result<int> lock(const std::string& path) {
+}  // namespace
+
+Result<Identity> read_identity(FileSystem& fs, const std::string& path) {
+  const std::string file_name = path + "/IDENTITY";
+  HOLDFAST_ASSIGN(const std::unique_ptr<File> file, fs.open(file_name));
+  HOLDFAST_ASSIGN(const uint64_t size, file->size());
+  HOLDFAST_ASSIGN(const std::string bytes, file->read_at(0, size));
+  return decode(bytes, file_name);
+}
+
+Result<> write_identity(FileSystem& fs, const std::string& path, const Identity& identity) {
+  return replace_file(fs, path + "/IDENTITY", encode(identity));
+}
+
+Result<DirectoryLock> DirectoryLock::take(const std::string& path) {
+  return take(path, O_RDWR | O_CREAT);
+}
+
+Result<DirectoryLock> DirectoryLock::take_to_read(const std::string& path) {
+  return take(path, O_RDONLY);
+}
+
+Result<DirectoryLock> DirectoryLock::take(const std::string& path, int open_flags) {
   const std::string name = path + "/LOCK";
-  const int descriptor = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const int descriptor = ::open(name.c_str(), open_flags | O_CLOEXEC, 0600);
+  if (descriptor < 0 && errno == ENOENT && (open_flags & O_CREAT) == 0) return DirectoryLock(-1);
   if (descriptor < 0)
     return fail(ErrorCode::kIo, fmt::format("open {}: {}", name, std::strerror(errno)));
   if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
@@ -68,18 +91,22 @@ Result<int> lock(const std::string& path) {
                             "its own (--data-dir)",
                             path));
   }
-  return descriptor;
+  return DirectoryLock(descriptor);
 }
 
-}  // namespace
+DirectoryLock::DirectoryLock(DirectoryLock&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+DirectoryLock::~DirectoryLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
 
 Result<DataDirectory> DataDirectory::open(FileSystem& fs, std::string path, const std::string& name,
                                           NodeId node) {
   HOLDFAST_TRY(fs.create_directories(path));
-  HOLDFAST_ASSIGN(const int descriptor, lock(path));
-  DataDirectory directory(std::move(path), descriptor);
-  const std::string file_name = directory.path_ + "/IDENTITY";
-  HOLDFAST_ASSIGN(const bool known, fs.exists(file_name));
+  HOLDFAST_ASSIGN(DirectoryLock lock, DirectoryLock::take(path));
+  DataDirectory directory(std::move(path), std::move(lock));
+  HOLDFAST_ASSIGN(const bool known, fs.exists(directory.path_ + "/IDENTITY"));
   if (!known) {
     HOLDFAST_ASSIGN(const bool has_groups, fs.exists(directory.path_ + "/groups"));
     if (has_groups)
@@ -88,27 +115,15 @@ Result<DataDirectory> DataDirectory::open(FileSystem& fs, std::string path, cons
                               "remove the whole folder and let the node join anew (--join)",
                               directory.path_));
     directory.identity_ = {node, name.empty() ? "n1" : name, {}};
-    HOLDFAST_TRY(directory.save(fs));
+    HOLDFAST_TRY(write_identity(fs, directory.path_, directory.identity_));
     return directory;
   }
-  HOLDFAST_ASSIGN(const std::unique_ptr<File> file, fs.open(file_name));
-  HOLDFAST_ASSIGN(const uint64_t size, file->size());
-  HOLDFAST_ASSIGN(const std::string bytes, file->read_at(0, size));
-  HOLDFAST_ASSIGN(directory.identity_, decode(bytes, file_name));
+  HOLDFAST_ASSIGN(directory.identity_, read_identity(fs, directory.path_));
   if (!name.empty() && name != directory.identity_.name)
     return fail(ErrorCode::kInvalid,
                 fmt::format("{} belongs to node {}, not {}: check --data-dir and --name",
                             directory.path_, directory.identity_.name, name));
   return directory;
-}
-
-DataDirectory::DataDirectory(DataDirectory&& other) noexcept
-    : path_(std::move(other.path_)),
-      lock_(std::exchange(other.lock_, -1)),
-      identity_(std::move(other.identity_)) {}
-
-DataDirectory::~DataDirectory() {
-  if (lock_ >= 0) ::close(lock_);
 }
 
 std::string DataDirectory::group_path(GroupId group) const {
@@ -117,11 +132,7 @@ std::string DataDirectory::group_path(GroupId group) const {
 
 Result<> DataDirectory::form(FileSystem& fs, ClusterId cluster) {
   identity_.cluster = cluster;
-  return save(fs);
-}
-
-Result<> DataDirectory::save(FileSystem& fs) const {
-  return replace_file(fs, path_ + "/IDENTITY", encode(identity_));
+  return write_identity(fs, path_, identity_);
 }
 
 }  // namespace holdfast

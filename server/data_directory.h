@@ -22,6 +22,30 @@ struct Identity {
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 
+// kNotFound: there is no IDENTITY in the folder. kCorrupt: it is damaged. kInvalid: a newer format.
+Result<Identity> read_identity(FileSystem& fs, const std::string& path);
+// Replaces the folder's IDENTITY as one act.
+Result<> write_identity(FileSystem& fs, const std::string& path, const Identity& identity);
+
+// Held by the process that uses a folder; given back with it, or by the system when the process
+// ends.
+class DirectoryLock {
+ public:
+  // kInvalid: another process holds it. The folder must be there.
+  static Result<DirectoryLock> take(const std::string& path);
+  // As take, but makes no file: a folder without LOCK is not in use, and is not held either.
+  static Result<DirectoryLock> take_to_read(const std::string& path);
+  ~DirectoryLock();
+  DirectoryLock(DirectoryLock&& other) noexcept;
+  DirectoryLock& operator=(DirectoryLock&&) = delete;
+
+ private:
+  explicit DirectoryLock(int descriptor) : descriptor_(descriptor) {}
+  static Result<DirectoryLock> take(const std::string& path, int open_flags);
+
+  int descriptor_;  // -1: holds nothing
+};
+
 class DataDirectory {
  public:
   static constexpr int kFormat = 1;
@@ -31,21 +55,17 @@ class DataDirectory {
   // for).
   static Result<DataDirectory> open(FileSystem& fs, std::string path, const std::string& name,
                                     NodeId node);
-  ~DataDirectory();
-  DataDirectory(DataDirectory&& other) noexcept;
-  DataDirectory& operator=(DataDirectory&&) = delete;
-
   const Identity& identity() const { return identity_; }
   std::string group_path(GroupId group) const;
   // Makes the cluster known for ever, before the node's first vote.
   Result<> form(FileSystem& fs, ClusterId cluster);
 
  private:
-  DataDirectory(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
-  Result<> save(FileSystem& fs) const;
+  DataDirectory(std::string path, DirectoryLock lock)
+      : path_(std::move(path)), lock_(std::move(lock)) {}
 
   std::string path_;
-  int lock_;  // a file descriptor; -1 after a move
+  DirectoryLock lock_;
   Identity identity_;
 };
 
