@@ -100,7 +100,9 @@ void Cluster::carry_out(NodeId id) {
   Node& node = nodes_.at(id);
   raft::Output output = node.raft->take_output();
   if (output.write) invariants_.submitted(id, *output.write);
-  invariants_.stepped(id, now_);
+  for (const raft::Refusal& refusal : output.refused) invariants_.settle(id, refusal.request);
+  invariants_.given(id, output.apply);
+  invariants_.stepped(id, now_, node.raft->status().current_as_of);
   for (const raft::RoleChange& change : output.roles)
     line("roles", fmt::format("{} becomes {}", id.value, raft::to_text(change)));
   if (output.write) {
@@ -274,6 +276,7 @@ void Cluster::propose(NodeId node, const std::vector<std::string>& payloads) {
   for (const std::string& payload : payloads)
     propose.proposals.push_back(
         {RequestId{next_request_++}, now_ + std::chrono::seconds(5), Bytes(payload)});
+  if (nodes_.at(node).raft) invariants_.asked(node, propose);
   step(node, std::move(propose));
 }
 

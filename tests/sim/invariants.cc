@@ -17,7 +17,15 @@ bool same_entry(const LogEntry& a, const LogEntry& b) {
 }  // namespace
 
 Invariants::Invariants(std::vector<NodeId> voters, raft::Config limits)
-    : voters_(std::move(voters)), limits_(limits) {}
+    : voters_(std::move(voters)), widest_(limits) {
+  for (const NodeId voter : voters_) nodes_[voter].limits = limits;
+}
+
+void Invariants::runs_with(NodeId node, const raft::Config& limits) {
+  nodes_.at(node).limits = limits;
+  widest_.append_bytes_max = std::max(widest_.append_bytes_max, limits.append_bytes_max);
+  widest_.in_flight_bytes_max = std::max(widest_.in_flight_bytes_max, limits.in_flight_bytes_max);
+}
 
 void Invariants::fail(std::string rule, std::string detail) {
   if (!violation_) violation_ = Violation{std::move(rule), std::move(detail)};
@@ -62,7 +70,13 @@ void Invariants::started(NodeId id, const raft::Recovered& found, const raft::Ra
                                           id.value, found.applied.value, node.durable.value));
   node.given = found.applied;
   node.durable = found.applied;
-  node.seen = {found.hard_state.term, found.applied, found.applied};
+  node.seen = {.term = found.hard_state.term,
+               .vote = found.hard_state.vote,
+               .commit = found.applied,
+               .applied = found.applied,
+               .current_as_of = {}};
+  node.asked.clear();
+  node.asked_bytes = node.applying_bytes = 0;
 }
 
 void Invariants::crashed(NodeId id) {
@@ -131,34 +145,17 @@ void Invariants::log_matching(NodeId id, const LogWrite& write) {
   }
 }
 
-void Invariants::stepped(NodeId id, Instant now) {
+void Invariants::stepped(NodeId id, Instant now, std::optional<Instant> current_as_of) {
   const raft::Raft& raft = *nodes_.at(id).raft;
   const raft::Status status = raft.status();
   one_leader_per_term(id, status);
   order_of_indexes(id, status);
   nothing_goes_back(id, status);
   committed_never_changes(id, status, now);
-  currency_is_true(id, status);
+  time_goes_on(id, now, current_as_of);
+  currency_is_true(id, status, current_as_of);
   limits_hold(id, status);
-}
-
-void Invariants::one_leader_per_term(NodeId id, const raft::Status& status) {
-  if (status.role != raft::Role::kLeader) return;
-  const auto [leader, is_new] = leaders_.emplace(status.term, id);
-  if (leader->second != id)
-    fail("one leader per term", fmt::format("nodes {} and {} in term {}", leader->second.value,
-                                            id.value, status.term.value));
-  if (is_new) leader_completeness(id, *nodes_.at(id).raft, status.term);
-}
-
-void Invariants::leader_completeness(NodeId id, const raft::Raft& raft, Term term) {
-  for (uint64_t i = 0; i < committed_.size(); ++i) {
-    const Term entry = committed_[i].term;
-    if (term <= committed_[i].seen_in || raft.log().term_at(LogIndex{i + 1}) == entry) continue;
-    return fail("leader completeness",
-                fmt::format("node {} leads term {} without the committed entry {}", id.value,
-                            term.value, raft::to_text(LogPosition{entry, {i + 1}})));
-  }
+  bytes_add_up(id, status);
 }
 
 void Invariants::committed_never_changes(NodeId id, const raft::Status& status, Instant now) {
@@ -186,10 +183,10 @@ void Invariants::committed_never_changes(NodeId id, const raft::Status& status, 
   }
 }
 
-void Invariants::currency_is_true(NodeId id, const raft::Status& status) {
-  if (!status.current_as_of) return;
-  const auto later =
-      std::ranges::lower_bound(committed_, *status.current_as_of, {}, &Committed::seen_at);
+void Invariants::currency_is_true(NodeId id, const raft::Status& status,
+                                  std::optional<Instant> current_as_of) {
+  if (!current_as_of) return;
+  const auto later = std::ranges::lower_bound(committed_, *current_as_of, {}, &Committed::seen_at);
   const LogIndex known{static_cast<uint64_t>(later - committed_.begin())};
   if (status.applied < known)
     fail("currency is true", fmt::format("node {} has applied {}, and {} was committed before the "
@@ -210,119 +207,12 @@ void Invariants::committed_is_on_a_quorum(LogIndex index) {
                      voters_.size()));
 }
 
-void Invariants::later_leaders_have(LogIndex index) {
-  const Committed& entry = committed_[index.value - 1];
-  for (const auto& [id, node] : nodes_) {
-    if (node.raft == nullptr) continue;
-    const raft::Status status = node.raft->status();
-    if (status.role == raft::Role::kLeader && status.term > entry.seen_in &&
-        node.raft->log().term_at(index) != entry.term)
-      fail("leader completeness",
-           fmt::format("node {} leads term {} while {} is committed without it", id.value,
-                       status.term.value, raft::to_text(LogPosition{entry.term, index})));
-  }
-}
-
-void Invariants::order_of_indexes(NodeId id, const raft::Status& status) {
-  const Node& node = nodes_.at(id);
-  if (status.applied > std::min(status.commit, status.persisted) ||
-      status.persisted > status.last.index || status.commit > status.last.index)
-    fail("order of indexes",
-         fmt::format("node {}: applied ≤ min(commit, persisted) ≤ last does not hold: {}", id.value,
-                     raft::to_text(status)));
-  // What a node believes to be on its disk is there.
-  const std::vector<Term>& terms = node.disk.terms;
-  const uint64_t at = status.persisted.value;
-  if (at > terms.size() || (at > 0 && node.raft->log().term_at(status.persisted) != terms[at - 1]))
-    fail("order of indexes",
-         fmt::format("node {} counts {} as persisted, its disk does not hold it", id.value, at));
-}
-
-void Invariants::nothing_goes_back(NodeId id, const raft::Status& status) {
-  Node& node = nodes_.at(id);
-  if (status.term < node.seen.term || status.commit < node.seen.commit ||
-      status.applied < node.seen.applied)
-    fail("nothing goes back", fmt::format("node {}: term {}, commit {}, applied {} became {}",
-                                          id.value, node.seen.term.value, node.seen.commit.value,
-                                          node.seen.applied.value, raft::to_text(status)));
-  node.seen.term = std::max(node.seen.term, status.term);
-  node.seen.applied = std::max(node.seen.applied, status.applied);
-}
-
-void Invariants::limits_hold(NodeId id, const raft::Status& status) {
-  // A limit is looked at before one more is taken, and that one may be an entry of any size.
-  const size_t one_more = std::max(limits_.append_bytes_max, largest_entry_) + largest_entry_;
-  if (status.proposals_bytes > limits_.proposals_bytes_max)
-    fail("limits hold",
-         fmt::format("node {}: {} bytes of proposals wait", id.value, status.proposals_bytes));
-  // Entries are let go when they are on disk, so those of the appends in flight come on top.
-  const size_t window = nodes_.at(id).raft->log().window_bytes();
-  if (window > limits_.proposals_bytes_max + limits_.window_bytes_max +
-                   limits_.in_flight_bytes_max + 2 * one_more)
-    fail("limits hold", fmt::format("node {}: {} bytes of entries in memory", id.value, window));
-  for (const raft::FollowerStatus& follower : status.followers)
-    if (follower.in_flight_bytes > limits_.in_flight_bytes_max + one_more)
-      fail("limits hold", fmt::format("node {}: {} bytes are in flight to {}", id.value,
-                                      follower.in_flight_bytes, follower.id.value));
-}
-
 void Invariants::sent(const raft::Envelope& envelope) {
   term_before_message(envelope);
   vote_before_promise(envelope);
   vote_for_a_whole_log(envelope);
   if (const auto* appended = std::get_if<raft::Appended>(&envelope.body))
     entries_before_promise(envelope, appended->match);
-}
-
-void Invariants::term_before_message(const raft::Envelope& envelope) {
-  const Term synced = nodes_[envelope.from].disk.hard_state.term;
-  if (envelope.term > synced)
-    fail("no promise before its write",
-         fmt::format("{}: the term on disk is {}", raft::to_text(envelope), synced.value));
-}
-
-// A candidate's log does not grow while it stands.
-void Invariants::vote_for_a_whole_log(const raft::Envelope& envelope) {
-  const auto* reply = std::get_if<raft::VoteReply>(&envelope.body);
-  if (reply == nullptr || reply->phase != raft::VotePhase::kVote || !reply->granted) return;
-  const raft::Raft* voter = nodes_.at(envelope.from).raft;
-  const raft::Raft* candidate = nodes_.at(envelope.to).raft;
-  if (voter == nullptr || candidate == nullptr) return;
-  const raft::Status stands = candidate->status();
-  if (stands.role != raft::Role::kCandidate || stands.term != reply->term) return;
-  const raft::Status votes = voter->status();
-  if (votes.vote == envelope.to && votes.term == reply->term && stands.last < votes.last)
-    fail("a vote goes to a log that lacks nothing",
-         fmt::format("{}: the voter's log ends at {}, the candidate's at {}",
-                     raft::to_text(envelope), raft::to_text(votes.last),
-                     raft::to_text(stands.last)));
-}
-
-void Invariants::vote_before_promise(const raft::Envelope& envelope) {
-  HardState promised{envelope.term, {}};
-  if (const auto* reply = std::get_if<raft::VoteReply>(&envelope.body)) {
-    if (reply->phase != raft::VotePhase::kVote || !reply->granted) return;
-    promised = {reply->term, envelope.to};
-  } else if (const auto* request = std::get_if<raft::VoteRequest>(&envelope.body)) {
-    if (request->phase != raft::VotePhase::kVote) return;
-    promised = {request->term, envelope.from};
-  } else {
-    return;
-  }
-  // A later vote on the disk is as good: it is the promise of a later term.
-  const HardState& disk = nodes_[envelope.from].disk.hard_state;
-  if (disk != promised && disk.term <= promised.term)
-    fail("no promise before its write",
-         fmt::format("{}: on disk is the vote for {} in term {}", raft::to_text(envelope),
-                     disk.vote.value, disk.term.value));
-  one_vote_per_term(envelope.from, promised.term, promised.vote);
-}
-
-void Invariants::one_vote_per_term(NodeId node, Term term, NodeId vote) {
-  const auto [given, is_new] = votes_.emplace(std::pair(node, term), vote);
-  if (given->second != vote)
-    fail("one vote per term", fmt::format("node {} votes for {} and {} in term {}", node.value,
-                                          given->second.value, vote.value, term.value));
 }
 
 void Invariants::entries_before_promise(const raft::Envelope& envelope, LogIndex match) {
@@ -347,6 +237,7 @@ void Invariants::applied(NodeId id, const std::vector<EntryPtr>& entries, uint64
            fmt::format("node {} applies {} behind {}", id.value, raft::to_text(entry->position()),
                        node.given.value));
     node.given = entry->index;
+    node.applying_bytes -= entry->bytes();
   }
   const auto [known, is_new] = state_hashes_.emplace(node.given, state_hash);
   if (known->second != state_hash)
