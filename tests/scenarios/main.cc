@@ -125,8 +125,10 @@ void Script::play_with_cluster(const Words& words) {
     return NodeId{number(words[1])};
   };
   const auto part = [&] {
-    return words.size() > 2 && words[2] == "apply" ? Part::kApply : Part::kDisk;
+    const std::string name = words.size() > 2 ? words[2] : "disk";
+    return name == "apply" ? Part::kApply : name == "snapshot" ? Part::kSnapshot : Part::kDisk;
   };
+  const auto other = [&] { return NodeId{number(words.at(2))}; };
   if (verb == "show") {
     cluster.show(words[1] == "none" ? std::set<std::string>{}
                                     : std::set<std::string>(words.begin() + 1, words.end()));
@@ -160,8 +162,20 @@ void Script::play_with_cluster(const Words& words) {
     cluster.propose(node(), Words(words.begin() + 2, words.end()));
   } else if (verb == "read") {
     cluster.read(node());
+  } else if (verb == "add") {
+    raft::Member wish;
+    wish.stays_learner = words.size() > 3 && words[3] == "learner";
+    cluster.add(node(), other(), wish);
+  } else if (verb == "remove") {
+    cluster.change(node(), raft::MemberChange::Act::kRemove, other());
+  } else if (verb == "promote") {
+    cluster.change(node(), raft::MemberChange::Act::kPromote, other());
+  } else if (verb == "forget") {
+    cluster.forget_before(node(), LogIndex{number(words.at(2))});
+  } else if (verb == "fail") {
+    cluster.fail_snapshot(node());
   } else if (verb == "gone") {
-    cluster.peer_gone(node(), NodeId{number(words.at(2))});
+    cluster.peer_gone(node(), other());
   } else if (verb == "transfer") {
     cluster.transfer(node(), NodeId{words.size() > 2 ? number(words[2]) : 0});
   } else if (verb == "hold") {
@@ -172,6 +186,8 @@ void Script::play_with_cluster(const Words& words) {
     cluster.answer_one(node(), Part::kDisk);
   } else if (verb == "apply") {
     cluster.answer_one(node(), Part::kApply);
+  } else if (verb == "carry") {
+    cluster.answer_one(node(), Part::kSnapshot);
   } else if (verb == "crash") {
     const bool keeps = words.size() > 2 && words[2].starts_with("keep=");
     for (const NodeId id : nodes_in(cluster, words[1]))

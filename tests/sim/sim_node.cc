@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "replication/raft/print.h"
+#include "storage/log/record.h"
 
 namespace holdfast::sim {
 namespace {
@@ -64,60 +65,120 @@ SimNode::SimNode(NodeId id, Watch& watch, Transport& network, Outside outside)
       network_(network),
       outside_(std::move(outside)),
       noted_(std::make_unique<NotedTransport>(*this)),
-      files_(watch.random.next()) {}
+      files_(watch.random.next()),
+      clock_(draw_clock()) {}
 
-void SimNode::after(Duration delay, Agenda::Act act) {
+// Where a count of few bits would wrap soon: 2^31 and 2^32 of ns, µs and ms, what a double holds
+// exactly, and the sign of 64 bits but for some decades; and 50 days, where 2^32 ms have passed.
+NodeClock SimNode::draw_clock() {
+  constexpr int64_t kWraps[] = {
+      int64_t{1} << 31,          int64_t{1} << 32, (int64_t{1} << 31) * 1000,
+      (int64_t{1} << 32) * 1000, int64_t{1} << 53, (int64_t{1} << 31) * 1'000'000,
+      int64_t{1} << 62,          int64_t{0},       (int64_t{1} << 32) * 1'000'000,
+  };
+  const ClockPlan& plan = watch_.plan.clocks;
+  Duration origin = watch_.random.between(Duration{}, Duration(std::chrono::hours(1)));
+  if (plan.far_origins) {
+    const int64_t wrap = kWraps[watch_.random.below(std::size(kWraps))];
+    const Duration before = watch_.random.between(Duration{}, Duration(std::chrono::seconds(15)));
+    origin = std::max(Duration{}, Duration(wrap) - before);
+  }
+  const uint64_t spread = static_cast<uint64_t>(plan.fastest - plan.slowest);
+  return {Instant(origin), plan.slowest + static_cast<int64_t>(watch_.random.below(spread + 1)),
+          watch_.agenda.now()};
+}
+
+void SimNode::change_clock_rate() {
+  if (!replica_) return;
+  watch_.marks.reach(Mark::kClockChanged);
+  const ClockPlan& plan = watch_.plan.clocks;
+  const uint64_t spread = static_cast<uint64_t>(plan.fastest - plan.slowest);
+  clock_.set_rate(plan.slowest + static_cast<int64_t>(watch_.random.below(spread + 1)),
+                  watch_.agenda.now());
+  timer_ = kNever;
+  set_timer();
+}
+
+template <class Act>
+void SimNode::after(Duration delay, Act act) {
   watch_.agenda.add(delay, [this, life = life_, act = std::move(act)]() mutable {
     if (life != life_ || !replica_) return;
-    const Instant now = watch_.agenda.now();
-    if (now < paused_until_) {
-      after(paused_until_ - now, std::move(act));
+    if (watch_.agenda.now() < paused_until_) {
+      held_.emplace_back(std::move(act));
     } else {
       act();
     }
   });
 }
 
+// In the order in which it would have happened.
+void SimNode::go_on() {
+  if (watch_.agenda.now() < paused_until_) return;
+  std::deque<Agenda::Act> held = std::exchange(held_, {});
+  for (Agenda::Act& act : held) after({}, std::move(act));
+}
+
 void SimNode::start() {
+  if (lost_) return;
   ++life_;
+  raft::Recovered found;
+  if (!open_log(found)) return;
+  raft::Config config = watch_.plan.limits;
+  if (watch_.random.chance(watch_.plan.faults.other_settings)) {
+    config = draw_other_limits(watch_.plan.limits, watch_.random);
+    watch_.marks.reach(Mark::kOtherSettings);
+  }
+  config.self = id_;
+  if (watch_.random.chance(0.3)) clock_ = draw_clock();  // the machine was started anew
+  replica_ = std::make_unique<Replica>(config, found, watch_.random.fork(), clock(),
+                                       Replica::Seams{*this, *noted_, *this, *this, *this});
+  watch_.line(id_, [&] {
+    return fmt::format("starts: last={} applied={} clock={}", found.last.value, found.applied.value,
+                       clock().time_since_epoch().count());
+  });
+  watch_.invariants.runs_with(id_, config);
+  watch_.invariants.started(id_, found, replica_->raft());
+  plan_turn({});
+}
+
+bool SimNode::open_log(raft::Recovered& found) {
   const SegmentedLog::Options options{.segment_bytes = watch_.plan.disk.segment_bytes,
                                       .salt = watch_.random.next()};
   auto opened = SegmentedLog::open(files_, kLogDirectory, options);
+  if (damaged_) {
+    lost_ = true;
+    watch_.marks.reach(Mark::kDamageFound);
+    watch_.line(id_, [] { return std::string("finds its log damaged"); });
+    if (opened || opened.error().code != ErrorCode::kCorrupt)
+      watch_.invariants.fail("damage is found",
+                             fmt::format("node {} starts on a damaged log: {}", id_.value,
+                                         opened ? "opened" : opened.error().message));
+    return false;
+  }
   auto machine = KvStateMachine::open(engine_, watch_.plan.disk.unflushed_bytes_max);
   if (!opened || !machine) {
     watch_.invariants.fail("a crash leaves what can be opened",
                            fmt::format("node {}: {}", id_.value,
                                        !opened ? opened.error().message : machine.error().message));
-    return;
+    return false;
   }
   if (opened->recovered.torn_tail) watch_.marks.reach(Mark::kTornTail);
   if (machine->get()->applied().index < applied_at_crash_) watch_.marks.reach(Mark::kFlushLost);
   log_ = std::move(opened->log);
   machine_ = *std::move(machine);
-
-  raft::Recovered found{.hard_state = opened->recovered.hard_state,
-                        .runs = {},
-                        .last = opened->recovered.last.index,
-                        .applied = machine_->applied().index,
-                        .members_index = {},
-                        .members = members_of(watch_.plan),
-                        .newer_members = {}};
+  found = {.hard_state = opened->recovered.hard_state,
+           .runs = {},
+           .last = opened->recovered.last.index,
+           .applied = machine_->applied().index,
+           .members_index = {},
+           .members = members_of(watch_.plan),
+           .newer_members = {}};
   for (const TermRun& run : opened->recovered.terms) found.runs.push_back({run.first, run.term});
-  if (found.applied > found.last) {
-    watch_.invariants.fail("order of indexes", fmt::format("node {} starts with its state ahead of "
-                                                           "its log",
-                                                           id_.value));
-    return;
-  }
-  raft::Config config = watch_.plan.limits;
-  config.self = id_;
-  replica_ = std::make_unique<Replica>(config, found, watch_.random.fork(), watch_.agenda.now(),
-                                       Replica::Seams{*this, *noted_, *this, *this, *this});
-  watch_.line(id_, [&] {
-    return fmt::format("starts: last={} applied={}", found.last.value, found.applied.value);
-  });
-  watch_.invariants.started(id_, found, replica_->raft());
-  plan_turn({});
+  if (found.applied <= found.last) return true;
+  watch_.invariants.fail("order of indexes", fmt::format("node {} starts with its state ahead of "
+                                                         "its log",
+                                                         id_.value));
+  return false;
 }
 
 void SimNode::crash() {
@@ -137,7 +198,8 @@ void SimNode::crash() {
   applies_.clear();
   turn_planned_ = disk_works_ = apply_works_ = read_is_asked_ = false;
   timer_ = kNever;
-  paused_until_ = slow_until_ = {};
+  paused_until_ = slow_until_ = stalled_until_ = {};
+  held_.clear();
   role_ = {};
   given_in_.clear();
   forwards_seen_.clear();
@@ -145,11 +207,45 @@ void SimNode::crash() {
   outside_.died(id_);
 }
 
+// A batch whose header lies before another's: the later one proves that it was synced, whatever
+// the crash has left of that one.
+bool SimNode::damage_log() {
+  struct Batch {
+    std::string file;
+    uint64_t offset;
+    uint64_t bytes;
+  };
+  std::vector<Batch> batches;
+  const std::map<std::string, std::string> files = files_.files();
+  for (const auto& [path, bytes] : files) {
+    const auto segment = decode_segment_header(std::string_view(bytes).substr(0, kLogBlockBytes));
+    if (!segment || path.ends_with("spare.log")) continue;
+    for (uint64_t at = kLogBlockBytes; at < bytes.size();) {
+      const auto header = decode_batch_header(std::string_view(bytes).substr(at),
+                                              {segment->salt, segment->number, at});
+      if (!header) break;
+      batches.push_back({path, at, BatchHeader::kBytes + header->body_bytes});
+      if (header->records == 0) break;
+      at += header->bytes_on_disk();
+    }
+  }
+  if (batches.size() < 2) return false;
+  const Batch& batch = batches[watch_.random.below(batches.size() - 1)];
+  std::string bytes = files.at(batch.file);
+  const uint64_t at = batch.offset + watch_.random.below(batch.bytes);
+  bytes[at] = static_cast<char>(bytes[at] ^ (1 << watch_.random.below(8)));
+  files_.place(batch.file, std::move(bytes));
+  watch_.line(id_, [&] { return fmt::format("{} is damaged at byte {}", batch.file, at); });
+  damaged_ = true;
+  return true;
+}
+
 void SimNode::pause(Duration length) {
   if (!replica_) return;
   watch_.line(id_, [&] { return fmt::format("pauses for {} ms", length / milliseconds(1)); });
   watch_.marks.reach(Mark::kPause);
   paused_until_ = std::max(paused_until_, watch_.agenda.now() + length);
+  watch_.agenda.add(length, [this] { go_on(); });
 }
 
 void SimNode::slow_disk(Duration length) {
@@ -157,15 +253,24 @@ void SimNode::slow_disk(Duration length) {
   slow_until_ = watch_.agenda.now() + length;
 }
 
+void SimNode::stall_disk(Duration length) {
+  if (!replica_) return;
+  watch_.line(id_,
+              [&] { return fmt::format("its disk stalls for {} ms", length / milliseconds(1)); });
+  watch_.marks.reach(Mark::kStalledDisk);
+  stalled_until_ = watch_.agenda.now() + length;
+}
+
 void SimNode::heal() {
   healed_ = true;
-  slow_until_ = {};
+  paused_until_ = slow_until_ = stalled_until_ = {};
+  go_on();
 }
 
 void SimNode::submit(raft::Input input) {
   if (!replica_) return;
   if (watch_.agenda.now() >= paused_until_) return give(std::move(input));
-  after({}, [this, in = std::move(input)]() mutable { give(std::move(in)); });
+  held_.emplace_back([this, in = std::move(input)]() mutable { give(std::move(in)); });
 }
 
 void SimNode::give(raft::Input input) {
@@ -184,10 +289,12 @@ void SimNode::plan_turn(Duration delay) {
 
 void SimNode::turn() {
   for (const raft::Input& input : inputs_) note_input(input);
-  const std::vector<raft::RoleChange> changes = replica_->turn(watch_.agenda.now(), inputs_);
+  const std::vector<raft::RoleChange> changes = replica_->turn(clock(), inputs_);
   note_roles(changes);
-  watch_.invariants.stepped(id_, watch_.agenda.now());
   const raft::Status status = replica_->status();
+  std::optional<Instant> current_as_of;
+  if (status.current_as_of) current_as_of = clock_.when(*status.current_as_of);
+  watch_.invariants.stepped(id_, watch_.agenda.now(), current_as_of);
   watch_.trace.mix(id_.value << 56 ^ status.term.value << 40 ^ status.last.index.value << 20 ^
                    status.commit.value);
   watch_.trace.mix(static_cast<uint64_t>(watch_.agenda.now().time_since_epoch().count()));
@@ -198,10 +305,10 @@ void SimNode::set_timer() {
   const Instant due = replica_->next_deadline();
   if (due >= timer_) return;
   timer_ = due;
-  after(std::max(Duration{}, due - watch_.agenda.now()), [this, due] {
+  after(std::max(Duration{}, clock_.until(due, watch_.agenda.now())), [this, due] {
     if (timer_ != due) return;
     timer_ = kNever;
-    if (replica_->next_deadline() <= watch_.agenda.now()) {
+    if (replica_->next_deadline() <= clock()) {
       plan_turn({});
     } else {
       set_timer();
@@ -211,6 +318,8 @@ void SimNode::set_timer() {
 
 void SimNode::note_input(const raft::Input& input) {
   watch_.trace.mix(input.index());
+  if (const auto* changes = std::get_if<raft::Propose>(&input))
+    watch_.invariants.asked(id_, *changes);
   const raft::Received* received = std::get_if<raft::Received>(&input);
   if (received == nullptr) return;
   const raft::Envelope& envelope = received->envelope;
@@ -291,25 +400,29 @@ void SimNode::sync_disk(std::vector<LogWrite> writes, std::vector<LoadOrder> loa
   }
   if (Result<> written = log_->write(writes); !written) return died_of("write", written.error());
   Duration delay = watch_.draw(watch_.plan.disk.sync);
-  if (watch_.agenda.now() < slow_until_) delay += slow_until_ - watch_.agenda.now();
+  if (watch_.agenda.now() < slow_until_) delay += watch_.draw(watch_.plan.faults.slow_sync);
   if (!healed_ && watch_.random.chance(watch_.plan.faults.crash_in_write))
     return after(watch_.random.between(Duration{}, delay), [this] { outside_.wants_crash(id_); });
   const WriteTicket last = writes.back().ticket;
-  after(delay, [this, last, orders = std::move(loads)] {
-    if (Result<> synced = log_->sync(); !synced) return died_of("sync", synced.error());
-    watch_.invariants.persisted(id_, last);
-    watch_.line(id_, [&] { return fmt::format("persisted ticket={}", last.value); });
-    give(raft::Persisted{last});
-    answer_loads(orders);
-    if (log_->wants_spare() && watch_.random.chance(0.5)) {
-      if (Result<> made = log_->prepare_spare(); !made) return died_of("spare", made.error());
-    }
-    disk_works_ = false;
-    if (orders_.empty() && watch_.random.chance(0.3)) {
-      if (Result<> marked = log_->write_marker(); !marked) return died_of("mark", marked.error());
-    }
-    work_disk();
-  });
+  after(delay, [this, last, orders = std::move(loads)] { finish_sync(last, orders); });
+}
+
+void SimNode::finish_sync(WriteTicket last, const std::vector<LoadOrder>& loads) {
+  if (watch_.agenda.now() < stalled_until_)
+    return after(milliseconds(20), [this, last, loads] { finish_sync(last, loads); });
+  if (Result<> synced = log_->sync(); !synced) return died_of("sync", synced.error());
+  watch_.invariants.persisted(id_, last);
+  watch_.line(id_, [&] { return fmt::format("persisted ticket={}", last.value); });
+  give(raft::Persisted{last});
+  answer_loads(loads);
+  if (log_->wants_spare() && watch_.random.chance(0.5)) {
+    if (Result<> made = log_->prepare_spare(); !made) return died_of("spare", made.error());
+  }
+  disk_works_ = false;
+  if (orders_.empty() && watch_.random.chance(0.3)) {
+    if (Result<> marked = log_->write_marker(); !marked) return died_of("mark", marked.error());
+  }
+  work_disk();
 }
 
 void SimNode::answer_loads(const std::vector<LoadOrder>& loads) {
@@ -330,6 +443,7 @@ void SimNode::died_of(const char* what, const Error& error) {
 }
 
 void SimNode::submit(std::vector<EntryPtr> committed) {
+  watch_.invariants.given(id_, committed);
   watch_.line(id_, [&] { return "apply " + raft::to_text(committed); });
   applies_.push_back(std::move(committed));
   work_apply();
@@ -378,6 +492,7 @@ void SimNode::readable(std::vector<RequestId> reads) {
 
 void SimNode::refuse(std::vector<raft::Refusal> refusals) {
   for (const raft::Refusal& refusal : refusals) {
+    watch_.invariants.settle(id_, refusal.request);
     watch_.line(id_, [&] { return raft::to_text(refusal); });
     after(watch_.random.between(Duration{}, Duration(milliseconds(1))),
           [this, refusal] { outside_.refused(id_, refusal); });

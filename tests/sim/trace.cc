@@ -40,6 +40,22 @@ std::string_view name(Mark mark) {
       "transfers asked for",
       "take-overs",
       "state taken back to a flush",
+      "stalled disks",
+      "damaged logs",
+      "damage found at a start",
+      "starts with other settings",
+      "changes of a clock's rate",
+      "cuts that stay",
+      "changes asked for behind others",
+      "for ever: the leader too",
+      "for ever: down",
+      "for ever: cut off",
+      "for ever: does not hear",
+      "for ever: is not heard",
+      "for ever: each link one way",
+      "for ever: paused",
+      "for ever: disk stalled",
+      "for ever: links lose half",
   };
   return kNames[static_cast<size_t>(mark)];
 }
