@@ -196,7 +196,8 @@ void ClientPool::refused(NodeId id, const raft::Refusal& refusal) {
   Operation* const operation = answered(id, refusal.request, outcome);
   if (operation == nullptr) return;
   constexpr Mark kMarkOf[] = {Mark::kRefusedNoLeader, Mark::kRefusedOverloaded,
-                              Mark::kRefusedTimeout, Mark::kRefusedUnknown};
+                              Mark::kRefusedTimeout,  Mark::kRefusedUnknown,
+                              Mark::kRefusedRejected, Mark::kRefusedFenced};
   watch_.marks.reach(kMarkOf[static_cast<size_t>(refusal.reason)]);
   end(*operation, outcome);
 }

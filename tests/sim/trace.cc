@@ -26,6 +26,8 @@ std::string_view name(Mark mark) {
       "refused: overloaded",
       "refused: timeout",
       "refused: unknown",
+      "refused: rejected",
+      "refused: fenced",
       "unknown, then seen",
       "conditions that failed",
       "crashes",

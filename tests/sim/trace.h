@@ -36,6 +36,8 @@ enum class Mark : uint8_t {
   kRefusedOverloaded,
   kRefusedTimeout,
   kRefusedUnknown,
+  kRefusedRejected,
+  kRefusedFenced,
   kUnknownThenSeen,
   kConditionFailed,
   kCrash,
