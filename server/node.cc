@@ -126,7 +126,10 @@ struct Node::Parts {
   void follow_members();
   void stop_on_signal();
   void drain_when_handed_over(Instant deadline);
+  void drain();
   void stop_when_drained(Instant deadline);
+  void leave();
+  NodeEnd say_removed() const;
   Result<> stop();
 
  private:
@@ -365,7 +368,26 @@ void Node::Parts::publish(Instant now) {
   status->taken = now;
   std::vector<raft::Proposal> own = announcer->due(now, *status);
   if (!own.empty()) replica_loop->post(raft::Propose{std::move(own)});
+  const bool is_out = status->raft.removed && status->raft.applied >= status->raft.commit;
   board.publish(std::move(status));
+  if (is_out && !directory.identity().removed) leave();
+}
+
+// What this node still waits for will not come: who waits is told that the fate is not known. The
+// answer to the removal itself came with the entry that was applied last.
+void Node::Parts::leave() {
+  const Result<> noted = directory.note_removal(fs);
+  if (!noted) fatal(noted.error().message);
+  gates->gate(0).abandon();
+  drain();
+}
+
+NodeEnd Node::Parts::say_removed() const {
+  log_error(
+      "this node was removed from its cluster: empty {} and start it with --join to bring it back "
+      "as a new member",
+      config.data_dir);
+  return NodeEnd::kRemoved;
 }
 
 // First no new connections, then the answers that are owed, then the rest.
@@ -389,6 +411,10 @@ void Node::Parts::drain_when_handed_over(Instant deadline) {
     });
     return;
   }
+  drain();
+}
+
+void Node::Parts::drain() {
   listener->stop();
   connections->drain();
   stop_when_drained(clock.now() + kDrainPatience);
@@ -437,20 +463,22 @@ Result<std::unique_ptr<Node>> Node::open(const Config& config) {
   return std::unique_ptr<Node>(new Node(std::move(parts)));
 }
 
-Result<> Node::run() {
+Result<NodeEnd> Node::run() {
   Parts& parts = *parts_;
+  if (parts.directory.identity().removed) return parts.say_removed();
   if (parts.directory.identity().cluster) {
     HOLDFAST_TRY(parts.check_join());
   } else {
     HOLDFAST_ASSIGN(const bool is_member, parts.become_member());
-    if (!is_member) return {};
+    if (!is_member) return NodeEnd::kStopped;
   }
   HOLDFAST_TRY(parts.open_storage());
   parts.stop_on_signal();
   parts.start_service();
   log_info("clients at http://{}", parts.config.listen);
   parts.loop.run();
-  return parts.stop();
+  HOLDFAST_TRY(parts.stop());
+  return parts.directory.identity().removed ? parts.say_removed() : NodeEnd::kStopped;
 }
 
 }  // namespace holdfast

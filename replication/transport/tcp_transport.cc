@@ -426,12 +426,10 @@ void TcpTransport::dial_all() {
     if (peer.node && peer.cluster == self_.cluster && check_peer_address(peer.peer_address))
       wanted[peer.node] = peer.peer_address;
   }
-  for (const raft::Member& member : members_) {
-    const auto said = wanted.find(member.id);
-    if (said != wanted.end() && said->second != member.peer_address) continue;
-    const auto detour = detours_.find(member.peer_address);
-    wanted[member.id] = detour == detours_.end() ? member.peer_address : detour->second;
-  }
+  for (const raft::Member& member : members_) wanted.try_emplace(member.id, member.peer_address);
+  for (auto& [id, address] : wanted)
+    if (const auto detour = detours_.find(address); detour != detours_.end())
+      address = detour->second;
   wanted.erase(self_.node);
   std::erase_if(links_, [&](const auto& item) {
     const auto place = wanted.find(item.first);

@@ -29,7 +29,8 @@ class MembersApi : public ApiTest {
   static Json json_of(const http::Response& response) { return Json::parse(response.body); }
   static std::vector<std::string> names_of(const http::Response& response) {
     std::vector<std::string> names;
-    for (const Json& member : json_of(response).at("members")) names.push_back(member.at("name"));
+    const Json body = json_of(response);
+    for (const Json& member : body.at("members")) names.push_back(member.at("name"));
     return names;
   }
 };
