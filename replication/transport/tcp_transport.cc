@@ -221,6 +221,7 @@ class TcpTransport::Link {
     if (hello.protocol != kPeerProtocol)
       return fmt::format("{} speaks peer protocol {}, this node {}", hello.name, hello.protocol,
                          kPeerProtocol);
+    if (!hello.cluster) return fmt::format("{} has not entered the cluster yet", hello.name);
     if (hello.cluster != owner_.self_.cluster)
       return fmt::format("{} belongs to another cluster ({:016x}, this node's is {:016x})",
                          hello.name, hello.cluster.value, owner_.self_.cluster.value);

@@ -144,6 +144,9 @@ def replace_dead(cluster):
     cluster.nodes.remove(three)
     one = cluster.nodes[0]
 
+    status, body = one.ask("DELETE", "/v1/cluster/members/n2")
+    assert status == 409 and b"silent: n3" in body and json.loads(body)["retryable"], (status, body)
+
     shutil.rmtree(cluster.directory / "n3")
     three.command[-2:] = ["--join", f"http://127.0.0.1:{one.port}"]
     said = refusal(three)
