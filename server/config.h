@@ -22,6 +22,8 @@ struct Config {
   std::string advertise_client;  // empty: http:// and `listen`
   std::string advertise_peer;    // empty: this node's entry in initial_cluster, else `peer_listen`
   std::vector<InitialMember> initial_cluster;
+  std::vector<std::string> join;  // URLs of nodes of the cluster that this node joins
+  bool learner = false;           // and stays one there, without a vote
   Duration heartbeat = std::chrono::milliseconds(50);
   Duration election_timeout = std::chrono::milliseconds(300);
   size_t value_bytes_max = size_t{8} << 20;

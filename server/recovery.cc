@@ -9,6 +9,21 @@ namespace {
 
 constexpr size_t kReadBytes = 4 << 20;
 
+LogWrite first_write() {
+  return {.ticket = {1},
+          .hard_state = HardState{Term{1}, {}},
+          .restart_after = {},
+          .cut_from = {},
+          .append = {},
+          .drop_before = {}};
+}
+
+std::unexpected<Error> begun_otherwise() {
+  return fail(ErrorCode::kInvalid,
+              "this node's log was begun with other members: remove its data folder, and start "
+              "all listed members again");
+}
+
 }  // namespace
 
 Result<> write_first_entry(const Recovered& on_disk, SegmentedLog& log,
@@ -18,24 +33,26 @@ Result<> write_first_entry(const Recovered& on_disk, SegmentedLog& log,
     HOLDFAST_ASSIGN(const std::vector<EntryPtr> found,
                     log.read({NodeId{}, LogIndex{1}, on_disk.last.index, kReadBytes}));
     if (on_disk.last.index == LogIndex{1} && found.front()->payload == payload) return {};
-    return fail(ErrorCode::kInvalid,
-                "this node's log was begun with other members: remove its data folder, and start "
-                "all listed members again");
+    return begun_otherwise();
   }
-  LogWrite write{.ticket = {1},
-                 .hard_state = HardState{Term{1}, {}},
-                 .restart_after = {},
-                 .cut_from = {},
-                 .append = {},
-                 .drop_before = {}};
+  LogWrite write = first_write();
   write.append.push_back(std::make_shared<const LogEntry>(
       LogEntry{LogIndex{1}, Term{1}, EntryKind::kMembers, {}, payload}));
   HOLDFAST_TRY(log.write(std::span(&write, 1)));
   return log.sync();
 }
 
+Result<> write_first_hard_state(const Recovered& on_disk, SegmentedLog& log) {
+  if (on_disk.last.index) return begun_otherwise();
+  if (was_begun(on_disk)) return {};
+  const LogWrite write = first_write();
+  HOLDFAST_TRY(log.write(std::span(&write, 1)));
+  return log.sync();
+}
+
 Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& log,
-                                        const KvStateMachine& machine) {
+                                        const KvStateMachine& machine,
+                                        const raft::Members& first_members) {
   raft::Recovered recovered{.hard_state = on_disk.hard_state,
                             .runs = {},
                             .last = on_disk.last.index,
@@ -56,7 +73,11 @@ Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& 
                             "or the state is gone. Put it back, or remove the node's folder and "
                             "let it join anew (--join)",
                             on_disk.before.index.value, recovered.applied.value));
-  HOLDFAST_ASSIGN(recovered.members, raft::decode_members(machine.members_payload()));
+  const std::string members = machine.members_payload();
+  recovered.members = first_members;
+  if (!members.empty()) {
+    HOLDFAST_ASSIGN(recovered.members, raft::decode_members(members));
+  }
   for (LogIndex next = recovered.applied + 1; next <= recovered.last;) {
     HOLDFAST_ASSIGN(const std::vector<EntryPtr> entries,
                     log.read({NodeId{}, next, recovered.last, kReadBytes}));

@@ -14,7 +14,18 @@ namespace holdfast {
 Result<> write_first_entry(const Recovered& on_disk, SegmentedLog& log,
                            const raft::Members& members);
 
+// The first write of a log that begins empty, to be filled by the cluster that this node joins. It
+// may be there already, as above.
+Result<> write_first_hard_state(const Recovered& on_disk, SegmentedLog& log);
+
+// A log without one is not what a member had: it was lost.
+inline bool was_begun(const Recovered& on_disk) {
+  return static_cast<bool>(on_disk.hard_state.term);
+}
+
+// `first_members` count as long as neither the state nor the log hold any.
 Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& log,
-                                        const KvStateMachine& machine);
+                                        const KvStateMachine& machine,
+                                        const raft::Members& first_members);
 
 }  // namespace holdfast

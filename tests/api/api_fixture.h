@@ -83,6 +83,7 @@ class ApiTest : public testing::Test {
 
   std::vector<std::optional<http::Response>> answers;
   std::optional<raft::RefusalReason> refuses;  // what the replica answers instead
+  std::string rejects;                         // the leader has this against any change of members
   bool silent = false;                         // the replica answers nothing
   int barriers = 0;
   std::vector<NodeId> transfers;     // of the leadership, asked of the replica
@@ -95,6 +96,8 @@ class ApiTest : public testing::Test {
  private:
   void submit(raft::Input input);
   void apply(const raft::Propose& propose);
+  // The payload of the entry that the leader makes; nothing: it refused.
+  std::optional<Bytes> judged(const raft::Proposal& proposal);
 
   boost::asio::io_context loop_{1};
   MemoryEngine memory_;

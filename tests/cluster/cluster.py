@@ -36,13 +36,13 @@ def wait_for(what, condition, patience_s=PATIENCE_S):
 
 
 class Node:
-    def __init__(self, binary, directory, name, client_port, peer_port, initial_cluster):
+    def __init__(self, binary, directory, name, client_port, peer_port, belonging):
         self.name = name
         self.port = client_port
         self.log_path = directory / f"{name}.log"
         self.command = [binary, "--name", name, "--data-dir", str(directory / name),
                         "--listen", f"127.0.0.1:{client_port}", "--peer-listen", f"127.0.0.1:{peer_port}",
-                        "--initial-cluster", initial_cluster]
+                        *belonging]
         self.process = None
 
     def start(self):
@@ -89,8 +89,17 @@ class Cluster:
         ports = free_ports(2 * size)
         names = [f"n{i + 1}" for i in range(size)]
         listed = ",".join(f"{name}=127.0.0.1:{ports[2 * i + 1]}" for i, name in enumerate(names))
-        self.nodes = [Node(self.binary, self.directory, name, ports[2 * i], ports[2 * i + 1], listed)
-                      for i, name in enumerate(names)]
+        self.nodes = [Node(self.binary, self.directory, name, ports[2 * i], ports[2 * i + 1],
+                           ["--initial-cluster", listed]) for i, name in enumerate(names)]
+
+    def newcomer(self, name, *more):
+        """A node that will join when it is started: at any node, or as `more` says."""
+        client_port, peer_port = free_ports(2)
+        urls = ",".join(f"http://127.0.0.1:{node.port}" for node in self.nodes if node.process)
+        node = Node(self.binary, self.directory, name, client_port, peer_port,
+                    more or ["--join", urls])
+        self.nodes.append(node)
+        return node
 
     def __enter__(self):
         for node in self.nodes:

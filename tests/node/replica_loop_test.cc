@@ -110,7 +110,7 @@ TEST_F(ReplicaLoopTest, EveryRequestFromAnotherThreadIsAnsweredOnce) {
   ASSERT_TRUE(opened.has_value());
   auto machine = KvStateMachine::open(engine);
   ASSERT_TRUE(machine.has_value());
-  auto recovered = recover_replica(opened->recovered, *opened->log, **machine);
+  auto recovered = recover_replica(opened->recovered, *opened->log, **machine, {});
   ASSERT_TRUE(recovered.has_value()) << recovered.error().message;
 
   net::io_context replica_io(1);

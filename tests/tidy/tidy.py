@@ -24,6 +24,8 @@ MAY_INCLUDE = {
                          "storage/state_machine.h", "replication"],
     "server/http": ["storage/base", "server/http"],
     "server": ["storage", "replication", "server"],
+    # A node that joins a cluster is a client of it, for one call.
+    "server/join.cc": ["storage/base", "server", "client/http_connection.h"],
     "client": ["storage/base", "client"],
     "bench/micro": ["storage", "replication", "server", "bench", "tests/sim"],
     "bench": ["storage/base", "client", "bench"],
@@ -72,7 +74,7 @@ def files():
 
 
 def layer_of(path):
-    fits = [folder for folder in MAY_INCLUDE if path.startswith(folder + "/")]
+    fits = [folder for folder in MAY_INCLUDE if (path + "/").startswith(folder + "/")]
     return max(fits, key=len) if fits else None
 
 
