@@ -38,9 +38,6 @@ SnapshotTransfer::SnapshotTransfer(FileSystem& fs, const Clock& clock, const Int
       order_(order),
       address_(std::move(address)),
       directory_(fmt::format("{}/out-{}", how.directory, order.number)),
-      began_(clock.now()),
-      next_piece_(began_),
-      next_line_(began_ + kLineEvery),
       tries_(kTriesWithoutProgress) {}
 
 Result<> SnapshotTransfer::run(const MakeCheckpoint& checkpoint,
@@ -62,6 +59,8 @@ Result<> SnapshotTransfer::attempt(const MakeCheckpoint& checkpoint,
   const SnapshotOffer offer{how_.group, order_.destination, random_from_system(), position,
                             snapshot.files()};
   HOLDFAST_TRY(check_offer(offer));
+  const Instant began = clock_.now();
+  next_line_ = began + kLineEvery;
   log_info("sending a snapshot to {}: up to entry {}, {} files, {:.1f} MiB", address_,
            position.index.value, offer.files.size(), mebibytes(offer.bytes()));
   for (;;) {
@@ -69,7 +68,7 @@ Result<> SnapshotTransfer::attempt(const MakeCheckpoint& checkpoint,
                                     : Result<>(std::unexpected(socket.error()));
     if (outcome) {
       log_info("the snapshot has arrived at {}: {:.1f} MiB were sent in {:.1f} s", address_,
-               mebibytes(sent_), std::chrono::duration<double>(clock_.now() - began_).count());
+               mebibytes(sent_), std::chrono::duration<double>(clock_.now() - began).count());
       return {};
     }
     if (outcome.error().code != ErrorCode::kUnavailable || !wait_to_redial()) return outcome;

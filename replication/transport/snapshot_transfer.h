@@ -62,13 +62,12 @@ class SnapshotTransfer {
   const std::string address_;
   const std::string directory_;  // of the checkpoint
 
-  const Instant began_;
-  Instant next_piece_;     // not sent before
-  Instant next_line_;      // of progress
-  uint64_t sent_ = 0;      // bytes over all connections: some of them may have been sent again
-  SnapshotPlace sent_to_;  // the furthest place that the other end can be at
-  SnapshotPlace there_;    // the furthest that it has asked to go on from
-  int tries_;              // left, until there is progress again
+  Instant next_piece_ = {};  // not sent before
+  Instant next_line_ = {};   // of progress
+  uint64_t sent_ = 0;        // bytes over all connections: some of them may have been sent again
+  SnapshotPlace sent_to_;    // the furthest place that the other end can be at
+  SnapshotPlace there_;      // the furthest that it has asked to go on from
+  int tries_;                // left, until there is progress again
 };
 
 }  // namespace holdfast

@@ -284,6 +284,7 @@ TEST(SnapshotStream, EverythingIsSyncedBeforeItIsAnnounced) {
   Told<std::string> acts;
   ReceivingNode two;
   two.fs.before = [&](const std::string& act, const std::string& path) -> Result<> {
+    EXPECT_THAT(two.arrived.all(), IsEmpty()) << act << " comes after the announcement";
     if (act == "sync" || act == "sync_directory" || act == "rename")
       acts.put(act + " " + path.substr(path.rfind('/') + 1).substr(0, 3));
     return {};
