@@ -326,7 +326,7 @@ class TcpTransport::Incoming {
                                 return close();
                               }
                               inbox_.drop(inbox_.view().size() - bytes.size());
-                              read();
+                              if (!peer_.snapshot_term) read();
                             }));
   }
 
@@ -335,10 +335,12 @@ class TcpTransport::Incoming {
       HOLDFAST_ASSIGN(const std::optional<Hello> hello, take_hello(bytes));
       if (!hello) return {};
       peer_ = *hello;
+      if (peer_.snapshot_term) HOLDFAST_TRY(check_snapshot(bytes));
       owner_.dial_all();
       encode_hello(owner_.self_, answer_);
       net::async_write(socket_, net::buffer(answer_), guarded([this](error_code code, size_t) {
-                         if (code) close();
+                         if (code) return close();
+                         if (peer_.snapshot_term) hand_over();
                        }));
     }
     while (!bytes.empty()) {
@@ -352,6 +354,26 @@ class TcpTransport::Incoming {
       owner_.deliver_(std::move(message->envelope));
     }
     return {};
+  }
+
+  Result<> check_snapshot(std::string_view rest) const {
+    if (!owner_.take_snapshot_ || peer_.cluster != owner_.self_.cluster || !peer_.cluster)
+      return fail(ErrorCode::kInvalid, "its snapshot is for another cluster");
+    if (!peer_.node || peer_.node == owner_.self_.node)
+      return fail(ErrorCode::kInvalid, "its snapshot is from no other node");
+    if (!rest.empty()) return fail(ErrorCode::kInvalid, "it speaks before it was greeted");
+    return {};
+  }
+
+  void hand_over() {
+    error_code code;
+    Descriptor connection(socket_.release(code));
+    if (code) {
+      log_warning("connection from {} ended: {}", peer_.name, code.message());
+    } else {
+      owner_.take_snapshot_(std::move(connection), peer_);
+    }
+    close();
   }
 
   TcpTransport& owner_;

@@ -17,6 +17,7 @@
 #include <boost/asio/ip/tcp.hpp>
 
 #include "replication/raft/membership.h"
+#include "replication/transport/timed_socket.h"
 #include "replication/transport/transport.h"
 #include "replication/transport/wire.h"
 #include "storage/base/random.h"
@@ -42,6 +43,9 @@ class TcpTransport final : public Transport {
   // the next one, or reset it before a greeting. Called on the loop.
   using Gone = std::function<void(NodeId)>;
   using Greeted = std::function<void(Result<Hello>)>;
+  // A peer of this cluster has greeted and was greeted, and will send a snapshot on this
+  // connection. Called on the loop.
+  using TakeSnapshot = std::function<void(Descriptor connection, const Hello& peer)>;
 
   // `loop` must outlive this, and be stopped before this ends.
   TcpTransport(boost::asio::io_context& loop, Hello self, Random random);
@@ -55,6 +59,8 @@ class TcpTransport final : public Transport {
   void greet(const std::string& address, Greeted greeted);
 
   void start(GroupId group, Deliver deliver, Gone gone);
+  // Until this is called, connections that carry snapshots end.
+  void receive_snapshots(TakeSnapshot take) { take_snapshot_ = std::move(take); }
   // Addresses that are reached by another one from here, say through a proxy: announced → dialled.
   void set_detours(std::map<std::string, std::string> detours) { detours_ = std::move(detours); }
   // Whom to send to, at the addresses that the list of members has for them. Whoever dials in and
@@ -78,6 +84,7 @@ class TcpTransport final : public Transport {
   GroupId group_;
   Deliver deliver_;
   Gone gone_;
+  TakeSnapshot take_snapshot_;
   boost::asio::ip::tcp::acceptor acceptor_;
   std::vector<raft::Member> members_;
   std::map<std::string, std::string> detours_;

@@ -126,6 +126,12 @@ class FailingFileSystem final : public FileSystem {
   Result<> sync_directory(const std::string& path) override {
     return left_-- > 0 ? fs_.sync_directory(path) : broken();
   }
+  Result<> remove_directory(const std::string& path) override {
+    return left_-- > 0 ? fs_.remove_directory(path) : broken();
+  }
+  Result<uint64_t> free_bytes(const std::string& path) const override {
+    return fs_.free_bytes(path);
+  }
   bool is_broken() const { return left_ < 0; }
 
  private:

@@ -175,6 +175,13 @@ Result<> SimFileSystem::remove(const std::string& path) {
   return spend_act(path);
 }
 
+Result<> SimFileSystem::remove_directory(const std::string& path) {
+  HOLDFAST_ASSIGN(const std::vector<std::string> names, list(path));
+  if (!names.empty())
+    return fail(ErrorCode::kIo, "remove directory " + path + ": Directory not empty");
+  return {};
+}
+
 Result<> SimFileSystem::sync_directory(const std::string& directory) {
   HOLDFAST_TRY(spend_act(directory));
   std::erase_if(unsynced_, [&](const NameChange& change) {
@@ -183,6 +190,10 @@ Result<> SimFileSystem::sync_directory(const std::string& directory) {
     return true;
   });
   return {};
+}
+
+Result<uint64_t> SimFileSystem::free_bytes(const std::string&) const {
+  return UINT64_MAX;  // its disk never fills
 }
 
 Result<> SimFileSystem::spend_act(const std::string& path) {
