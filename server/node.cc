@@ -217,7 +217,8 @@ Result<> Node::Parts::open_storage(const raft::Members* first_members) {
   HOLDFAST_TRY(fs.create_directories(log_path()));
   HOLDFAST_TRY(fs.create_directories(directory.group_path(kFirstGroup)));
   HOLDFAST_ASSIGN(SegmentedLog::Opened opened,
-                  SegmentedLog::open(fs, log_path(), {.salt = random.next()}));
+                  SegmentedLog::open(fs, log_path(),
+                                     {.salt = random.next(), .keep_bytes = config.keep_log_bytes}));
   if (opened.recovered.torn_tail)
     log_warning(
         "{}: the last batch was not whole when the node stopped; {} bytes at {} that had "

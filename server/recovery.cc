@@ -27,7 +27,8 @@ Result<> write_first_entry(const Recovered& on_disk, SegmentedLog& log,
                  .restart_after = {},
                  .cut_from = {},
                  .append = {},
-                 .drop_before = {}};
+                 .drop_before = {},
+                 .wanted_from = {}};
   write.append.push_back(std::make_shared<const LogEntry>(
       LogEntry{LogIndex{1}, Term{1}, EntryKind::kMembers, {}, payload}));
   HOLDFAST_TRY(log.write(std::span(&write, 1)));

@@ -62,7 +62,8 @@ struct LogWrite {
   std::optional<LogPosition> restart_after;  // all entries are void; the next one follows this
   std::optional<LogIndex> cut_from;          // drop this index and all after it
   std::vector<EntryPtr> append;
-  LogIndex drop_before;  // older entries are not needed any more: they go with their whole segment
+  LogIndex drop_before;  // older entries are in the durable state: they may go, by whole segments
+  LogIndex wanted_from;  // a follower still reads from here on; none: 0
 };
 
 }  // namespace holdfast
