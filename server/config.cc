@@ -113,6 +113,7 @@ ParsedConfig parse_config(int argc, char** argv) {
   std::string join;
   std::string heartbeat;
   std::string election_timeout;
+  std::string keep_log_bytes;
   std::string value_bytes;
   CLI::App app(kDescription);
   app.set_version_flag("--version", std::string("holdfastd ") + HOLDFAST_VERSION);
@@ -148,6 +149,11 @@ ParsedConfig parse_config(int argc, char** argv) {
   add("--election-timeout", election_timeout,
       "how long a silent leader is waited for: from this to its double, at random [300ms]")
       ->check(into(config.election_timeout, parse_duration));
+  add("--keep-log-bytes", keep_log_bytes,
+      "so much of the log stays for followers that were away; up to four times as much for one "
+      "that "
+      "reads [256MiB]")
+      ->check(into(config.keep_log_bytes, parse_size));
   add("--max-value-bytes", value_bytes, "the largest value that is taken [8MiB]")
       ->check(into(config.value_bytes_max, parse_size));
   std::string log_format = "text";

@@ -26,6 +26,7 @@ struct Config {
   bool learner = false;           // and stays one there, without a vote
   Duration heartbeat = std::chrono::milliseconds(50);
   Duration election_timeout = std::chrono::milliseconds(300);
+  size_t keep_log_bytes = size_t{256} << 20;
   size_t value_bytes_max = size_t{8} << 20;
   LogFormat log_format = LogFormat::kText;
 };

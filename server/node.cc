@@ -9,7 +9,9 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "replication/node/applier.h"
+#include "replication/node/recovery.h"
 #include "replication/node/replica_loop.h"
+#include "replication/node/tcp_snapshots.h"
 #include "replication/transport/tcp_transport.h"
 #include "server/announcer.h"
 #include "server/api/readers.h"
@@ -22,7 +24,6 @@
 #include "server/join.h"
 #include "server/metrics.h"
 #include "server/newcomer.h"
-#include "server/recovery.h"
 #include "storage/base/check.h"
 #include "storage/base/log.h"
 #include "storage/base/random.h"
@@ -70,14 +71,6 @@ const char* name_of(raft::Role role) {
   return "";
 }
 
-// The log is not cut yet, so that nobody needs a state.
-class NoSnapshots final : public Snapshots {
- public:
-  void send(raft::SnapshotOrder) override {}
-  void end(NodeId) override {}
-  void discard(const std::string&) override {}
-};
-
 }  // namespace
 
 // In the order in which they are made; each may use those above it.
@@ -101,7 +94,7 @@ struct Node::Parts {
   std::unique_ptr<ReplicaLoop> replica_loop;
   std::unique_ptr<LogWriter> log;
   std::unique_ptr<Applier> applier;
-  NoSnapshots snapshots;
+  std::unique_ptr<TcpSnapshots> snapshots;
   std::unique_ptr<Replica> replica;
   std::unique_ptr<Announcer> announcer;
   Metrics metrics;
@@ -119,7 +112,7 @@ struct Node::Parts {
   Result<bool> become_member();
   Result<> check_join();
   Result<> open_storage();
-  void start_replica(raft::Recovered recovered);
+  Result<> start_replica(raft::Recovered recovered);
   void start_service();
   void after_turn(Instant now, const std::vector<raft::RoleChange>& roles);
   void publish(Instant now);
@@ -233,7 +226,8 @@ Result<SegmentedLog::Opened> Node::Parts::open_log() {
   HOLDFAST_TRY(fs.create_directories(log_path()));
   HOLDFAST_TRY(fs.create_directories(directory.group_path(kFirstGroup)));
   HOLDFAST_ASSIGN(SegmentedLog::Opened opened,
-                  SegmentedLog::open(fs, log_path(), {.salt = random.next()}));
+                  SegmentedLog::open(fs, log_path(),
+                                     {.salt = random.next(), .keep_bytes = config.keep_log_bytes}));
   if (opened.recovered.torn_tail)
     log_warning(
         "{}: the last batch was not whole when the node stopped; {} bytes at {} that had "
@@ -261,11 +255,10 @@ Result<> Node::Parts::open_storage() {
       recover_replica(opened.recovered, *opened.log, *machine, directory.identity().first_members));
   opened_log_ = std::move(opened.log);
   log_info("log up to {}, state up to {}", recovered.last.value, recovered.applied.value);
-  start_replica(std::move(recovered));
-  return {};
+  return start_replica(std::move(recovered));
 }
 
-void Node::Parts::start_replica(raft::Recovered recovered) {
+Result<> Node::Parts::start_replica(raft::Recovered recovered) {
   const NodeId self = directory.identity().node;
   replica_loop = std::make_unique<ReplicaLoop>(loop, clock);
   ReplicaLoop& mailbox = *replica_loop;
@@ -280,18 +273,32 @@ void Node::Parts::start_replica(raft::Recovered recovered) {
               [&mailbox](NodeId destination, std::vector<EntryPtr> entries) {
                 mailbox.post(raft::Loaded{destination, std::move(entries)});
               }});
-  applier = std::make_unique<Applier>(*machine, self,
-                                      [this](LogIndex upto, std::vector<Completion> completions) {
-                                        gates->applied(std::move(completions));
-                                        replica_loop->post(raft::Applied{upto});
-                                      });
+  applier = std::make_unique<Applier>(
+      *machine, self,
+      Applier::Answers{
+          .applied =
+              [this](raft::Applied applied, std::vector<Completion> completions) {
+                gates->applied(std::move(completions));
+                replica_loop->post(applied);
+              },
+          .installed =
+              [&mailbox](raft::Installed installed) { mailbox.post(std::move(installed)); }});
+  HOLDFAST_ASSIGN(
+      snapshots, TcpSnapshots::open(fs, clock,
+                                    {.self = hello(),
+                                     .group = kFirstGroup,
+                                     .directory = directory.group_path(kFirstGroup) + "/snapshots"},
+                                    *machine, *transport, [&mailbox](raft::Input input) {
+                                      mailbox.post(std::move(input));
+                                    }));
   announcer = std::make_unique<Announcer>(
       self, Announcer::Addresses{client_url_of(config), hello().peer_address}, random.fork());
   raft::Config raft_config{
       .self = self, .heartbeat = config.heartbeat, .election_timeout = config.election_timeout};
   replica =
       std::make_unique<Replica>(raft_config, std::move(recovered), random.fork(), clock.now(),
-                                Replica::Seams{*log, *transport, *applier, snapshots, *gates});
+                                Replica::Seams{*log, *transport, *applier, *snapshots, *gates});
+  return {};
 }
 
 void Node::Parts::start_service() {
@@ -428,6 +435,7 @@ void Node::Parts::stop_when_drained(Instant deadline) {
 
 Result<> Node::Parts::stop() {
   replica_loop->stop();
+  snapshots.reset();
   log.reset();
   applier.reset();
   // Requests that still wait are answered while their connections are there. An answer may let

@@ -462,6 +462,11 @@ void TcpTransport::dial_all() {
     if (!links_.contains(id)) links_[id] = std::make_unique<Link>(*this, address, id, nullptr);
 }
 
+std::string TcpTransport::address_of(NodeId peer) const {
+  const auto found = links_.find(peer);
+  return found == links_.end() ? std::string() : found->second->address();
+}
+
 void TcpTransport::send(std::vector<raft::Envelope> envelopes) {
   for (raft::Envelope& envelope : envelopes) {
     const auto link = links_.find(envelope.to);

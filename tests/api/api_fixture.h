@@ -58,6 +58,15 @@ class ColdEngine final : public Engine {
   void start_flush() override { engine_.start_flush(); }
   Result<> flush() override { return engine_.flush(); }
   uint64_t flush_count() const override { return engine_.flush_count(); }
+  Result<> checkpoint(const std::string& directory) override {
+    return engine_.checkpoint(directory);
+  }
+  Result<NamedValues> read_checkpoint(const std::string& directory) const override {
+    return engine_.read_checkpoint(directory);
+  }
+  Result<> install(const std::string& directory, const NamedValues& meta) override {
+    return engine_.install(directory, meta);
+  }
 
  private:
   Engine& engine_;

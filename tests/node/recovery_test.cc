@@ -1,4 +1,4 @@
-#include "server/recovery.h"
+#include "replication/node/recovery.h"
 
 #include <cstdlib>
 #include <filesystem>

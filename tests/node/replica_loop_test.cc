@@ -17,8 +17,8 @@
 #include <gtest/gtest.h>
 
 #include "replication/node/applier.h"
+#include "replication/node/recovery.h"
 #include "server/gates.h"
-#include "server/recovery.h"
 #include "storage/fs/posix.h"
 #include "storage/kv/command.h"
 #include "storage/kv/memory_engine.h"
@@ -128,10 +128,13 @@ TEST_F(ReplicaLoopTest, EveryRequestFromAnotherThreadIsAnsweredOnce) {
                      [&](NodeId to, std::vector<EntryPtr> entries) {
                        loop.post(raft::Loaded{to, std::move(entries)});
                      }});
-  Applier applier(**machine, kSelf, [&](LogIndex upto, std::vector<Completion> completions) {
-    gates.applied(std::move(completions));
-    loop.post(raft::Applied{upto});
-  });
+  Applier applier(**machine, kSelf,
+                  {.applied =
+                       [&](raft::Applied applied, std::vector<Completion> completions) {
+                         gates.applied(std::move(completions));
+                         loop.post(applied);
+                       },
+                   .installed = nullptr});
   Replica replica({.self = kSelf}, *std::move(recovered), Random(1), clock.now(),
                   {log, transport, applier, snapshots, gates});
   net::post(replica_io, [&] { loop.start(replica, [](Instant, const auto&) {}); });

@@ -23,7 +23,9 @@ inline bool was_begun(const Recovered& on_disk) {
   return static_cast<bool>(on_disk.hard_state.term);
 }
 
-// `first_members` count as long as neither the state nor the log hold any.
+// `first_members` count as long as neither the state nor the log hold any. A state that was
+// installed just before a crash may be ahead of its log, or beside it: then the log is made to
+// begin behind it. In all other cases a state that the log does not lead to is kCorrupt.
 Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& log,
                                         const KvStateMachine& machine,
                                         const raft::Members& first_members);

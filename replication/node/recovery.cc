@@ -1,5 +1,7 @@
-#include "server/recovery.h"
+#include "replication/node/recovery.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <fmt/core.h>
@@ -15,7 +17,8 @@ LogWrite first_write() {
           .restart_after = {},
           .cut_from = {},
           .append = {},
-          .drop_before = {}};
+          .drop_before = {},
+          .wanted_from = {}};
 }
 
 std::unexpected<Error> begun_otherwise() {
@@ -50,29 +53,62 @@ Result<> write_first_hard_state(const Recovered& on_disk, SegmentedLog& log) {
   return log.sync();
 }
 
+namespace {
+
+// None: the log does not hold the entry.
+std::optional<Term> term_at(const Recovered& on_disk, LogIndex index) {
+  if (index == on_disk.before.index) return on_disk.before.term;
+  if (index < on_disk.before.index || index > on_disk.last.index) return std::nullopt;
+  return std::prev(std::ranges::upper_bound(on_disk.terms, index, {}, &TermRun::first))->term;
+}
+
+std::unexpected<Error> state_without_log(const Recovered& on_disk, LogPosition state) {
+  constexpr std::string_view kWhatToDo =
+      "Put it back, or remove the node's folder and let it join anew (--join)";
+  if (state.index > on_disk.last.index)
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("the state holds entry {}, but the log ends at {}: entries that this "
+                            "node had acknowledged are gone, a log file is missing. {}",
+                            state.index.value, on_disk.last.index.value, kWhatToDo));
+  if (state.index < on_disk.before.index)
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("the log begins behind entry {}, but the state ends at {}: a log file "
+                            "or the state is gone. {}",
+                            on_disk.before.index.value, state.index.value, kWhatToDo));
+  return fail(ErrorCode::kCorrupt,
+              fmt::format("the state ends with entry {} of term {}, which is not the one that the "
+                          "log has: they belong to different nodes, or one is older than the "
+                          "other. {}",
+                          state.index.value, state.term.value, kWhatToDo));
+}
+
+}  // namespace
+
 Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& log,
                                         const KvStateMachine& machine,
                                         const raft::Members& first_members) {
+  const LogPosition state = machine.applied();
   raft::Recovered recovered{.hard_state = on_disk.hard_state,
+                            .before = on_disk.before,
                             .runs = {},
                             .last = on_disk.last.index,
-                            .applied = machine.applied().index,
-                            .members_index = machine.applied().index,
+                            .applied = state.index,
+                            .members_index = state.index,
                             .members = {},
                             .newer_members = {}};
-  for (const TermRun& run : on_disk.terms) recovered.runs.push_back({run.first, run.term});
-  if (recovered.applied > recovered.last)
-    return fail(ErrorCode::kCorrupt,
-                fmt::format("the state holds entry {}, but the log ends at {}: entries that this "
-                            "node had acknowledged are gone. Put the log back, or remove the "
-                            "node's folder and let it join anew (--join)",
-                            recovered.applied.value, recovered.last.value));
-  if (recovered.applied < on_disk.before.index)
-    return fail(ErrorCode::kCorrupt,
-                fmt::format("the log begins behind entry {}, but the state ends at {}: a log file "
-                            "or the state is gone. Put it back, or remove the node's folder and "
-                            "let it join anew (--join)",
-                            on_disk.before.index.value, recovered.applied.value));
+  if (term_at(on_disk, state.index) == state.term) {
+    for (const TermRun& run : on_disk.terms) recovered.runs.push_back({run.first, run.term});
+  } else if (state == machine.installed() && state.index > on_disk.before.index) {
+    LogWrite restart;
+    restart.ticket = {1};
+    restart.restart_after = state;
+    HOLDFAST_TRY(log.write(std::span(&restart, 1)));
+    HOLDFAST_TRY(log.sync());
+    recovered.before = state;
+    recovered.last = state.index;
+  } else {
+    return state_without_log(on_disk, state);
+  }
   const std::string members = machine.members_payload();
   recovered.members = first_members;
   if (!members.empty()) {
