@@ -89,8 +89,19 @@ void Invariants::started(NodeId id, const raft::Recovered& found, const raft::Ra
                .commit = found.applied,
                .applied = found.applied,
                .current_as_of = {}};
+  weigh(node);
   node.asked.clear();
   node.asked_bytes = node.applying_bytes = 0;
+}
+
+void Invariants::weigh(Node& node) const {
+  node.bytes_upto = {0};
+  for (const Term term : node.disk.terms) {
+    const LogPosition at{term, LogIndex{node.bytes_upto.size()}};
+    const auto found = written_.find(at);  // else only a state holds it: it is never in memory
+    const size_t bytes = found == written_.end() ? 0 : found->second.entry->bytes();
+    node.bytes_upto.push_back(node.bytes_upto.back() + bytes);
+  }
 }
 
 void Invariants::crashed(NodeId id) {
@@ -105,6 +116,12 @@ void Invariants::submitted(NodeId id, const LogWrite& write) {
   if (write.cut_from && *write.cut_from <= node.seen.commit)
     fail("committed never changes", fmt::format("node {} cuts from {}, {} was committed", id.value,
                                                 write.cut_from->value, node.seen.commit.value));
+  if (write.restart_after) node.bytes_upto.assign(write.restart_after->index.value + 1, 0);
+  if (write.cut_from && write.cut_from->value < node.bytes_upto.size())
+    node.bytes_upto.resize(write.cut_from->value);
+  if (node.raft != nullptr)
+    for (const EntryPtr& entry : write.append)
+      node.bytes_upto.push_back(node.bytes_upto.back() + entry->bytes());
   node.disk.unsynced.push_back(write);
 }
 

@@ -84,10 +84,11 @@ class Invariants {
     std::map<RequestId, size_t> asked;  // bytes of each change whose fate is open
     size_t asked_bytes = 0;
     size_t applying_bytes = 0;
-    uint64_t steps = 0;
+    std::vector<size_t> bytes_upto;  // of the entries up to 0, 1, 2, … of its log
   };
 
   void carry_out(const LogWrite& write, Disk& disk);
+  void weigh(Node& node) const;
   static bool holds(const Disk& disk, const raft::Recovered& found);
   void begin_behind(LogPosition position, Disk& disk);
   std::optional<Term> term_before(const Node& node, const LogWrite& write) const;

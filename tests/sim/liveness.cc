@@ -51,9 +51,7 @@ void Simulator::break_for_ever(NodeId id) {
                             Mark::kRestStalled, Mark::kRestLossy};
   faults_.bring_back(id);
   if (leads(id)) marks_.reach(Mark::kRestHadLeader);
-  Mark way = kWays[random_.below(std::size(kWays))];
-  // Open, README.md: such a leader does not give up its place, and the core may hang for ever.
-  if (way == Mark::kRestStalled && leads(id)) way = Mark::kRestPaused;
+  const Mark way = kWays[random_.below(std::size(kWays))];
   marks_.reach(way);
   watch_.line(id, [&] { return std::string(name(way)); });
   if (way == Mark::kRestDown) faults_.take_down(id);

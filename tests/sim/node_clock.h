@@ -7,6 +7,8 @@
 
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
+#include "storage/base/random.h"
+#include "tests/sim/plan.h"
 
 namespace holdfast::sim {
 
@@ -44,5 +46,8 @@ class NodeClock {
   };
   std::vector<Piece> pieces_;
 };
+
+int64_t draw_rate(const ClockPlan& plan, Random& random);
+NodeClock draw_clock(const ClockPlan& plan, Random& random, Instant now);
 
 }  // namespace holdfast::sim

@@ -84,17 +84,13 @@ void Invariants::bytes_add_up(NodeId id, const raft::Status& status) {
       fail("bytes add up",
            fmt::format("node {} counts {} bytes in flight to {}, who has everything", id.value,
                        follower.in_flight_bytes, follower.id.value));
-  constexpr uint64_t kSometimes = 32;  // the sum is as long as the window
-  if (++node.steps % kSometimes != 0) return;
-  const raft::RaftLog& log = node.raft->log();
-  size_t bytes = 0;
-  for (LogIndex at = status.last.index; at > log.before().index && bytes < log.window_bytes();
-       at = at - 1)
-    bytes += written_.at({*log.term_at(at), at}).entry->bytes();
-  if (bytes != log.window_bytes())
+  // The window is a row of the last entries.
+  const size_t window = node.raft->log().window_bytes();
+  const std::vector<size_t>& upto = node.bytes_upto;
+  if (window > upto.back() || !std::ranges::binary_search(upto, upto.back() - window))
     fail("bytes add up", fmt::format("node {} counts {} bytes of entries in memory, no row of its "
                                      "last entries has so many",
-                                     id.value, log.window_bytes()));
+                                     id.value, window));
 }
 
 void Invariants::asked(NodeId id, const raft::Propose& changes) {

@@ -55,6 +55,8 @@ class SimFileSystem final : public FileSystem {
     std::string durable;
     std::string seen;             // with everything written since
     std::vector<Write> unsynced;  // in the order of writing
+    bool failed = false;          // a sync since the last crash
+    bool differs = false;         // `seen` may be other than `durable`
   };
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
   // Names that change in one act: all or none. An empty pointer: the name goes.

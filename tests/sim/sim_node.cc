@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "replication/raft/print.h"
-#include "storage/log/record.h"
 
 namespace holdfast::sim {
 namespace {
@@ -66,49 +65,14 @@ SimNode::SimNode(NodeId id, Watch& watch, Transport& network, Outside outside)
       outside_(std::move(outside)),
       noted_(std::make_unique<NotedTransport>(*this)),
       files_(watch.random.next()),
-      clock_(draw_clock()) {}
-
-// Where a count of few bits would wrap soon: 2^31 and 2^32 of ns, µs and ms, what a double holds
-// exactly, and the sign of 64 bits but for some decades; and 50 days, where 2^32 ms have passed.
-NodeClock SimNode::draw_clock() {
-  constexpr int64_t kWraps[] = {
-      int64_t{1} << 31,          int64_t{1} << 32, (int64_t{1} << 31) * 1000,
-      (int64_t{1} << 32) * 1000, int64_t{1} << 53, (int64_t{1} << 31) * 1'000'000,
-      int64_t{1} << 62,          int64_t{0},       (int64_t{1} << 32) * 1'000'000,
-  };
-  const ClockPlan& plan = watch_.plan.clocks;
-  Duration origin = watch_.random.between(Duration{}, Duration(std::chrono::hours(1)));
-  if (plan.far_origins) {
-    const int64_t wrap = kWraps[watch_.random.below(std::size(kWraps))];
-    const Duration before = watch_.random.between(Duration{}, Duration(std::chrono::seconds(15)));
-    origin = std::max(Duration{}, Duration(wrap) - before);
-  }
-  const uint64_t spread = static_cast<uint64_t>(plan.fastest - plan.slowest);
-  return {Instant(origin), plan.slowest + static_cast<int64_t>(watch_.random.below(spread + 1)),
-          watch_.agenda.now()};
-}
+      clock_(draw_clock(watch.plan.clocks, watch.random, watch.agenda.now())) {}
 
 void SimNode::change_clock_rate() {
   if (!replica_) return;
   watch_.marks.reach(Mark::kClockChanged);
-  const ClockPlan& plan = watch_.plan.clocks;
-  const uint64_t spread = static_cast<uint64_t>(plan.fastest - plan.slowest);
-  clock_.set_rate(plan.slowest + static_cast<int64_t>(watch_.random.below(spread + 1)),
-                  watch_.agenda.now());
+  clock_.set_rate(draw_rate(watch_.plan.clocks, watch_.random), watch_.agenda.now());
   timer_ = kNever;
   set_timer();
-}
-
-template <class Act>
-void SimNode::after(Duration delay, Act act) {
-  watch_.agenda.add(delay, [this, life = life_, act = std::move(act)]() mutable {
-    if (life != life_ || !replica_) return;
-    if (watch_.agenda.now() < paused_until_) {
-      held_.emplace_back(std::move(act));
-    } else {
-      act();
-    }
-  });
 }
 
 // In the order in which it would have happened.
@@ -129,7 +93,9 @@ void SimNode::start() {
     watch_.marks.reach(Mark::kOtherSettings);
   }
   config.self = id_;
-  if (watch_.random.chance(0.3)) clock_ = draw_clock();  // the machine was started anew
+  if (watch_.random.chance(0.3)) {  // the machine was started anew
+    clock_ = draw_clock(watch_.plan.clocks, watch_.random, watch_.agenda.now());
+  }
   replica_ = std::make_unique<Replica>(config, found, watch_.random.fork(), clock(),
                                        Replica::Seams{*this, *noted_, *this, *this, *this});
   watch_.line(id_, [&] {
@@ -207,58 +173,12 @@ void SimNode::crash() {
   outside_.died(id_);
 }
 
-// A batch whose header lies before another's: the later one proves that it was synced, whatever
-// the crash has left of that one.
-bool SimNode::damage_log() {
-  struct Batch {
-    std::string file;
-    uint64_t offset;
-    uint64_t bytes;
-  };
-  std::vector<Batch> batches;
-  const std::map<std::string, std::string> files = files_.files();
-  for (const auto& [path, bytes] : files) {
-    const auto segment = decode_segment_header(std::string_view(bytes).substr(0, kLogBlockBytes));
-    if (!segment || path.ends_with("spare.log")) continue;
-    for (uint64_t at = kLogBlockBytes; at < bytes.size();) {
-      const auto header = decode_batch_header(std::string_view(bytes).substr(at),
-                                              {segment->salt, segment->number, at});
-      if (!header) break;
-      batches.push_back({path, at, BatchHeader::kBytes + header->body_bytes});
-      if (header->records == 0) break;
-      at += header->bytes_on_disk();
-    }
-  }
-  if (batches.size() < 2) return false;
-  const Batch& batch = batches[watch_.random.below(batches.size() - 1)];
-  std::string bytes = files.at(batch.file);
-  const uint64_t at = batch.offset + watch_.random.below(batch.bytes);
-  bytes[at] = static_cast<char>(bytes[at] ^ (1 << watch_.random.below(8)));
-  files_.place(batch.file, std::move(bytes));
-  watch_.line(id_, [&] { return fmt::format("{} is damaged at byte {}", batch.file, at); });
-  damaged_ = true;
-  return true;
-}
-
 void SimNode::pause(Duration length) {
   if (!replica_) return;
   watch_.line(id_, [&] { return fmt::format("pauses for {} ms", length / milliseconds(1)); });
   watch_.marks.reach(Mark::kPause);
   paused_until_ = std::max(paused_until_, watch_.agenda.now() + length);
   watch_.agenda.add(length, [this] { go_on(); });
-}
-
-void SimNode::slow_disk(Duration length) {
-  watch_.marks.reach(Mark::kSlowDisk);
-  slow_until_ = watch_.agenda.now() + length;
-}
-
-void SimNode::stall_disk(Duration length) {
-  if (!replica_) return;
-  watch_.line(id_,
-              [&] { return fmt::format("its disk stalls for {} ms", length / milliseconds(1)); });
-  watch_.marks.reach(Mark::kStalledDisk);
-  stalled_until_ = watch_.agenda.now() + length;
 }
 
 void SimNode::heal() {
@@ -366,80 +286,6 @@ void SimNode::submit(LoadOrder order) {
   watch_.marks.reach(order.destination == id_ ? Mark::kLoadForApply : Mark::kLoadForFollower);
   orders_.push_back(order);
   work_disk();
-}
-
-// The log thread: takes what waits, or a part of it.
-void SimNode::work_disk() {
-  if (disk_works_ || orders_.empty()) return;
-  disk_works_ = true;
-  after(watch_.random.between(Duration{}, Duration(microseconds(50))), [this] {
-    std::vector<LogWrite> writes;
-    std::vector<LoadOrder> loads;
-    const size_t most = watch_.random.between(uint64_t{1}, orders_.size());
-    while (writes.size() + loads.size() < most) {
-      if (const LoadOrder* load = std::get_if<LoadOrder>(&orders_.front())) {
-        loads.push_back(*load);
-      } else {
-        LogWrite& write = std::get<LogWrite>(orders_.front());
-        // A load sees none of the cuts that were ordered after it.
-        if (write.cut_from && !loads.empty()) break;
-        writes.push_back(std::move(write));
-      }
-      orders_.pop_front();
-    }
-    sync_disk(std::move(writes), std::move(loads));
-  });
-}
-
-void SimNode::sync_disk(std::vector<LogWrite> writes, std::vector<LoadOrder> loads) {
-  if (writes.empty()) {
-    answer_loads(loads);
-    disk_works_ = false;
-    work_disk();
-    return;
-  }
-  if (Result<> written = log_->write(writes); !written) return died_of("write", written.error());
-  Duration delay = watch_.draw(watch_.plan.disk.sync);
-  if (watch_.agenda.now() < slow_until_) delay += watch_.draw(watch_.plan.faults.slow_sync);
-  if (!healed_ && watch_.random.chance(watch_.plan.faults.crash_in_write))
-    return after(watch_.random.between(Duration{}, delay), [this] { outside_.wants_crash(id_); });
-  const WriteTicket last = writes.back().ticket;
-  after(delay, [this, last, orders = std::move(loads)] { finish_sync(last, orders); });
-}
-
-void SimNode::finish_sync(WriteTicket last, const std::vector<LoadOrder>& loads) {
-  if (watch_.agenda.now() < stalled_until_)
-    return after(milliseconds(20), [this, last, loads] { finish_sync(last, loads); });
-  if (Result<> synced = log_->sync(); !synced) return died_of("sync", synced.error());
-  watch_.invariants.persisted(id_, last);
-  watch_.line(id_, [&] { return fmt::format("persisted ticket={}", last.value); });
-  give(raft::Persisted{last});
-  answer_loads(loads);
-  if (log_->wants_spare() && watch_.random.chance(0.5)) {
-    if (Result<> made = log_->prepare_spare(); !made) return died_of("spare", made.error());
-  }
-  disk_works_ = false;
-  if (orders_.empty() && watch_.random.chance(0.3)) {
-    if (Result<> marked = log_->write_marker(); !marked) return died_of("mark", marked.error());
-  }
-  work_disk();
-}
-
-void SimNode::answer_loads(const std::vector<LoadOrder>& loads) {
-  for (const LoadOrder& order : loads) {
-    Result<std::vector<EntryPtr>> entries = log_->read(order);
-    if (!entries) return died_of("load", entries.error());
-    watch_.invariants.loaded(*entries);
-    after(watch_.random.between(Duration{}, Duration(milliseconds(2))),
-          [this, order, found = *std::move(entries)]() mutable {
-            give(raft::Loaded{order.destination, std::move(found)});
-          });
-  }
-}
-
-void SimNode::died_of(const char* what, const Error& error) {
-  watch_.invariants.fail("the disk does what it is asked",
-                         fmt::format("node {}: {}: {}", id_.value, what, error.message));
 }
 
 void SimNode::submit(std::vector<EntryPtr> committed) {

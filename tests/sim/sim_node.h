@@ -82,7 +82,6 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   template <class Act>
   void after(Duration delay, Act act);
   void go_on();
-  NodeClock draw_clock();
   bool open_log(raft::Recovered& found);
   void give(raft::Input input);
   void plan_turn(Duration delay);
@@ -137,6 +136,18 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   std::set<std::pair<NodeId, uint64_t>> forwards_seen_;
   bool read_is_asked_ = false;
 };
+
+template <class Act>
+void SimNode::after(Duration delay, Act act) {
+  watch_.agenda.add(delay, [this, life = life_, act = std::move(act)]() mutable {
+    if (life != life_ || !replica_) return;
+    if (watch_.agenda.now() < paused_until_) {
+      held_.emplace_back(std::move(act));
+    } else {
+      act();
+    }
+  });
+}
 
 using SimNodes = std::vector<std::unique_ptr<SimNode>>;  // node 1 first
 
