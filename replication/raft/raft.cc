@@ -15,8 +15,7 @@ struct Overloaded : Cases... {
 HardState start_state(const Recovered& recovered) {
   // The log may name a later term than the hard state only if the latter is an older copy; a term
   // that was seen is never gone back on.
-  const Term log_term =
-      recovered.runs.empty() ? recovered.before.term : recovered.runs.back().term;
+  const Term log_term = recovered.runs.empty() ? recovered.before.term : recovered.runs.back().term;
   return log_term > recovered.hard_state.term ? HardState{log_term, {}} : recovered.hard_state;
 }
 

@@ -69,7 +69,7 @@ class TcpTransport final : public Transport {
   void set_peers(std::vector<raft::Member> members);
 
   void send(std::vector<raft::Envelope> envelopes) override;
-  std::string address_of(NodeId peer) const;  // where it is dialled; empty: it is not
+  std::string address_of(NodeId peer) const;      // where it is dialled; empty: it is not
   size_t links() const { return links_.size(); }  // to how many peers, connected or not
 
  private:

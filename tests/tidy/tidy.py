@@ -21,7 +21,9 @@ MAY_INCLUDE = {
                          "replication/raft"],
     "replication/transport": ["storage/base", "storage/fs", "storage/log/log_entry.h",
                               "replication/raft", "replication/transport"],
+    # recovery.h makes what Raft starts from out of a log and a state.
     "replication/node": ["storage/base", "storage/log/log_entry.h", "storage/log/log_store.h",
+                         "storage/log/segmented_log.h", "storage/kv/kv_state_machine.h",
                          "storage/state_machine.h", "replication"],
     "server/http": ["storage/base", "server/http"],
     "server": ["storage", "replication", "server"],
