@@ -198,7 +198,7 @@ void Raft::become_follower(Term term, NodeId leader) {
   if (was_leader) reset_election_timer();
   for (const auto& [from, forward] : held)
     refuse_forward(from, led_in, ForwardRefusal::kNotLeader, forward.requests());
-  give_back_asked_changes(std::move(asked), led_in);
+  give_back_asked_changes(asked, led_in);
 }
 
 NodeId Raft::known_leader() const {
