@@ -124,7 +124,8 @@ ParsedConfig parse_config(int argc, char** argv) {
       environment += c == '-' ? '_' : static_cast<char>(std::toupper(c));
     return app.add_option(flag, target, help)->envname(environment);
   };
-  add("--name", config.name, "this node's name, unique in its cluster (first start: n1)")
+  add("--name", config.name,
+      "this node's name, unique in its cluster (first start: n1, or, joining, one of its own)")
       ->check(check_name);
   add("--data-dir", config.data_dir, "where everything is kept")->capture_default_str();
   add("--log-dir", config.log_dir, "put the log here, on a disk of its own");

@@ -14,7 +14,7 @@
 namespace holdfast {
 
 struct Config {
-  std::string name;  // empty: n1 at the first start, then what IDENTITY says
+  std::string name;  // empty: at the first start n1, or one made up; then what IDENTITY says
   std::string data_dir = "./holdfast-data";
   std::string log_dir;  // empty: in data_dir
   std::string listen = "127.0.0.1:4653";

@@ -89,7 +89,7 @@ Result<int> lock(const std::string& path) {
 }  // namespace
 
 Result<DataDirectory> DataDirectory::open(FileSystem& fs, std::string path, const std::string& name,
-                                          NodeId node) {
+                                          NodeId node, const std::string& name_if_none) {
   HOLDFAST_TRY(fs.create_directories(path));
   HOLDFAST_ASSIGN(const int descriptor, lock(path));
   DataDirectory directory(std::move(path), descriptor);
@@ -103,7 +103,7 @@ Result<DataDirectory> DataDirectory::open(FileSystem& fs, std::string path, cons
                               "remove the whole folder and let the node join anew (--join)",
                               directory.path_));
     directory.identity_.node = node;
-    directory.identity_.name = name.empty() ? "n1" : name;
+    directory.identity_.name = name.empty() ? name_if_none : name;
     HOLDFAST_TRY(directory.save(fs));
     return directory;
   }

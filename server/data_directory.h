@@ -37,11 +37,11 @@ class DataDirectory {
  public:
   static constexpr int kFormat = 1;
 
-  // Locks `path`, making it if it is missing. A folder without an identity gets `node` and `name`;
-  // one with an identity keeps its own, and another `name` is refused (an empty one is not asked
-  // for).
+  // Locks `path`, making it if it is missing. A folder without an identity gets `node` and `name`,
+  // or `name_if_none` where that is empty; one with an identity keeps its own, and another `name`
+  // is refused.
   static Result<DataDirectory> open(FileSystem& fs, std::string path, const std::string& name,
-                                    NodeId node);
+                                    NodeId node, const std::string& name_if_none);
   ~DataDirectory();
   DataDirectory(DataDirectory&& other) noexcept;
   DataDirectory& operator=(DataDirectory&&) = delete;

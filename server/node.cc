@@ -461,8 +461,12 @@ Node::~Node() = default;
 Result<std::unique_ptr<Node>> Node::open(const Config& config) {
   SystemClock clock;
   PosixFileSystem fs;
-  HOLDFAST_ASSIGN(DataDirectory directory, DataDirectory::open(fs, config.data_dir, config.name,
-                                                               NodeId{random_from_system()}));
+  const NodeId drawn{random_from_system()};
+  // Who joins without a name must not be taken for the n1 that is there.
+  const std::string name_if_none =
+      config.join.empty() ? "n1" : fmt::format("n-{:08x}", drawn.value >> 32);
+  HOLDFAST_ASSIGN(DataDirectory directory,
+                  DataDirectory::open(fs, config.data_dir, config.name, drawn, name_if_none));
   auto parts = std::make_unique<Parts>(config, std::move(directory));
   const Identity& identity = parts->directory.identity();
   log_info("holdfastd {}: node {} ({:016x}), data in {}", HOLDFAST_VERSION, identity.name,

@@ -254,6 +254,36 @@ def learner(cluster):
     cluster.nodes.remove(six)
 
 
+def removed_while_down(cluster):
+    one = cluster.nodes[0]
+    seven = cluster.newcomer("n7")
+    seven.start()
+    wait_for("n7 votes", lambda: "n7" in voters_of(one))
+    assert seven.end(signal.SIGTERM) == 0
+    remove(one, "n7")
+    seven.start()
+    expect_removed(seven)
+    cluster.nodes.remove(seven)
+
+
+def waits_for_cluster(cluster):
+    """Nobody answers at its URLs: it says so once, answers that it is not ready, and can be stopped.
+    Its name is made up."""
+    urls = ",".join(f"http://127.0.0.1:{port}" for port in free_ports(2))
+    node = cluster.newcomer("n8", "--join", urls)
+    at = node.command.index("--name")
+    del node.command[at:at + 2]
+    node.start()
+    wait_for("it complains", lambda: node.log_path.read_text().count("Connection refused") == 2)
+    status, body = node.ask("GET", "/v1/cluster")
+    assert (status, json.loads(body)["code"]) == (503, "not_ready"), (status, body)
+    assert node.end(signal.SIGTERM) == 0
+    assert node.log_path.read_text().count("Connection refused") == 2, node.log_path.read_text()
+    identity = json.loads((cluster.directory / "n8" / "IDENTITY").read_text().split("\n")[0])
+    assert identity["name"] == "n-" + identity["node_id"][:8], identity
+    cluster.nodes.remove(node)
+
+
 def other_cluster(cluster):
     with Cluster(1) as other:
         node = cluster.nodes[0]
@@ -278,6 +308,8 @@ def main():
         load.check()
         move(cluster)
         learner(cluster)
+        removed_while_down(cluster)
+        waits_for_cluster(cluster)
         other_cluster(cluster)
         cluster.wait_caught_up()
     print("replaced, killed, emptied, moved, promoted and removed as the manual says")

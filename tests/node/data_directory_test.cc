@@ -22,7 +22,7 @@ class DataDirectoryTest : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(root_); }
 
   Result<DataDirectory> open(const std::string& name, uint64_t node) {
-    return DataDirectory::open(fs_, root_ + "/data", name, NodeId{node});
+    return DataDirectory::open(fs_, root_ + "/data", name, NodeId{node}, "n-a");
   }
   std::string read_identity() const {
     std::ifstream in(root_ + "/data/IDENTITY");
@@ -42,6 +42,11 @@ TEST_F(DataDirectoryTest, KeepsItsFirstIdentityForEver) {
   EXPECT_EQ(open("n2", 7)->identity(), (Identity{.node = NodeId{7}, .name = "n2"}));
   EXPECT_EQ(open("n2", 8)->identity().node, NodeId{7});
   EXPECT_EQ(open("", 9)->identity().name, "n2");
+}
+
+TEST_F(DataDirectoryTest, WhoIsGivenNoNameGetsOne) {
+  EXPECT_EQ(open("", 7)->identity().name, "n-a");
+  EXPECT_FALSE(open("n1", 7).has_value());
 }
 
 TEST_F(DataDirectoryTest, TheClusterIsKeptOnceItHasFormed) {
