@@ -70,7 +70,7 @@ Json describe_node(const NodeStatus& status) {
           {"revision", status.revision.value},
           {"state_hash", text_of(status.state_hash)},
           {"state_hash_index", status.state_hash_index.value},
-          {"fenced", nullptr}};
+          {"fenced", status.raft.fenced ? Json("the disk has stopped answering") : Json()}};
 }
 
 struct LeaderChange {
