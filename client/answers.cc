@@ -55,6 +55,12 @@ Member member_from(const Json& json) {
                 .last_contact_ms = known_field<uint64_t>(json, "last_contact_ms")};
 }
 
+std::vector<Member> members_from(const Json& json) {
+  std::vector<Member> members;
+  for (const Json& member : json.at("members")) members.push_back(member_from(member));
+  return members;
+}
+
 NodeView node_from(const Json& json) {
   return NodeView{.name = word_field(json, "name"),
                   .role = word_field(json, "role"),
@@ -133,9 +139,17 @@ Result<ClusterView> read_cluster_view(std::string_view body) {
                      .term = field_or<uint64_t>(json, "term", 0),
                      .has_quorum = field_or(json, "quorum", false),
                      .node = node_from(json.at("node")),
-                     .members = {}};
-    for (const Json& member : json.at("members")) view.members.push_back(member_from(member));
+                     .members = members_from(json),
+                     .warning = word_field(json, "warning")};
     return view;
+  });
+}
+
+Result<MembersAnswer> read_members_answer(std::string_view body) {
+  return read_body<MembersAnswer>(body, [](const Json& json) {
+    return MembersAnswer{.cluster_id = word_field(json, "cluster_id"),
+                         .members = members_from(json),
+                         .warning = word_field(json, "warning")};
   });
 }
 

@@ -86,6 +86,14 @@ struct ClusterView {
   bool has_quorum = false;
   NodeView node;
   std::vector<Member> members;
+  std::string warning;  // what is unwise about the members; empty: nothing
+};
+
+// The members after a change of them. Of each only name, id, peer and is_voter are told.
+struct MembersAnswer {
+  std::string cluster_id;
+  std::vector<Member> members;
+  std::string warning;
 };
 
 // An application/problem+json body. Where a field is missing the careful reading is taken:
@@ -104,6 +112,7 @@ Result<LeaderAnswer> read_leader_answer(std::string_view body);
 Result<DeleteAnswer> read_delete_answer(std::string_view body);
 Result<ScanPage> read_scan_page(std::string_view body);
 Result<ClusterView> read_cluster_view(std::string_view body);
+Result<MembersAnswer> read_members_answer(std::string_view body);
 Problem read_problem(std::string_view body);
 
 }  // namespace holdfast

@@ -192,6 +192,23 @@ WriteOutcome<LeaderAnswer> KvClient::move_leader(const std::string& to) {
                              read_leader_answer);
 }
 
+WriteOutcome<MembersAnswer> KvClient::remove_member(std::string_view name) {
+  return write<MembersAnswer>({.method = "DELETE",
+                               .target = "/v1/cluster/members/" + path_encoded(name),
+                               .headers = {},
+                               .body = {}},
+                              read_members_answer);
+}
+
+WriteOutcome<MembersAnswer> KvClient::promote_member(std::string_view name) {
+  return write<MembersAnswer>(
+      {.method = "POST",
+       .target = fmt::format("/v1/cluster/members/{}/promote", path_encoded(name)),
+       .headers = {},
+       .body = {}},
+      read_members_answer);
+}
+
 template <class T>
 WriteOutcome<T> KvClient::write(HttpRequest request, Result<T> (*read_answer)(std::string_view)) {
   WriteOutcome<HttpResponse> outcome = call(std::move(request), Effect::kWrites);

@@ -91,6 +91,10 @@ class KvClient {
 
   // Ends when the member leads; empty: any other than the one that leads now.
   WriteOutcome<LeaderAnswer> move_leader(const std::string& to);
+  // For good: the member's id is never used again.
+  WriteOutcome<MembersAnswer> remove_member(std::string_view name);
+  // A learner gets a vote.
+  WriteOutcome<MembersAnswer> promote_member(std::string_view name);
 
   const CallCounts& counts() const { return counts_; }
 

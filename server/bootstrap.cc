@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "replication/transport/tcp_transport.h"
+#include "server/member_name.h"
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
 
@@ -22,6 +23,9 @@ Result<std::vector<InitialMember>> parse_initial_cluster(std::string_view text) 
                   fmt::format("--initial-cluster: '{}' is not NAME=HOST:PORT", item));
     const InitialMember member{std::string(item.substr(0, equals)),
                                std::string(item.substr(equals + 1))};
+    if (!is_member_name(member.name))
+      return fail(ErrorCode::kInvalid,
+                  fmt::format("--initial-cluster: '{}': {}", member.name, kMemberNameRule));
     HOLDFAST_TRY(parse_host_port(member.peer_address));
     if (!seen.insert(member.name).second || !seen.insert(member.peer_address).second)
       return fail(ErrorCode::kInvalid,
@@ -65,9 +69,9 @@ std::vector<InitialMember> Bootstrap::silent() const {
   return silent;
 }
 
-Result<Bootstrap::Formed> Bootstrap::form() const {
+Result<Entered> Bootstrap::form() const {
   CHECK(silent().empty());
-  Formed formed;
+  Entered formed;
   for (const InitialMember& member : members_) {
     const Hello& hello = heard_.at(member.name);
     if (formed.members.find(hello.node) != nullptr)

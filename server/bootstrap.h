@@ -13,6 +13,7 @@
 
 #include "replication/raft/membership.h"
 #include "replication/transport/wire.h"
+#include "server/data_directory.h"
 
 namespace holdfast {
 
@@ -27,11 +28,6 @@ Result<std::vector<InitialMember>> parse_initial_cluster(std::string_view text);
 
 class Bootstrap {
  public:
-  struct Formed {
-    ClusterId cluster;
-    raft::Members members;
-  };
-
   // `self` is one of `members` by its name.
   static Result<Bootstrap> begin(std::vector<InitialMember> members, const Hello& self);
 
@@ -40,7 +36,7 @@ class Bootstrap {
 
   std::vector<InitialMember> silent() const;  // have not answered yet
   // Once nobody is silent. An error: some members are in another cluster already.
-  Result<Formed> form() const;
+  Result<Entered> form() const;
 
  private:
   std::vector<InitialMember> members_;

@@ -6,6 +6,8 @@
 #include <CLI/CLI.hpp>
 
 #include "replication/transport/tcp_transport.h"
+#include "server/join.h"
+#include "server/member_name.h"
 
 namespace holdfast {
 namespace {
@@ -21,7 +23,13 @@ With no flags it is a complete single-node database on this machine:
 Three nodes on three machines (the same list on each, only the name differs):
     holdfastd --name n1 --listen 10.0.0.1:4653 --peer-listen 10.0.0.1:4654 \
               --initial-cluster n1=10.0.0.1:4654,n2=10.0.0.2:4654,n3=10.0.0.3:4654
+One more, at any time, told of any node of the cluster:
+    holdfastd --name n4 --listen 10.0.0.4:4653 --peer-listen 10.0.0.4:4654 \
+              --join http://10.0.0.1:4653
 For three on this machine, to try it: holdfast dev
+
+Exit codes: 0 stopped when asked to; 3 removed from its cluster; anything else: an error, which the
+last line of the log tells.
 
 There is no access control yet: listen on loopback or on a network that you trust.)";
 
@@ -65,6 +73,19 @@ Result<std::vector<InitialMember>> parse_members(const std::string& text) {
   return parse_initial_cluster(text);
 }
 
+Result<std::vector<std::string>> parse_urls(const std::string& text) {
+  return parse_join_urls(text);
+}
+
+std::string check_name(const std::string& text) {
+  return is_member_name(text) ? std::string() : "'" + text + "': " + std::string(kMemberNameRule);
+}
+
+std::string check_advertised(const std::string& text) {
+  const Result<> checked = check_peer_address(text);
+  return checked ? std::string() : checked.error().message;
+}
+
 std::string check_address(const std::string& text) {
   const Result<HostPort> parsed = parse_host_port(text);
   return parsed ? std::string() : parsed.error().message;
@@ -74,6 +95,11 @@ std::string check_limits(const Config& config) {
   if (config.election_timeout < 4 * config.heartbeat)
     return "--election-timeout must be at least four times --heartbeat: else one late heartbeat "
            "elects a new leader";
+  if (!config.join.empty() && !config.initial_cluster.empty())
+    return "--join and --initial-cluster exclude each other: a node joins a cluster that exists, "
+           "or forms a new one with all that are listed";
+  if (config.learner && config.join.empty())
+    return "--learner says how a node joins: give --join too";
   if (config.value_bytes_max < 1024 || config.value_bytes_max > (size_t{8} << 20))
     return "--max-value-bytes must lie between 1KiB and 8MiB";
   return {};
@@ -84,8 +110,10 @@ std::string check_limits(const Config& config) {
 ParsedConfig parse_config(int argc, char** argv) {
   Config config;
   std::string initial_cluster;
+  std::string join;
   std::string heartbeat;
   std::string election_timeout;
+  std::string keep_log_bytes;
   std::string value_bytes;
   CLI::App app(kDescription);
   app.set_version_flag("--version", std::string("holdfastd ") + HOLDFAST_VERSION);
@@ -96,7 +124,9 @@ ParsedConfig parse_config(int argc, char** argv) {
       environment += c == '-' ? '_' : static_cast<char>(std::toupper(c));
     return app.add_option(flag, target, help)->envname(environment);
   };
-  add("--name", config.name, "this node's name, unique in its cluster (first start: n1)");
+  add("--name", config.name,
+      "this node's name, unique in its cluster (first start: n1, or, joining, one of its own)")
+      ->check(check_name);
   add("--data-dir", config.data_dir, "where everything is kept")->capture_default_str();
   add("--log-dir", config.log_dir, "put the log here, on a disk of its own");
   add("--listen", config.listen, "HOST:PORT for clients")
@@ -108,14 +138,23 @@ ParsedConfig parse_config(int argc, char** argv) {
   add("--advertise-client", config.advertise_client,
       "http://HOST:PORT where clients reach this node");
   add("--advertise-peer", config.advertise_peer, "HOST:PORT where the other nodes reach this node")
-      ->check(check_address);
+      ->check(check_advertised);
   add("--initial-cluster", initial_cluster, "NAME=HOST:PORT,… of all first members, this one too")
       ->check(into(config.initial_cluster, parse_members));
+  add("--join", join, "URL,… of nodes of the cluster that this new node shall belong to")
+      ->check(into(config.join, parse_urls));
+  app.add_flag("--learner", config.learner, "with --join: never vote, only hold a copy")
+      ->envname("HOLDFAST_LEARNER");
   add("--heartbeat", heartbeat, "how often the leader speaks [50ms]")
       ->check(into(config.heartbeat, parse_duration));
   add("--election-timeout", election_timeout,
       "how long a silent leader is waited for: from this to its double, at random [300ms]")
       ->check(into(config.election_timeout, parse_duration));
+  add("--keep-log-bytes", keep_log_bytes,
+      "so much of the log stays for followers that were away; up to four times as much for one "
+      "that "
+      "reads [256MiB]")
+      ->check(into(config.keep_log_bytes, parse_size));
   add("--max-value-bytes", value_bytes, "the largest value that is taken [8MiB]")
       ->check(into(config.value_bytes_max, parse_size));
   std::string log_format = "text";

@@ -14,7 +14,7 @@
 namespace holdfast {
 
 struct Config {
-  std::string name;  // empty: n1 at the first start, then what IDENTITY says
+  std::string name;  // empty: at the first start n1, or one made up; then what IDENTITY says
   std::string data_dir = "./holdfast-data";
   std::string log_dir;  // empty: in data_dir
   std::string listen = "127.0.0.1:4653";
@@ -22,8 +22,11 @@ struct Config {
   std::string advertise_client;  // empty: http:// and `listen`
   std::string advertise_peer;    // empty: this node's entry in initial_cluster, else `peer_listen`
   std::vector<InitialMember> initial_cluster;
+  std::vector<std::string> join;  // URLs of nodes of the cluster that this node joins
+  bool learner = false;           // and stays one there, without a vote
   Duration heartbeat = std::chrono::milliseconds(50);
   Duration election_timeout = std::chrono::milliseconds(300);
+  size_t keep_log_bytes = size_t{256} << 20;
   size_t value_bytes_max = size_t{8} << 20;
   LogFormat log_format = LogFormat::kText;
 };

@@ -24,10 +24,17 @@ uint64_t from_hex(const nlohmann::json& json) {
 
 // One line of JSON and one line with its checksum.
 std::string encode(const Identity& identity) {
-  const nlohmann::json json = {{"format", DataDirectory::kFormat},
-                               {"node_id", hex(identity.node.value)},
-                               {"name", identity.name},
-                               {"cluster_id", hex(identity.cluster.value)}};
+  nlohmann::json json = {{"format", DataDirectory::kFormat},
+                         {"node_id", hex(identity.node.value)},
+                         {"name", identity.name},
+                         {"cluster_id", hex(identity.cluster.value)},
+                         {"first_members", nlohmann::json::array()},
+                         {"removed", identity.removed}};
+  for (const raft::Member& member : identity.first_members.list)
+    json["first_members"].push_back({{"id", hex(member.id.value)},
+                                     {"name", member.name},
+                                     {"peer", member.peer_address},
+                                     {"voter", member.voter}});
   const std::string line = json.dump();
   return line + "\n" + hex(checksum(line)) + "\n";
 }
@@ -49,8 +56,16 @@ Result<Identity> decode(std::string_view bytes, const std::string& path) {
                   fmt::format("{} has format {}, this version of holdfastd reads up to {}: start "
                               "the newer version that wrote it",
                               path, format, DataDirectory::kFormat));
-    return Identity{NodeId{from_hex(json.at("node_id"))}, json.at("name").get<std::string>(),
-                    ClusterId{from_hex(json.at("cluster_id"))}};
+    Identity identity{.node = NodeId{from_hex(json.at("node_id"))},
+                      .name = json.at("name").get<std::string>(),
+                      .cluster = ClusterId{from_hex(json.at("cluster_id"))},
+                      .first_members = {},
+                      .removed = json.at("removed").get<bool>()};
+    for (const nlohmann::json& member : json.at("first_members"))
+      identity.first_members.list.push_back(
+          {NodeId{from_hex(member.at("id"))}, member.at("name").get<std::string>(),
+           member.at("peer").get<std::string>(), member.at("voter").get<bool>()});
+    return identity;
   } catch (const std::exception& problem) {
     return fail(ErrorCode::kCorrupt, fmt::format("{}: {}", path, problem.what()));
   }
@@ -102,7 +117,7 @@ DirectoryLock::~DirectoryLock() {
 }
 
 Result<DataDirectory> DataDirectory::open(FileSystem& fs, std::string path, const std::string& name,
-                                          NodeId node) {
+                                          NodeId node, const std::string& name_if_none) {
   HOLDFAST_TRY(fs.create_directories(path));
   HOLDFAST_ASSIGN(DirectoryLock lock, DirectoryLock::take(path));
   DataDirectory directory(std::move(path), std::move(lock));
@@ -114,7 +129,8 @@ Result<DataDirectory> DataDirectory::open(FileSystem& fs, std::string path, cons
                   fmt::format("{} holds data but its IDENTITY file is gone: put the file back, or "
                               "remove the whole folder and let the node join anew (--join)",
                               directory.path_));
-    directory.identity_ = {node, name.empty() ? "n1" : name, {}};
+    directory.identity_.node = node;
+    directory.identity_.name = name.empty() ? name_if_none : name;
     HOLDFAST_TRY(write_identity(fs, directory.path_, directory.identity_));
     return directory;
   }
@@ -130,8 +146,14 @@ std::string DataDirectory::group_path(GroupId group) const {
   return fmt::format("{}/groups/{}", path_, group.value);
 }
 
-Result<> DataDirectory::form(FileSystem& fs, ClusterId cluster) {
-  identity_.cluster = cluster;
+Result<> DataDirectory::enter(FileSystem& fs, Entered entered) {
+  identity_.cluster = entered.cluster;
+  identity_.first_members = std::move(entered.members);
+  return write_identity(fs, path_, identity_);
+}
+
+Result<> DataDirectory::note_removal(FileSystem& fs) {
+  identity_.removed = true;
   return write_identity(fs, path_, identity_);
 }
 

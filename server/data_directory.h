@@ -9,16 +9,27 @@
 
 #include <string>
 
+#include "replication/raft/membership.h"
 #include "storage/base/ids.h"
 #include "storage/base/result.h"
 #include "storage/fs/file_system.h"
 
 namespace holdfast {
 
+// The cluster that a node forms with others or is taken into, and who belonged to it then.
+struct Entered {
+  ClusterId cluster;
+  raft::Members members;
+  friend bool operator==(const Entered&, const Entered&) = default;
+};
+
 struct Identity {
   NodeId node;  // random, drawn at the first start, never used again
   std::string name;
-  ClusterId cluster;  // none until the cluster has formed; then it never changes
+  ClusterId cluster;  // none until the node has entered one; then it never changes
+  // Who belonged to it then. Counts for Raft as long as neither state nor log hold members.
+  raft::Members first_members;
+  bool removed = false;  // from its cluster, for ever
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 
@@ -50,15 +61,18 @@ class DataDirectory {
  public:
   static constexpr int kFormat = 1;
 
-  // Locks `path`, making it if it is missing. A folder without an identity gets `node` and `name`;
-  // one with an identity keeps its own, and another `name` is refused (an empty one is not asked
-  // for).
+  // Locks `path`, making it if it is missing. A folder without an identity gets `node` and `name`,
+  // or `name_if_none` where that is empty; one with an identity keeps its own, and another `name`
+  // is refused.
   static Result<DataDirectory> open(FileSystem& fs, std::string path, const std::string& name,
-                                    NodeId node);
+                                    NodeId node, const std::string& name_if_none);
   const Identity& identity() const { return identity_; }
   std::string group_path(GroupId group) const;
-  // Makes the cluster known for ever, before the node's first vote.
-  Result<> form(FileSystem& fs, ClusterId cluster);
+  // Makes the cluster known for ever, before the node's first vote, and when its log has had its
+  // first write: an empty log is from then on a lost one.
+  Result<> enter(FileSystem& fs, Entered entered);
+  // The node was removed from its cluster, which is told at every later start.
+  Result<> note_removal(FileSystem& fs);
 
  private:
   DataDirectory(std::string path, DirectoryLock lock)

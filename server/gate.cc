@@ -42,6 +42,13 @@ Gate::Waiting Gate::propose(Bytes command, Instant deadline) {
   return {*this, request, Waiting::Kind::kChange};
 }
 
+Gate::Waiting Gate::change_members(const raft::MemberChange& change, Instant deadline) {
+  const RequestId request = take_id();
+  proposals_.push_back({request, deadline, encode_change(change), EntryKind::kMembers});
+  flush_later();
+  return {*this, request, Waiting::Kind::kChange};
+}
+
 Gate::Waiting Gate::read_barrier(Instant deadline) {
   const RequestId request = take_id();
   reads_.push_back({request, deadline});

@@ -70,6 +70,8 @@ class Gate {
 
   // The change is done, or certainly not, or unknown, no later than about `deadline`.
   Waiting propose(Bytes command, Instant deadline);
+  // The same for a change of members. A Refusal kRejected says why not.
+  Waiting change_members(const raft::MemberChange& change, Instant deadline);
   // After success, reads at `revision()` see every change acknowledged anywhere before the call.
   Waiting read_barrier(Instant deadline);
   // After success, `revision()` is at least `minimum`. Else kTimeout.

@@ -11,9 +11,9 @@ int run(int argc, char** argv) {
   if (!parsed.config) return parsed.exit_code;
   holdfast::start_log(parsed.config->log_format);
   auto node = holdfast::Node::open(*parsed.config);
-  const holdfast::Result<> outcome =
-      node ? (*node)->run() : holdfast::Result<>(std::unexpected(node.error()));
-  if (outcome) return 0;
+  const holdfast::Result<holdfast::NodeEnd> outcome =
+      node ? (*node)->run() : std::unexpected(node.error());
+  if (outcome) return static_cast<int>(*outcome);
   holdfast::log_error("{}", outcome.error().message);
   return 1;
 }

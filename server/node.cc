@@ -9,8 +9,11 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "replication/node/applier.h"
+#include "replication/node/recovery.h"
 #include "replication/node/replica_loop.h"
+#include "replication/node/tcp_snapshots.h"
 #include "replication/transport/tcp_transport.h"
+#include "server/announcer.h"
 #include "server/api/readers.h"
 #include "server/api/routes.h"
 #include "server/api/services.h"
@@ -18,8 +21,9 @@
 #include "server/data_directory.h"
 #include "server/gates.h"
 #include "server/http/listener.h"
+#include "server/join.h"
 #include "server/metrics.h"
-#include "server/recovery.h"
+#include "server/newcomer.h"
 #include "storage/base/check.h"
 #include "storage/base/log.h"
 #include "storage/base/random.h"
@@ -33,16 +37,10 @@ namespace net = boost::asio;
 
 namespace {
 
-constexpr auto kGreetAgain = std::chrono::milliseconds(200);
 constexpr Duration kDrainPatience = std::chrono::seconds(5);
 constexpr auto kHandoverLook = std::chrono::milliseconds(2);
 constexpr auto kDrainLook = std::chrono::milliseconds(20);
 constexpr Duration kPublishEvery = std::chrono::milliseconds(10);
-constexpr Duration kAnnounceEvery = std::chrono::seconds(2);
-constexpr Duration kAnnouncePatience = std::chrono::seconds(1);
-
-// Takes the last gate number, which no io thread has: nobody waits for these answers.
-constexpr uint64_t kNobody = Gate::kGatesMax - 1;
 
 constexpr size_t kReaderThreads = 2;
 
@@ -50,6 +48,10 @@ std::string peer_address_of(const Config& config, const std::string& name) {
   if (!config.advertise_peer.empty()) return config.advertise_peer;
   const auto own = std::ranges::find(config.initial_cluster, name, &InitialMember::name);
   return own == config.initial_cluster.end() ? config.peer_listen : own->peer_address;
+}
+
+std::string client_url_of(const Config& config) {
+  return config.advertise_client.empty() ? "http://" + config.listen : config.advertise_client;
 }
 
 bool is_loopback(const std::string& address) {
@@ -68,14 +70,6 @@ const char* name_of(raft::Role role) {
   }
   return "";
 }
-
-// The log is not cut yet, so that nobody needs a state.
-class NoSnapshots final : public Snapshots {
- public:
-  void send(raft::SnapshotOrder) override {}
-  void end(NodeId) override {}
-  void discard(const std::string&) override {}
-};
 
 }  // namespace
 
@@ -100,8 +94,9 @@ struct Node::Parts {
   std::unique_ptr<ReplicaLoop> replica_loop;
   std::unique_ptr<LogWriter> log;
   std::unique_ptr<Applier> applier;
-  NoSnapshots snapshots;
+  std::unique_ptr<TcpSnapshots> snapshots;
   std::unique_ptr<Replica> replica;
+  std::unique_ptr<Announcer> announcer;
   Metrics metrics;
   std::unique_ptr<Readers> readers;
   std::unique_ptr<Services> services;
@@ -110,32 +105,33 @@ struct Node::Parts {
   std::unique_ptr<http::Connections> connections;
   std::unique_ptr<http::Listener> listener;
 
-  bool stopping = false;
   Instant published;
-  Instant announced;
-
-  struct Forming {
-    Bootstrap bootstrap;
-    Result<> outcome;
-  };
-
+  raft::Members followed;  // the transport has these
   Hello hello() const;
   Result<> listen();
-  Result<> form_cluster();
-  void greet_silent(const std::weak_ptr<Forming>& weak);
-  Result<> open_storage(const raft::Members* first_members);
-  void start_replica(raft::Recovered recovered);
+  Result<bool> become_member();
+  Result<> check_join();
+  Result<> open_storage();
+  Result<> start_replica(raft::Recovered recovered);
   void start_service();
   void after_turn(Instant now, const std::vector<raft::RoleChange>& roles);
   void publish(Instant now);
-  void announce(Instant now, const NodeStatus& status);
+  void follow_members();
   void stop_on_signal();
   void drain_when_handed_over(Instant deadline);
+  void drain();
   void stop_when_drained(Instant deadline);
+  void leave();
+  NodeEnd say_removed() const;
   Result<> stop();
 
  private:
+  Result<std::optional<Entered>> enter_cluster();
+  Result<> begin_log(const raft::Members& members);
+  Result<SegmentedLog::Opened> open_log();
   std::string log_path() const;
+  std::map<std::string, std::string> detours() const;
+  std::string spoken(NodeId id) const;
   std::unique_ptr<SegmentedLog> opened_log_;
 };
 
@@ -146,6 +142,8 @@ Hello Node::Parts::hello() const {
 }
 
 Result<> Node::Parts::listen() {
+  if (const Result<> reached = check_peer_address(hello().peer_address); !reached)
+    return fail(ErrorCode::kInvalid, reached.error().message + ": give --advertise-peer HOST:PORT");
   for (const std::string& address : {config.listen, config.peer_listen}) {
     if (!is_loopback(address))
       log_warning(
@@ -170,50 +168,53 @@ Result<> Node::Parts::listen() {
   return {};
 }
 
-// Asks the listed members who they are until all have answered.
-Result<> Node::Parts::form_cluster() {
+// Nothing: a signal ended it.
+Result<std::optional<Entered>> Node::Parts::enter_cluster() {
+  Newcomer newcomer(loop, *transport, clock, random.fork());
   const Hello self = hello();
-  std::vector<InitialMember> members = config.initial_cluster;
-  if (members.empty()) members.push_back({self.name, self.peer_address});
-  if (members.size() > 1)
-    log_info("forming a cluster: asking {} other members", members.size() - 1);
-  HOLDFAST_ASSIGN(Bootstrap bootstrap, Bootstrap::begin(std::move(members), self));
-  // Answers that come when the forming has ended find nobody.
-  auto forming = std::make_shared<Forming>(std::move(bootstrap), Result<>());
-  signals.async_wait([this](boost::system::error_code code, int) {
-    if (code) return;
-    stopping = true;
-    loop.stop();
-  });
-  greet_silent(forming);
-  while (!forming->bootstrap.silent().empty() && forming->outcome && !stopping) loop.run_one();
-  loop.restart();
-  signals.cancel();
-  timer.cancel();
-  if (!forming->outcome || stopping) return forming->outcome;
-  HOLDFAST_ASSIGN(const Bootstrap::Formed formed, forming->bootstrap.form());
-  // The identity last: a crash before it begins the forming anew.
-  HOLDFAST_TRY(open_storage(&formed.members));
-  HOLDFAST_TRY(directory.form(fs, formed.cluster));
-  transport->introduce(hello());
-  log_info("cluster {:016x} has formed with {} members", formed.cluster.value,
-           formed.members.list.size());
-  return {};
+  if (config.join.empty()) return newcomer.form(config.initial_cluster, self);
+  return newcomer.join(config.join, {.node = self.node,
+                                     .name = self.name,
+                                     .peer_address = self.peer_address,
+                                     .client_url = client_url_of(config),
+                                     .stays_learner = config.learner});
 }
 
-void Node::Parts::greet_silent(const std::weak_ptr<Forming>& weak) {
-  const std::shared_ptr<Forming> forming = weak.lock();
-  if (!forming) return;
-  for (const InitialMember& member : forming->bootstrap.silent()) {
-    transport->greet(member.peer_address, [weak, member](const Result<Hello>& hello) {
-      const std::shared_ptr<Forming> still = weak.lock();
-      if (still && hello && still->outcome) still->outcome = still->bootstrap.hear(member, *hello);
-    });
-  }
-  timer.expires_after(kGreetAgain);
-  timer.async_wait([this, weak](boost::system::error_code code) {
-    if (!code) greet_silent(weak);
-  });
+// False: a signal came before it was one.
+Result<bool> Node::Parts::become_member() {
+  HOLDFAST_ASSIGN(std::optional<Entered> entered, enter_cluster());
+  if (!entered) return false;
+  log_info("cluster {:016x} {} with {} members", entered->cluster.value,
+           config.join.empty() ? "has formed" : "takes this node in,",
+           entered->members.list.size());
+  HOLDFAST_TRY(begin_log(entered->members));
+  // The identity last: a crash before it begins anew. From it on an empty log is a lost one.
+  HOLDFAST_TRY(directory.enter(fs, *std::move(entered)));
+  transport->introduce(hello());
+  return true;
+}
+
+// All first members of a cluster begin their logs with the list of them; who joins is sent it.
+Result<> Node::Parts::begin_log(const raft::Members& members) {
+  HOLDFAST_ASSIGN(const SegmentedLog::Opened opened, open_log());
+  if (config.join.empty()) return write_first_entry(opened.recovered, *opened.log, members);
+  return write_first_hard_state(opened.recovered, *opened.log);
+}
+
+// A member that is told to join, as its service file may say for ever, is one already.
+Result<> Node::Parts::check_join() {
+  const Identity& identity = directory.identity();
+  if (config.join.empty()) return {};
+  const std::optional<ClusterId> there = cluster_at(config.join, clock);
+  if (there && *there != identity.cluster)
+    return fail(ErrorCode::kInvalid,
+                fmt::format("{} belongs to a member of cluster {:016x}, and --join names a node of "
+                            "cluster {:016x}: start it without --join to go on in its own, or give "
+                            "it an empty --data-dir to join the other",
+                            config.data_dir, identity.cluster.value, there->value));
+  log_info("--join: {} is a member of cluster {:016x} already", identity.name,
+           identity.cluster.value);
+  return {};
 }
 
 std::string Node::Parts::log_path() const {
@@ -221,19 +222,24 @@ std::string Node::Parts::log_path() const {
   return config.log_dir + "/groups/" + std::to_string(kFirstGroup.value) + "/log";
 }
 
-// `first_members`: a cluster that has just formed. Else what is on disk goes on.
-Result<> Node::Parts::open_storage(const raft::Members* first_members) {
+Result<SegmentedLog::Opened> Node::Parts::open_log() {
   HOLDFAST_TRY(fs.create_directories(log_path()));
   HOLDFAST_TRY(fs.create_directories(directory.group_path(kFirstGroup)));
   HOLDFAST_ASSIGN(SegmentedLog::Opened opened,
-                  SegmentedLog::open(fs, log_path(), {.salt = random.next()}));
+                  SegmentedLog::open(fs, log_path(),
+                                     {.salt = random.next(), .keep_bytes = config.keep_log_bytes}));
   if (opened.recovered.torn_tail)
     log_warning(
         "{}: the last batch was not whole when the node stopped; {} bytes at {} that had "
         "not been acknowledged were dropped",
         opened.recovered.torn_tail->file, opened.recovered.torn_tail->bytes,
         opened.recovered.torn_tail->offset);
-  if (first_members == nullptr && !opened.recovered.last.index)
+  return opened;
+}
+
+Result<> Node::Parts::open_storage() {
+  HOLDFAST_ASSIGN(SegmentedLog::Opened opened, open_log());
+  if (!was_begun(opened.recovered))
     return fail(
         ErrorCode::kCorrupt,
         fmt::format("{} is empty, but this node is a member of a cluster and has had a log: "
@@ -241,23 +247,18 @@ Result<> Node::Parts::open_storage(const raft::Members* first_members) {
                     "disk not mounted?), or remove the node's data folder and let it join "
                     "anew (--join)",
                     log_path()));
-  if (first_members != nullptr) {
-    HOLDFAST_TRY(write_first_entry(opened.recovered, *opened.log, *first_members));
-    opened.log.reset();
-    return open_storage(nullptr);
-  }
   HOLDFAST_ASSIGN(engine,
                   RocksEngine::open({.directory = directory.group_path(kFirstGroup) + "/state"}));
   HOLDFAST_ASSIGN(machine, KvStateMachine::open(*engine));
-  HOLDFAST_ASSIGN(raft::Recovered recovered,
-                  recover_replica(opened.recovered, *opened.log, *machine));
+  HOLDFAST_ASSIGN(
+      raft::Recovered recovered,
+      recover_replica(opened.recovered, *opened.log, *machine, directory.identity().first_members));
   opened_log_ = std::move(opened.log);
   log_info("log up to {}, state up to {}", recovered.last.value, recovered.applied.value);
-  start_replica(std::move(recovered));
-  return {};
+  return start_replica(std::move(recovered));
 }
 
-void Node::Parts::start_replica(raft::Recovered recovered) {
+Result<> Node::Parts::start_replica(raft::Recovered recovered) {
   const NodeId self = directory.identity().node;
   replica_loop = std::make_unique<ReplicaLoop>(loop, clock);
   ReplicaLoop& mailbox = *replica_loop;
@@ -272,16 +273,32 @@ void Node::Parts::start_replica(raft::Recovered recovered) {
               [&mailbox](NodeId destination, std::vector<EntryPtr> entries) {
                 mailbox.post(raft::Loaded{destination, std::move(entries)});
               }});
-  applier = std::make_unique<Applier>(*machine, self,
-                                      [this](LogIndex upto, std::vector<Completion> completions) {
-                                        gates->applied(std::move(completions));
-                                        replica_loop->post(raft::Applied{upto});
-                                      });
+  applier = std::make_unique<Applier>(
+      *machine, self,
+      Applier::Answers{
+          .applied =
+              [this](raft::Applied applied, std::vector<Completion> completions) {
+                gates->applied(std::move(completions));
+                replica_loop->post(applied);
+              },
+          .installed =
+              [&mailbox](raft::Installed installed) { mailbox.post(std::move(installed)); }});
+  HOLDFAST_ASSIGN(
+      snapshots, TcpSnapshots::open(fs, clock,
+                                    {.self = hello(),
+                                     .group = kFirstGroup,
+                                     .directory = directory.group_path(kFirstGroup) + "/snapshots"},
+                                    *machine, *transport, [&mailbox](raft::Input input) {
+                                      mailbox.post(std::move(input));
+                                    }));
+  announcer = std::make_unique<Announcer>(
+      self, Announcer::Addresses{client_url_of(config), hello().peer_address}, random.fork());
   raft::Config raft_config{
       .self = self, .heartbeat = config.heartbeat, .election_timeout = config.election_timeout};
   replica =
       std::make_unique<Replica>(raft_config, std::move(recovered), random.fork(), clock.now(),
-                                Replica::Seams{*log, *transport, *applier, snapshots, *gates});
+                                Replica::Seams{*log, *transport, *applier, *snapshots, *gates});
+  return {};
 }
 
 void Node::Parts::start_service() {
@@ -296,14 +313,8 @@ void Node::Parts::start_service() {
       kFirstGroup,
       [this](raft::Envelope envelope) { replica_loop->post(raft::Received{std::move(envelope)}); },
       [this](NodeId peer) { replica_loop->post(raft::PeerGone{peer}); });
-  std::vector<raft::Member> peers = replica->raft().members().list;
-  for (raft::Member& peer : peers) {
-    // An operator who lists an address on this node knows better than the peer how it is reached
-    // from here: a proxy may stand between.
-    const auto listed = std::ranges::find(config.initial_cluster, peer.name, &InitialMember::name);
-    if (listed != config.initial_cluster.end()) peer.peer_address = listed->peer_address;
-  }
-  transport->set_peers(peers);
+  transport->set_detours(detours());
+  follow_members();
   replica_loop->start(*replica, [this](Instant now, const std::vector<raft::RoleChange>& roles) {
     after_turn(now, roles);
   });
@@ -313,10 +324,38 @@ void Node::Parts::after_turn(Instant now, const std::vector<raft::RoleChange>& r
   for (const raft::RoleChange& change : roles)
     log_info("{} in term {}{}", name_of(change.role), change.term.value,
              change.role != raft::Role::kFollower ? ""
-             : change.leader ? " of " + replica->raft().members().find(change.leader)->name
-                             : " without a leader");
-  if (!roles.empty() || now - published >= kPublishEvery) publish(now);
+             : change.leader                      ? " of " + spoken(change.leader)
+                                                  : " without a leader");
+  const bool is_new_list = replica->raft().members() != followed;
+  if (is_new_list) follow_members();
+  // A change of members is on the board before it can be committed, and so before it is answered.
+  if (is_new_list || !roles.empty() || now - published >= kPublishEvery) publish(now);
   gates->look_again(now);
+}
+
+// The leader may be unknown to a list of members that is older than it.
+std::string Node::Parts::spoken(NodeId id) const {
+  const raft::Member* member = replica->raft().members().find(id);
+  return member != nullptr ? member->name : fmt::format("{:016x}", id.value);
+}
+
+void Node::Parts::follow_members() {
+  followed = replica->raft().members();
+  transport->set_peers(followed.list);
+}
+
+// An operator who lists an address on this node knows better than the peer how it is reached from
+// here: a proxy may stand between. That holds for the address that the cluster formed with; a
+// member that has moved since, or that took a dead one's name, is where it says.
+std::map<std::string, std::string> Node::Parts::detours() const {
+  std::map<std::string, std::string> detours;
+  for (const raft::Member& member : directory.identity().first_members.list) {
+    const auto listed =
+        std::ranges::find(config.initial_cluster, member.name, &InitialMember::name);
+    if (listed != config.initial_cluster.end() && listed->peer_address != member.peer_address)
+      detours.emplace(member.peer_address, listed->peer_address);
+  }
+  return detours;
 }
 
 void Node::Parts::publish(Instant now) {
@@ -334,23 +373,28 @@ void Node::Parts::publish(Instant now) {
   status->state_hash = summary.state_hash;
   status->state_hash_index = summary.applied.index;
   status->taken = now;
-  announce(now, *status);
+  std::vector<raft::Proposal> own = announcer->due(now, *status);
+  if (!own.empty()) replica_loop->post(raft::Propose{std::move(own)});
+  const bool is_out = status->raft.removed && status->raft.applied >= status->raft.commit;
   board.publish(std::move(status));
+  if (is_out && !directory.identity().removed) leave();
 }
 
-// The other nodes tell clients where this one is.
-void Node::Parts::announce(Instant now, const NodeStatus& status) {
-  const std::string url =
-      config.advertise_client.empty() ? "http://" + config.listen : config.advertise_client;
-  const auto known = status.client_urls.find(status.self);
-  if (known != status.client_urls.end() && known->second == url) return;
-  if (!status.raft.leader || now - announced < kAnnounceEvery) return;
-  announced = now;
-  raft::Propose propose;
-  propose.proposals.push_back(
-      {RequestId{random.next() / Gate::kGatesMax * Gate::kGatesMax + kNobody},
-       now + kAnnouncePatience, encode_command({0, AnnounceCommand{status.self, url}})});
-  replica_loop->post(std::move(propose));
+// What this node still waits for will not come: who waits is told that the fate is not known. The
+// answer to the removal itself came with the entry that was applied last.
+void Node::Parts::leave() {
+  const Result<> noted = directory.note_removal(fs);
+  if (!noted) fatal(noted.error().message);
+  gates->gate(0).abandon();
+  drain();
+}
+
+NodeEnd Node::Parts::say_removed() const {
+  log_error(
+      "this node was removed from its cluster: empty {} and start it with --join to bring it back "
+      "as a new member",
+      config.data_dir);
+  return NodeEnd::kRemoved;
 }
 
 // First no new connections, then the answers that are owed, then the rest.
@@ -374,6 +418,10 @@ void Node::Parts::drain_when_handed_over(Instant deadline) {
     });
     return;
   }
+  drain();
+}
+
+void Node::Parts::drain() {
   listener->stop();
   connections->drain();
   stop_when_drained(clock.now() + kDrainPatience);
@@ -387,6 +435,7 @@ void Node::Parts::stop_when_drained(Instant deadline) {
 
 Result<> Node::Parts::stop() {
   replica_loop->stop();
+  snapshots.reset();
   log.reset();
   applier.reset();
   // Requests that still wait are answered while their connections are there. An answer may let
@@ -412,8 +461,12 @@ Node::~Node() = default;
 Result<std::unique_ptr<Node>> Node::open(const Config& config) {
   SystemClock clock;
   PosixFileSystem fs;
-  HOLDFAST_ASSIGN(DataDirectory directory, DataDirectory::open(fs, config.data_dir, config.name,
-                                                               NodeId{random_from_system()}));
+  const NodeId drawn{random_from_system()};
+  // Who joins without a name must not be taken for the n1 that is there.
+  const std::string name_if_none =
+      config.join.empty() ? "n1" : fmt::format("n-{:08x}", drawn.value >> 32);
+  HOLDFAST_ASSIGN(DataDirectory directory,
+                  DataDirectory::open(fs, config.data_dir, config.name, drawn, name_if_none));
   auto parts = std::make_unique<Parts>(config, std::move(directory));
   const Identity& identity = parts->directory.identity();
   log_info("holdfastd {}: node {} ({:016x}), data in {}", HOLDFAST_VERSION, identity.name,
@@ -422,19 +475,22 @@ Result<std::unique_ptr<Node>> Node::open(const Config& config) {
   return std::unique_ptr<Node>(new Node(std::move(parts)));
 }
 
-Result<> Node::run() {
+Result<NodeEnd> Node::run() {
   Parts& parts = *parts_;
+  if (parts.directory.identity().removed) return parts.say_removed();
   if (parts.directory.identity().cluster) {
-    HOLDFAST_TRY(parts.open_storage(nullptr));
+    HOLDFAST_TRY(parts.check_join());
   } else {
-    HOLDFAST_TRY(parts.form_cluster());
-    if (parts.stopping) return {};
+    HOLDFAST_ASSIGN(const bool is_member, parts.become_member());
+    if (!is_member) return NodeEnd::kStopped;
   }
+  HOLDFAST_TRY(parts.open_storage());
   parts.stop_on_signal();
   parts.start_service();
   log_info("clients at http://{}", parts.config.listen);
   parts.loop.run();
-  return parts.stop();
+  HOLDFAST_TRY(parts.stop());
+  return parts.directory.identity().removed ? parts.say_removed() : NodeEnd::kStopped;
 }
 
 }  // namespace holdfast

@@ -12,6 +12,11 @@
 
 namespace holdfast {
 
+enum class NodeEnd {  // and the exit code of the process
+  kStopped = 0,       // as asked
+  kRemoved = 3,       // it is no member of its cluster any more, and never will be
+};
+
 class Node {
  public:
   // Locks and opens the data directory, and listens for peers and clients. An error says what to
@@ -21,8 +26,9 @@ class Node {
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
-  // Serves until SIGTERM or SIGINT, or until the cluster cannot form.
-  Result<> run();
+  // Serves until SIGTERM or SIGINT, until the node is removed from its cluster, or until the
+  // cluster cannot form or does not take it in.
+  Result<NodeEnd> run();
 
  private:
   struct Parts;

@@ -20,6 +20,13 @@ struct Completion {
   Reply reply;
 };
 
+// What a checkpoint says of itself.
+struct SnapshotHead {
+  LogPosition applied;
+  std::string members;  // the payload of the last applied entry of kind kMembers
+  friend bool operator==(const SnapshotHead&, const SnapshotHead&) = default;
+};
+
 class StateMachine {
  public:
   virtual ~StateMachine() = default;
@@ -35,6 +42,21 @@ class StateMachine {
   virtual LogIndex durable() const = 0;
   // The newest revision that reads may be fixed to: set after a batch is whole. Any thread.
   virtual Revision revision() const = 0;
+
+  // A copy of the state as `directory`, which must not exist; its parent must. It is not older than
+  // what was applied when the call began. Any thread, while entries are applied; takes a while.
+  virtual Result<> checkpoint(const std::string& directory) = 0;
+  // Looks over the checkpoint in `directory` (here or received), and only reads. Any thread.
+  virtual Result<SnapshotHead> read_snapshot_head(const std::string& directory) const = 0;
+  // The checkpoint in `directory`, whose files are synced, takes the place of the state, in one
+  // durable step: a crash finds one of both, whole; after success the new one, which is durable as
+  // far as it is applied. Apply thread; a reader at the same moment sees either. kInvalid: it is
+  // older than the state. After an error the state goes on as it was, and what is left in
+  // `directory` is the caller's to remove; after success nothing is.
+  virtual Result<> install(const std::string& directory) = 0;
+  // Where the last install put the state, also after a restart; {}: there was none. A state may be
+  // ahead of its log only if it is exactly here. Apply thread only.
+  virtual LogPosition installed() const = 0;
 };
 
 }  // namespace holdfast

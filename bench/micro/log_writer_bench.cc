@@ -52,7 +52,8 @@ LogWrite entries(uint64_t first, int64_t count, size_t payload_bytes) {
                  .restart_after = {},
                  .cut_from = {},
                  .append = {},
-                 .drop_before = {}};
+                 .drop_before = {},
+                 .wanted_from = {}};
   const Bytes payload(std::string(payload_bytes, 'p'));
   for (uint64_t index = first; index < first + static_cast<uint64_t>(count); ++index) {
     write.append.push_back(std::make_shared<const LogEntry>(LogEntry{.index = {index},

@@ -34,8 +34,7 @@ class LeaderCommand final : public Command {
     const ReadOutcome<ClusterView> view = client.cluster();
     if (!view) return report(session, view.error());
     if (session.is_json()) {
-      fmt::print("{{\"leader\":{},\"term\":{}}}\n",
-                 view->leader.empty() ? "null" : json_quoted(view->leader), view->term);
+      fmt::print("{{\"leader\":{},\"term\":{}}}\n", json_quoted_or_null(view->leader), view->term);
     } else if (!view->leader.empty()) {
       fmt::print("{} leads in term {}\n", view->leader, view->term);
     } else {

@@ -49,6 +49,10 @@ std::string json_quoted(std::string_view utf8) {
   return Json(utf8).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+std::string json_quoted_or_null(std::string_view utf8) {
+  return utf8.empty() ? "null" : json_quoted(utf8);
+}
+
 std::string json_member(std::string_view name, std::string_view bytes) {
   return is_utf8(bytes) ? fmt::format("\"{}\":{}", name, json_quoted(bytes))
                         : fmt::format("\"{}_base64\":\"{}\"", name, to_base64(bytes));

@@ -24,6 +24,8 @@ std::string record_line(std::string_view key, std::string_view value);
 
 // A JSON string.
 std::string json_quoted(std::string_view utf8);
+// The same, or null where there is nothing to say.
+std::string json_quoted_or_null(std::string_view utf8);
 // "name":"text", or "name_base64":"…" where the bytes are not UTF-8.
 std::string json_member(std::string_view name, std::string_view bytes);
 

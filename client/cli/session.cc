@@ -46,7 +46,7 @@ Exit report(const Session& session, const Unknown& unknown) {
     fmt::print(stderr,
                "holdfast: {}\n"
                "The outcome is unknown: the change may or may not have been made, and may still be "
-               "made. Read the key to see.\n",
+               "made. Look before you repeat it.\n",
                unknown.message);
   }
   return Exit::kUnknownOutcome;

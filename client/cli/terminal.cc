@@ -61,6 +61,12 @@ bool has_colors(std::FILE* stream) {
   return is_terminal(stream) && (no_color == nullptr || *no_color == '\0');
 }
 
+Color color_of_role(std::string_view role) {
+  if (role == "leader") return Color::kGreen;
+  if (role == "candidate" || role == "learner") return Color::kYellow;
+  return Color::kNone;
+}
+
 std::string painted(std::FILE* stream, Color color, std::string_view text) {
   if (color == Color::kNone || !has_colors(stream)) return std::string(text);
   return fmt::format("{}{}\x1b[0m", escape_of(color), text);

@@ -17,6 +17,7 @@ enum class Color { kNone, kBold, kDim, kRed, kGreen, kYellow };
 bool is_terminal(std::FILE* stream);
 // Colours appear only on a terminal, and not where NO_COLOR is set (no-color.org).
 bool has_colors(std::FILE* stream);
+Color color_of_role(std::string_view role);  // of a node, as the API names it
 std::string painted(std::FILE* stream, Color color, std::string_view text);
 // In columns; 80 where it cannot be known.
 size_t terminal_width(std::FILE* stream);

@@ -4,37 +4,67 @@
 #include <utility>
 
 #include "storage/base/check.h"
+#include "storage/base/log.h"
 
 namespace holdfast {
 
-Applier::Applier(StateMachine& machine, NodeId self, Done done)
-    : machine_(machine), self_(self), done_(std::move(done)), thread_([this] { run(); }) {}
+Applier::Applier(StateMachine& machine, NodeId self, Answers answers)
+    : machine_(machine), self_(self), answers_(std::move(answers)), thread_([this] { run(); }) {}
 
 Applier::~Applier() {
-  batches_.close();
+  orders_.close();
   thread_.join();
 }
 
 void Applier::submit(std::vector<EntryPtr> committed) {
-  batches_.put(std::move(committed));
+  orders_.put(std::move(committed));
 }
 
 void Applier::submit(raft::InstallOrder order) {
-  CHECK(false, "no state arrives here yet: {}", order.source);
+  orders_.put(std::move(order));
 }
 
 void Applier::run() {
-  std::vector<std::vector<EntryPtr>> batches;
+  std::vector<Order> orders;
   std::vector<EntryPtr> entries;
-  while (batches_.drain(batches)) {
-    for (std::vector<EntryPtr>& batch : batches)
-      std::ranges::move(batch, std::back_inserter(entries));
-    std::vector<Completion> completions;
-    machine_.apply(entries, self_, completions);
-    done_(entries.back()->index, std::move(completions));
-    entries.clear();
-    batches.clear();
+  while (orders_.drain(orders)) {
+    for (Order& order : orders) {
+      if (const auto* const state = std::get_if<raft::InstallOrder>(&order)) {
+        apply(entries);
+        install(*state);
+      } else {
+        std::ranges::move(std::get<std::vector<EntryPtr>>(order), std::back_inserter(entries));
+      }
+    }
+    apply(entries);
+    orders.clear();
   }
+}
+
+void Applier::apply(std::vector<EntryPtr>& entries) {
+  if (entries.empty()) return;
+  std::vector<Completion> completions;
+  machine_.apply(entries, self_, completions);
+  answers_.applied({entries.back()->index, machine_.durable()}, std::move(completions));
+  entries.clear();
+}
+
+// Without it nothing could be applied any more, and who sent it believes it to be there.
+void Applier::install(const raft::InstallOrder& order) {
+  const auto must = [&order](const auto& outcome) {
+    if (!outcome)
+      fatal(
+          fmt::format("the state that a peer sent ({}) could not be put in use: {}. Check the "
+                      "disk, then start this process again: it will be sent anew",
+                      order.source, outcome.error().message));
+  };
+  const Result<SnapshotHead> head = machine_.read_snapshot_head(order.source);
+  must(head);
+  Result<raft::Members> members = raft::decode_members(head->members);
+  must(members);
+  must(machine_.install(order.source));
+  log_info("the state of a peer, up to entry {}, is in use", order.position.index.value);
+  answers_.installed({order.position, *std::move(members)});
 }
 
 }  // namespace holdfast

@@ -1,9 +1,11 @@
 #pragma once
 
-// The state machine's shell: a thread that applies whatever is committed as one batch.
+// The state machine's shell: a thread that applies whatever is committed as one batch, and puts
+// states that arrived in use.
 
 #include <functional>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "replication/node/replica.h"
@@ -14,13 +16,16 @@ namespace holdfast {
 
 class Applier final : public ApplyQueue {
  public:
-  // Called on the apply thread after each batch; must not block. `completions` are the answers to
-  // requests that began on this node.
-  using Done = std::function<void(LogIndex upto, std::vector<Completion> completions)>;
+  // Called on the apply thread; must not block.
+  struct Answers {
+    // After each batch. `completions` are the answers to requests that began on this node.
+    std::function<void(raft::Applied, std::vector<Completion> completions)> applied;
+    std::function<void(raft::Installed)> installed;
+  };
 
   // The machine is used by the apply thread alone from now on, but for its any-thread calls.
-  Applier(StateMachine& machine, NodeId self, Done done);
-  // Applies what was submitted before, and answers.
+  Applier(StateMachine& machine, NodeId self, Answers answers);
+  // Does what was submitted before, and answers.
   ~Applier() override;
   Applier(const Applier&) = delete;
   Applier& operator=(const Applier&) = delete;
@@ -30,12 +35,16 @@ class Applier final : public ApplyQueue {
   void submit(raft::InstallOrder order) override;
 
  private:
+  using Order = std::variant<std::vector<EntryPtr>, raft::InstallOrder>;
+
   void run();
+  void apply(std::vector<EntryPtr>& entries);
+  void install(const raft::InstallOrder& order);
 
   StateMachine& machine_;
   const NodeId self_;
-  const Done done_;
-  BlockingMailbox<std::vector<EntryPtr>> batches_;
+  const Answers answers_;
+  BlockingMailbox<Order> orders_;
   std::thread thread_;
 };
 

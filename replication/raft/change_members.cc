@@ -155,7 +155,7 @@ void Raft::reject_change(const AskedChange& change, std::string why) {
 }
 
 // This node leads no more, and these were not appended: they go to the next leader.
-void Raft::give_back_asked_changes(std::deque<AskedChange> changes, Term led_in) {
+void Raft::give_back_asked_changes(const std::deque<AskedChange>& changes, Term led_in) {
   for (const AskedChange& change : changes) {
     if (change.from != config_.self) {
       refuse_forward(change.from, led_in, ForwardRefusal::kNotLeader, {change.request});

@@ -15,7 +15,7 @@ struct Overloaded : Cases... {
 HardState start_state(const Recovered& recovered) {
   // The log may name a later term than the hard state only if the latter is an older copy; a term
   // that was seen is never gone back on.
-  const Term log_term = recovered.runs.empty() ? Term{} : recovered.runs.back().term;
+  const Term log_term = recovered.runs.empty() ? recovered.before.term : recovered.runs.back().term;
   return log_term > recovered.hard_state.term ? HardState{log_term, {}} : recovered.hard_state;
 }
 
@@ -198,7 +198,7 @@ void Raft::become_follower(Term term, NodeId leader) {
   if (was_leader) reset_election_timer();
   for (const auto& [from, forward] : held)
     refuse_forward(from, led_in, ForwardRefusal::kNotLeader, forward.requests());
-  give_back_asked_changes(std::move(asked), led_in);
+  give_back_asked_changes(asked, led_in);
 }
 
 NodeId Raft::known_leader() const {

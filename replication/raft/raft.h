@@ -89,7 +89,7 @@ class Raft {
   bool may_change_members() const;
   Result<Members> judge_change(const MemberChange& change) const;
   void reject_change(const AskedChange& change, std::string why);
-  void give_back_asked_changes(std::deque<AskedChange> changes, Term led_in);
+  void give_back_asked_changes(const std::deque<AskedChange>& changes, Term led_in);
   void append_members(const Members& members, Origin origin);
   void follow_members();
   void promote_who_caught_up();

@@ -44,7 +44,7 @@ LogWrite& RaftLog::open_write() {
 void RaftLog::append(EntryPtr entry) {
   CHECK(entry->index == last_ + 1, "appending {} behind {}", entry->index.value, last_.value);
   CHECK(entry->term >= term_of_last());
-  if (entry->term > term_of_last()) runs_.push_back({entry->index, entry->term});
+  if (runs_.empty() || entry->term > term_of_last()) runs_.push_back({entry->index, entry->term});
   last_ = entry->index;
   window_bytes_ += entry->bytes();
   open_write().append.push_back(entry);

@@ -91,6 +91,16 @@ Result<HostPort> parse_host_port(std::string_view text) {
   return HostPort{std::string(host), std::to_string(port)};
 }
 
+Result<> check_peer_address(std::string_view text) {
+  HOLDFAST_ASSIGN(const HostPort address, parse_host_port(text));
+  error_code code;
+  const net::ip::address literal = net::ip::make_address(address.host, code);
+  if (!code && literal.is_unspecified())
+    return fail(ErrorCode::kInvalid,
+                fmt::format("{} is where a node listens, not where others reach it", text));
+  return {};
+}
+
 // The dialler's end. Greets, then sends; the other end says nothing after its greeting, so a read
 // that ends means that the connection did.
 class TcpTransport::Link {
@@ -211,6 +221,7 @@ class TcpTransport::Link {
     if (hello.protocol != kPeerProtocol)
       return fmt::format("{} speaks peer protocol {}, this node {}", hello.name, hello.protocol,
                          kPeerProtocol);
+    if (!hello.cluster) return fmt::format("{} has not entered the cluster yet", hello.name);
     if (hello.cluster != owner_.self_.cluster)
       return fmt::format("{} belongs to another cluster ({:016x}, this node's is {:016x})",
                          hello.name, hello.cluster.value, owner_.self_.cluster.value);
@@ -288,13 +299,19 @@ class TcpTransport::Incoming {
     read();
   }
 
+  const Hello& peer() const { return peer_; }  // no node: it has not said
+
  private:
   template <class Handler>
   Guarded<Handler> guarded(Handler handler) {
     return {alive_, std::move(handler)};
   }
 
-  void close() { owner_.incoming_.erase(id_); }  // ends this
+  void close() {
+    TcpTransport& owner = owner_;
+    owner.incoming_.erase(id_);  // ends this
+    owner.dial_all();
+  }
 
   void read() {
     socket_.async_read_some(inbox_.space(), guarded([this](error_code code, size_t count) {
@@ -309,7 +326,7 @@ class TcpTransport::Incoming {
                                 return close();
                               }
                               inbox_.drop(inbox_.view().size() - bytes.size());
-                              read();
+                              if (!peer_.snapshot_term) read();
                             }));
   }
 
@@ -318,9 +335,12 @@ class TcpTransport::Incoming {
       HOLDFAST_ASSIGN(const std::optional<Hello> hello, take_hello(bytes));
       if (!hello) return {};
       peer_ = *hello;
+      if (peer_.snapshot_term) HOLDFAST_TRY(check_snapshot(bytes));
+      owner_.dial_all();
       encode_hello(owner_.self_, answer_);
       net::async_write(socket_, net::buffer(answer_), guarded([this](error_code code, size_t) {
-                         if (code) close();
+                         if (code) return close();
+                         if (peer_.snapshot_term) hand_over();
                        }));
     }
     while (!bytes.empty()) {
@@ -334,6 +354,26 @@ class TcpTransport::Incoming {
       owner_.deliver_(std::move(message->envelope));
     }
     return {};
+  }
+
+  Result<> check_snapshot(std::string_view rest) const {
+    if (!owner_.take_snapshot_ || peer_.cluster != owner_.self_.cluster || !peer_.cluster)
+      return fail(ErrorCode::kInvalid, "its snapshot is for another cluster");
+    if (!peer_.node || peer_.node == owner_.self_.node)
+      return fail(ErrorCode::kInvalid, "its snapshot is from no other node");
+    if (!rest.empty()) return fail(ErrorCode::kInvalid, "it speaks before it was greeted");
+    return {};
+  }
+
+  void hand_over() {
+    error_code code;
+    Descriptor connection(socket_.release(code));
+    if (code) {
+      log_warning("connection from {} ended: {}", peer_.name, code.message());
+    } else {
+      owner_.take_snapshot_(std::move(connection), peer_);
+    }
+    close();
   }
 
   TcpTransport& owner_;
@@ -396,16 +436,35 @@ void TcpTransport::start(GroupId group, Deliver deliver, Gone gone) {
   deliver_ = std::move(deliver);
 }
 
-void TcpTransport::set_peers(const std::vector<raft::Member>& members) {
-  std::erase_if(links_, [&](const auto& item) {
-    return std::ranges::none_of(members, [&](const raft::Member& member) {
-      return member.id == item.first && member.peer_address == item.second->address();
-    });
-  });
-  for (const raft::Member& member : members) {
-    if (member.id != self_.node && !links_.contains(member.id))
-      links_[member.id] = std::make_unique<Link>(*this, member.peer_address, member.id, nullptr);
+void TcpTransport::set_peers(std::vector<raft::Member> members) {
+  members_ = std::move(members);
+  dial_all();
+}
+
+void TcpTransport::dial_all() {
+  if (!self_.cluster || !deliver_) return;
+  std::map<NodeId, std::string> wanted;
+  for (const auto& [id, incoming] : incoming_) {
+    const Hello& peer = incoming->peer();
+    if (peer.node && peer.cluster == self_.cluster && check_peer_address(peer.peer_address))
+      wanted[peer.node] = peer.peer_address;
   }
+  for (const raft::Member& member : members_) wanted.try_emplace(member.id, member.peer_address);
+  for (auto& [id, address] : wanted)
+    if (const auto detour = detours_.find(address); detour != detours_.end())
+      address = detour->second;
+  wanted.erase(self_.node);
+  std::erase_if(links_, [&](const auto& item) {
+    const auto place = wanted.find(item.first);
+    return place == wanted.end() || place->second != item.second->address();
+  });
+  for (const auto& [id, address] : wanted)
+    if (!links_.contains(id)) links_[id] = std::make_unique<Link>(*this, address, id, nullptr);
+}
+
+std::string TcpTransport::address_of(NodeId peer) const {
+  const auto found = links_.find(peer);
+  return found == links_.end() ? std::string() : found->second->address();
 }
 
 void TcpTransport::send(std::vector<raft::Envelope> envelopes) {

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "replication/transport/frame.h"
 #include "replication/transport/wire.pb.h"
 #include "storage/base/bytes.h"
 #include "storage/base/codec.h"
@@ -12,56 +13,10 @@
 namespace holdfast {
 namespace {
 
-constexpr uint32_t kMagic = 0x31464c48;  // "HLF1"
-constexpr size_t kFrameHeadBytes = 4 * 4 + 8;
-constexpr size_t kEntryHeadBytes = 4 + 1 + 5 * 8;
-
 template <class... Cases>
 struct Overloaded : Cases... {
   using Cases::operator()...;
 };
-
-// The parts of one frame whose outside has been verified.
-struct Frame {
-  std::string_view message;
-  std::string_view heads;
-  std::string_view payloads;
-};
-
-void finish_frame(std::string& out, size_t start, size_t message_bytes, size_t entries) {
-  const size_t covered = message_bytes + entries * kEntryHeadBytes;
-  const std::string_view frame = std::string_view(out).substr(start);
-  const uint64_t sum = checksum(frame.substr(kFrameHeadBytes, covered));
-  char* const head = out.data() + start;
-  store_fixed<uint32_t>(head, kMagic);
-  store_fixed<uint32_t>(head + 4, static_cast<uint32_t>(message_bytes));
-  store_fixed<uint32_t>(head + 8, static_cast<uint32_t>(entries));
-  store_fixed<uint32_t>(head + 12, static_cast<uint32_t>(frame.size() - kFrameHeadBytes - covered));
-  store_fixed<uint64_t>(head + 16, sum);
-}
-
-Result<std::optional<Frame>> take_frame(std::string_view& bytes) {
-  FixedReader reader(bytes);
-  if (bytes.size() < kFrameHeadBytes) return std::nullopt;
-  const uint32_t magic = *reader.take<uint32_t>();
-  const size_t message_bytes = *reader.take<uint32_t>();
-  const size_t heads_bytes = *reader.take<uint32_t>() * kEntryHeadBytes;
-  const size_t payload_bytes = *reader.take<uint32_t>();
-  const uint64_t sum = *reader.take<uint64_t>();
-  if (magic != kMagic)
-    return fail(ErrorCode::kCorrupt, "the peer does not speak Holdfast's peer protocol");
-  if (message_bytes > kFramePartBytesMax || heads_bytes > kFramePartBytesMax ||
-      payload_bytes > kFramePartBytesMax)
-    return fail(ErrorCode::kCorrupt, "a frame is larger than any that peers send");
-  const auto covered = reader.take_bytes(message_bytes + heads_bytes);
-  if (!covered) return std::nullopt;
-  const auto payloads = reader.take_bytes(payload_bytes);
-  if (!payloads) return std::nullopt;
-  if (checksum(*covered) != sum)
-    return fail(ErrorCode::kCorrupt, "a frame's checksum does not match");
-  bytes = reader.rest();
-  return Frame{covered->substr(0, message_bytes), covered->substr(message_bytes), *payloads};
-}
 
 void put_position(proto::Position* out, const LogPosition& position) {
   out->set_term(position.term.value);
@@ -93,7 +48,7 @@ void put_entry_head(std::string& out, const LogEntry& entry) {
 }
 
 Result<std::vector<EntryPtr>> entries_of(const Frame& frame, size_t count) {
-  if (frame.heads.size() != count * kEntryHeadBytes)
+  if (frame.heads.size() != count * kFrameEntryHeadBytes)
     return fail(ErrorCode::kCorrupt, "an append does not have the entries that it names");
   FixedReader heads(frame.heads);
   FixedReader payloads(frame.payloads);
@@ -270,8 +225,8 @@ void encode_hello(const Hello& hello, std::string& out) {
   message.set_node(hello.node.value);
   message.set_name(hello.name);
   message.set_peer_address(hello.peer_address);
-  const size_t start = out.size();
-  out.resize(start + kFrameHeadBytes);
+  if (hello.snapshot_term) message.set_snapshot_term(hello.snapshot_term.value);
+  const size_t start = begin_frame(out);
   message.AppendToString(&out);
   finish_frame(out, start, out.size() - start - kFrameHeadBytes, 0);
 }
@@ -284,8 +239,7 @@ void encode_message(const PeerMessage& message, std::string& out) {
   encoded.set_to(message.envelope.to.value);
   encoded.set_term(message.envelope.term.value);
   put_body(encoded, message.envelope.body);
-  const size_t start = out.size();
-  out.resize(start + kFrameHeadBytes);
+  const size_t start = begin_frame(out);
   encoded.AppendToString(&out);
   const size_t message_bytes = out.size() - start - kFrameHeadBytes;
   const raft::Append* append = std::get_if<raft::Append>(&message.envelope.body);
@@ -298,17 +252,17 @@ void encode_message(const PeerMessage& message, std::string& out) {
 }
 
 Result<std::optional<Hello>> take_hello(std::string_view& bytes) {
-  HOLDFAST_ASSIGN(const std::optional<Frame> frame, take_frame(bytes));
+  HOLDFAST_ASSIGN(const std::optional<Frame> frame, take_frame(bytes, kFramePartBytesMax));
   if (!frame) return std::nullopt;
   proto::Hello hello;
   if (!hello.ParseFromArray(frame->message.data(), static_cast<int>(frame->message.size())))
     return fail(ErrorCode::kCorrupt, "the peer's greeting cannot be read");
-  return Hello{hello.protocol(), ClusterId{hello.cluster()}, NodeId{hello.node()}, hello.name(),
-               hello.peer_address()};
+  return Hello{hello.protocol(), ClusterId{hello.cluster()}, NodeId{hello.node()},
+               hello.name(),     hello.peer_address(),       Term{hello.snapshot_term()}};
 }
 
 Result<std::optional<PeerMessage>> take_message(std::string_view& bytes) {
-  HOLDFAST_ASSIGN(const std::optional<Frame> frame, take_frame(bytes));
+  HOLDFAST_ASSIGN(const std::optional<Frame> frame, take_frame(bytes, kFramePartBytesMax));
   if (!frame) return std::nullopt;
   proto::PeerMessage in;
   if (!in.ParseFromArray(frame->message.data(), static_cast<int>(frame->message.size())))

@@ -1,14 +1,7 @@
 #pragma once
 
-// Messages as bytes on a connection between peers.
-//
-//   frame   = magic:u32 message_bytes:u32 entries:u32 payload_bytes:u32 checksum:u64
-//             message head* payload*
-//   head    = payload_bytes:u32 kind:u8 term:u64 index:u64 origin_node:u64 origin_request:u64
-//             payload_checksum:u64
-//
-// Little-endian. `checksum` (XXH3) covers message and heads; each payload has its own, which was
-// made with the entry and stays with it in every log. `message` is protobuf (wire.proto).
+// Messages as bytes on a connection between peers. Each is a frame (frame.h) around a protobuf
+// message (wire.proto).
 
 #include <cstdint>
 #include <optional>
@@ -27,6 +20,8 @@ struct Hello {
   NodeId node;
   std::string name;
   std::string peer_address;  // as it wants to be reached
+  // Not 0: this connection carries a snapshot from the leader of this term, and no messages.
+  Term snapshot_term = {};
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 

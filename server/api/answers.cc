@@ -91,8 +91,8 @@ std::expected<void, Problem> check_key(std::string_view key) {
 http::Problem problem_of_forming() {
   return {.code = http::Code::kNotReady,
           .detail =
-              "this node waits for all members of --initial-cluster to answer, to form the "
-              "cluster with them"};
+              "this node belongs to no cluster yet: it waits for all members of --initial-cluster, "
+              "or for the cluster that --join names"};
 }
 
 std::string etag_of(Revision mod_revision) {

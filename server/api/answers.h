@@ -17,7 +17,7 @@ struct Answered {
 using Outcome = std::expected<Answered, http::Problem>;
 
 // The kinds of calls that are measured apart.
-enum class Call : uint8_t { kGet, kPut, kDelete, kScan, kDeleteRange, kCluster, kLeader };
+enum class Call : uint8_t { kGet, kPut, kDelete, kScan, kDeleteRange, kCluster, kLeader, kMembers };
 
 // Why a change, or a read, got no answer from the replica.
 http::Problem problem_of_change(const raft::Refusal& refusal);

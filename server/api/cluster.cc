@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "server/api/members.h"
 #include "server/api/parameters.h"
 
 namespace holdfast {
@@ -69,7 +70,7 @@ Json describe_node(const NodeStatus& status) {
           {"revision", status.revision.value},
           {"state_hash", text_of(status.state_hash)},
           {"state_hash_index", status.state_hash_index.value},
-          {"fenced", nullptr}};
+          {"fenced", status.raft.fenced ? Json("the disk has stopped answering") : Json()}};
 }
 
 struct LeaderChange {
@@ -191,7 +192,8 @@ Task<Outcome> show_cluster(Services& services, http::Request request) {
                {"term", status->raft.term.value},
                {"quorum", has_quorum(*status, now)},
                {"node", describe_node(*status)},
-               {"members", Json::array()}};
+               {"members", Json::array()},
+               {"warning", or_null(warning_of(status->members))}};
   for (const raft::Member& member : status->members.list) {
     body["members"].push_back(describe(*status, member, now));
   }

@@ -3,6 +3,7 @@
 #include "server/api/cluster.h"
 #include "server/api/health.h"
 #include "server/api/kv.h"
+#include "server/api/members.h"
 #include "server/api/scan.h"
 
 namespace holdfast {
@@ -19,6 +20,12 @@ void add_routes(http::Router& router) {
   router.add(Method::kGet, "/v1/cluster", Access::kRead, serve<Call::kCluster, show_cluster>);
   router.add(Method::kPost, "/v1/cluster/leader", Access::kWrite,
              serve<Call::kLeader, change_leader>);
+  router.add(Method::kPost, "/v1/cluster/members", Access::kWrite,
+             serve<Call::kMembers, add_member>);
+  router.add(Method::kDelete, "/v1/cluster/members/{name}", Access::kWrite,
+             serve<Call::kMembers, remove_member>);
+  router.add(Method::kPost, "/v1/cluster/members/{name}", Access::kWrite,
+             serve<Call::kMembers, promote_member>);
   router.add(Method::kGet, "/livez", Access::kRead, show_alive);
   router.add(Method::kGet, "/readyz", Access::kRead, show_ready);
   router.add(Method::kGet, "/metrics", Access::kRead, show_metrics);

@@ -70,7 +70,7 @@ Response answer(const Problem& problem) {
       {"detail", problem.detail},
       {"code", row.word},
       {"outcome", outcome == Outcome::kNotApplied ? "not_applied" : "unknown"},
-      {"retryable", row.retryable},
+      {"retryable", problem.retryable.value_or(row.retryable)},
   };
   for (const auto& [name, figure] : problem.figures) body[name] = figure;
   // A detail may quote what the client sent, which need not be UTF-8.

@@ -61,6 +61,7 @@ struct Problem {
   Code code = Code::kBadRequest;
   std::string detail;                                          // what happened, to what, what to do
   std::optional<Outcome> outcome = std::nullopt;               // where it differs from the table's
+  std::optional<bool> retryable = std::nullopt;                // the same
   std::optional<Duration> retry_after = std::nullopt;          // rounded up to whole seconds
   std::vector<std::pair<std::string, uint64_t>> figures = {};  // further members, as `limit`
 };

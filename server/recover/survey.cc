@@ -8,9 +8,10 @@
 
 #include <fmt/core.h>
 
-#include "server/recovery.h"
+#include "replication/node/recovery.h"
 #include "storage/kv/memory_engine.h"
 #include "storage/kv/rocks_engine.h"
+#include "storage/kv/state_directory.h"
 #include "storage/log/segmented_log.h"
 
 namespace holdfast::recover {
@@ -56,12 +57,16 @@ Result<Identity> identity_of(FileSystem& fs, const Place& place) {
 
 // What the state says of itself; its rows stay on the disk, unread.
 Result<> read_state(FileSystem& fs, const Place& place, Engine& engine) {
-  const std::string directory = group_path(place.data_dir) + "/state";
+  const Result<StateDirectory> states = StateDirectory::open(group_path(place.data_dir) + "/state");
+  if (!states && states.error().code == ErrorCode::kNotFound) return {};
+  if (!states) return std::unexpected(states.error());
+  const std::string directory = states->active();
   HOLDFAST_ASSIGN(const bool there, fs.exists(directory + "/CURRENT"));
   // A node that ended before its first write to the state: it starts from the log's first entry.
   if (!there) return {};
   EngineBatch words;
-  HOLDFAST_ASSIGN(words.meta, RocksEngine::read_named_values(directory));
+  HOLDFAST_ASSIGN(const NamedValues named, RocksEngine::read_named_values(directory));
+  words.meta.assign(named.begin(), named.end());
   engine.write(words);
   return {};
 }
@@ -81,7 +86,8 @@ Result<Contents> read_log(FileSystem& fs, const Place& place, const KvStateMachi
   }
   if (!opened) return std::unexpected(opened.error());
   const Recovered& on_disk = opened->recovered;
-  HOLDFAST_ASSIGN(const raft::Recovered recovered, recover_replica(on_disk, *opened->log, machine));
+  HOLDFAST_ASSIGN(const raft::Recovered recovered,
+                  recover_replica(on_disk, *opened->log, machine, {}));
   HOLDFAST_ASSIGN(raft::Members members, newest_members(recovered));
   if (!on_disk.last.index || members.voters().empty()) {
     return fail(ErrorCode::kCorrupt,

@@ -2,8 +2,8 @@
 
 // The only door to the disk. Two implementations: the operating system's, and the simulator's,
 // which at a crash loses what was not synced. Calls block; they are made from the log thread and
-// the one that makes its files ahead, or at start before there are threads. A File is used by one
-// thread at a time.
+// the one that makes its files ahead, from those that send and receive snapshots, or at start
+// before there are threads. A File is used by one thread at a time.
 
 #include <cstdint>
 #include <memory>
@@ -39,9 +39,12 @@ class FileSystem {
   virtual Result<std::vector<std::string>> list(const std::string& directory) const = 0;
   virtual Result<> create_directories(const std::string& path) = 0;
   virtual Result<> rename(const std::string& from, const std::string& to) = 0;
-  virtual Result<> remove(const std::string& path) = 0;
+  virtual Result<> remove(const std::string& path) = 0;            // a file
+  virtual Result<> remove_directory(const std::string& path) = 0;  // must be empty
   // Makes the names in `directory` (created, renamed, removed) survive a power loss.
   virtual Result<> sync_directory(const std::string& directory) = 0;
+  // What may still be written to the disk that `directory` lies on.
+  virtual Result<uint64_t> free_bytes(const std::string& directory) const = 0;
 };
 
 // Replaces the file at `path` as one act that survives a power loss: a new file beside it, synced,

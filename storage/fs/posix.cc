@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "storage/base/check.h"
@@ -146,6 +147,11 @@ Result<> PosixFileSystem::remove(const std::string& path) {
   return {};
 }
 
+Result<> PosixFileSystem::remove_directory(const std::string& path) {
+  if (::rmdir(path.c_str()) != 0) return os_error("remove directory", path);
+  return {};
+}
+
 Result<> PosixFileSystem::sync_directory(const std::string& directory) {
   const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return os_error("open directory", directory);
@@ -155,6 +161,13 @@ Result<> PosixFileSystem::sync_directory(const std::string& directory) {
   errno = code;
   if (outcome != 0) return os_error("sync directory", directory);
   return {};
+}
+
+Result<uint64_t> PosixFileSystem::free_bytes(const std::string& directory) const {
+  struct statvfs status{};
+  if (::statvfs(directory.c_str(), &status) != 0)
+    return os_error("ask for free space at", directory);
+  return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
 }
 
 Result<std::unique_ptr<File>> PosixReader::create(const std::string& path) {
@@ -187,6 +200,14 @@ Result<> PosixReader::remove(const std::string& path) {
 
 Result<> PosixReader::sync_directory(const std::string& directory) {
   return only_reads("sync directory", directory);
+}
+
+Result<> PosixReader::remove_directory(const std::string& path) {
+  return only_reads("remove directory", path);
+}
+
+Result<uint64_t> PosixReader::free_bytes(const std::string& directory) const {
+  return PosixFileSystem().free_bytes(directory);
 }
 
 }  // namespace holdfast

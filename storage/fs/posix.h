@@ -14,7 +14,9 @@ class PosixFileSystem final : public FileSystem {
   Result<> create_directories(const std::string& path) override;
   Result<> rename(const std::string& from, const std::string& to) override;
   Result<> remove(const std::string& path) override;
+  Result<> remove_directory(const std::string& path) override;
   Result<> sync_directory(const std::string& directory) override;
+  Result<uint64_t> free_bytes(const std::string& directory) const override;
 };
 
 // The same files, for a look at what must not change, also where the disk is mounted read-only:
@@ -28,7 +30,9 @@ class PosixReader final : public FileSystem {
   Result<> create_directories(const std::string& path) override;
   Result<> rename(const std::string& from, const std::string& to) override;
   Result<> remove(const std::string& path) override;
+  Result<> remove_directory(const std::string& path) override;
   Result<> sync_directory(const std::string& directory) override;
+  Result<uint64_t> free_bytes(const std::string& directory) const override;
 };
 
 }  // namespace holdfast

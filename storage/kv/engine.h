@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -61,6 +62,8 @@ struct EngineBatch {
   std::vector<std::pair<std::string, std::string>> meta;  // name → value
 };
 
+using NamedValues = std::map<std::string, std::string, std::less<>>;
+
 // kMemory answers kIncomplete instead of waiting for the disk: for threads that carry heartbeats.
 enum class ReadTier { kMemory, kDisk };
 
@@ -103,6 +106,19 @@ class Engine {
   virtual Result<> flush() = 0;
   // Grows when something became durable: then get_durable_meta is worth another look. Any thread.
   virtual uint64_t flush_count() const = 0;
+
+  // A copy of the whole state, of some moment after the call began, as `directory`: it must not
+  // exist, its parent must. Any thread, while writes go on; takes as long as a flush.
+  virtual Result<> checkpoint(const std::string& directory) = 0;
+  // The named values of the checkpoint in `directory`, which is only read, and found to have every
+  // file that it should. Any thread.
+  virtual Result<NamedValues> read_checkpoint(const std::string& directory) const = 0;
+  // The state of the checkpoint in `directory`, with `meta` written over it, takes the place of
+  // this one, as one durable step: after a crash there is one of both, and after success the new
+  // one. By the thread that writes; a read on another thread sees either, whole. The checkpoint is
+  // used up. After an error the present state goes on; what is left in `directory` is for the
+  // caller to remove.
+  virtual Result<> install(const std::string& directory, const NamedValues& meta) = 0;
 };
 
 }  // namespace holdfast

@@ -12,6 +12,7 @@
 //   head        index: u64, term: u64, revision: u64, wall_ms: u64, state_hash: u64
 //   client_urls { node: u64, length: u32, url }, ascending by node
 //   members     the payload of the last entry of kind kMembers
+//   installed   index: u64, term: u64 of the last snapshot that was installed
 
 namespace holdfast {
 namespace {
@@ -19,6 +20,7 @@ namespace {
 constexpr std::string_view kHead = "head";
 constexpr std::string_view kClientUrls = "client_urls";
 constexpr std::string_view kMembers = "members";
+constexpr std::string_view kInstalled = "installed";
 
 std::string encode_head(const StateSummary& head) {
   std::string out;
@@ -72,6 +74,23 @@ Result<ClientUrls> decode_urls(std::string_view bytes) {
   return urls;
 }
 
+std::string encode_installed(const LogPosition& position) {
+  std::string out;
+  put_fixed(out, position.index.value);
+  put_fixed(out, position.term.value);
+  return out;
+}
+
+Result<LogPosition> decode_installed(std::string_view bytes) {
+  if (bytes.size() != 16) {
+    return fail(ErrorCode::kCorrupt,
+                "the state's note of its last snapshot cannot be read: restore this node from its "
+                "peers");
+  }
+  return LogPosition{.term = {load_fixed<uint64_t>(bytes.data() + 8)},
+                     .index = {load_fixed<uint64_t>(bytes.data())}};
+}
+
 bool all_hold(const std::vector<Condition>& conditions, Revision mod_revision) {
   return std::ranges::all_of(
       conditions, [&](const Condition& condition) { return holds(condition, mod_revision); });
@@ -100,30 +119,51 @@ Result<std::unique_ptr<KvStateMachine>> KvStateMachine::open(Engine& engine,
   return machine;
 }
 
-Result<> KvStateMachine::read_back() {
-  std::optional<std::string> head;
-  HOLDFAST_ASSIGN(head, engine_.get_meta(kHead));
-  if (head) {
-    HOLDFAST_ASSIGN(head_, decode_head(*head));
+Result<KvStateMachine::Words> KvStateMachine::decode_words(const NamedValues& values) {
+  Words words;
+  if (const auto head = values.find(kHead); head != values.end()) {
+    HOLDFAST_ASSIGN(words.head, decode_head(head->second));
   }
-  std::optional<std::string> urls;
-  HOLDFAST_ASSIGN(urls, engine_.get_meta(kClientUrls));
-  if (urls) {
-    HOLDFAST_ASSIGN(urls_, decode_urls(*urls));
+  if (const auto urls = values.find(kClientUrls); urls != values.end()) {
+    HOLDFAST_ASSIGN(words.urls, decode_urls(urls->second));
   }
-  std::optional<std::string> members;
-  HOLDFAST_ASSIGN(members, engine_.get_meta(kMembers));
-  members_ = std::move(members).value_or("");
+  if (const auto members = values.find(kMembers); members != values.end()) {
+    words.members = members->second;
+  }
+  if (const auto installed = values.find(kInstalled); installed != values.end()) {
+    HOLDFAST_ASSIGN(words.installed, decode_installed(installed->second));
+  }
+  return words;
+}
 
-  flushes_known_ = engine_.flush_count();
-  flushes_seen_ = flushes_known_;
+Result<> KvStateMachine::read_back() {
+  NamedValues values;
+  for (const std::string_view name : {kHead, kClientUrls, kMembers, kInstalled}) {
+    std::optional<std::string> value;
+    HOLDFAST_ASSIGN(value, engine_.get_meta(name));
+    if (value) values.emplace(name, std::move(*value));
+  }
+  Words words;
+  HOLDFAST_ASSIGN(words, decode_words(values));
+  flushes_seen_ = engine_.flush_count();
   LogIndex durable;
   HOLDFAST_ASSIGN(durable, read_durable());
   durable_ = durable.value;
+  take_over(std::move(words));
+  return {};
+}
+
+void KvStateMachine::take_over(Words words) {
+  head_ = words.head;
+  urls_ = std::move(words.urls);
+  members_ = std::move(words.members);
+  installed_ = words.installed;
+  recent_ = RecentRows();
+  flushes_known_ = engine_.flush_count();
+  unflushed_bytes_ = 0;
   urls_changed_ = true;
   members_changed_ = true;
   publish();
-  return {};
 }
 
 void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
@@ -298,6 +338,46 @@ std::shared_ptr<const ClientUrls> KvStateMachine::client_urls() const {
 std::string KvStateMachine::members_payload() const {
   const std::lock_guard lock(mutex_);
   return published_members_;
+}
+
+Result<> KvStateMachine::checkpoint(const std::string& directory) {
+  return engine_.checkpoint(directory);
+}
+
+Result<KvStateMachine::Words> KvStateMachine::read_words(const std::string& directory) const {
+  NamedValues values;
+  HOLDFAST_ASSIGN(values, engine_.read_checkpoint(directory));
+  Words words;
+  HOLDFAST_ASSIGN(words, decode_words(values));
+  if (!words.head.applied.index) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("the checkpoint '{}' is of a state without an entry", directory));
+  }
+  return words;
+}
+
+Result<SnapshotHead> KvStateMachine::read_snapshot_head(const std::string& directory) const {
+  Words words;
+  HOLDFAST_ASSIGN(words, read_words(directory));
+  return SnapshotHead{words.head.applied, std::move(words.members)};
+}
+
+Result<> KvStateMachine::install(const std::string& directory) {
+  // All that can be refused is found before anything is changed.
+  Words words;
+  HOLDFAST_ASSIGN(words, read_words(directory));
+  const LogPosition position = words.head.applied;
+  if (position.index < applied().index) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("the snapshot '{}' is of entry {}, and entry {} is already applied",
+                            directory, position.index.value, applied().index.value));
+  }
+  words.installed = position;
+  // Noted before the switch: a start right behind it must know why the state is ahead of the log.
+  HOLDFAST_TRY(engine_.install(directory, {{std::string(kInstalled), encode_installed(position)}}));
+  // Published last: what a reader is told of is already there.
+  take_over(std::move(words));
+  return {};
 }
 
 }  // namespace holdfast

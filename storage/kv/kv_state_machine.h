@@ -45,6 +45,10 @@ class KvStateMachine final : public StateMachine {
   LogPosition applied() const override { return head_.applied; }
   LogIndex durable() const override;
   Revision revision() const override { return {revision_.load(std::memory_order_acquire)}; }
+  Result<> checkpoint(const std::string& directory) override;
+  Result<SnapshotHead> read_snapshot_head(const std::string& directory) const override;
+  Result<> install(const std::string& directory) override;
+  LogPosition installed() const override { return installed_; }
 
   // Any thread, from here on; as of the last whole batch.
   StateSummary summary() const;
@@ -55,8 +59,19 @@ class KvStateMachine final : public StateMachine {
   std::string members_payload() const;
 
  private:
+  // What the engine's named values say.
+  struct Words {
+    StateSummary head;
+    ClientUrls urls;
+    std::string members;
+    LogPosition installed;
+  };
+
   KvStateMachine(Engine& engine, uint64_t unflushed_bytes_max);
+  static Result<Words> decode_words(const NamedValues& values);
+  Result<Words> read_words(const std::string& directory) const;
   Result<> read_back();
+  void take_over(Words words);
   Result<LogIndex> read_durable() const;
   Reply apply_command(const LogEntry& entry, Overlay& overlay);
   Reply act(PutCommand& put, Overlay& overlay);
@@ -75,6 +90,7 @@ class KvStateMachine final : public StateMachine {
   RecentRows recent_;
   ClientUrls urls_;
   std::string members_;
+  LogPosition installed_;
   bool urls_changed_ = false;  // by the batch at hand
   bool members_changed_ = false;
   uint64_t unflushed_bytes_ = 0;

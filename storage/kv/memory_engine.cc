@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ranges>
+#include <utility>
 
 #include "storage/base/check.h"
 
@@ -12,6 +13,13 @@ namespace {
 constexpr int kFlushWrites = 3;
 
 }  // namespace
+
+// A state at rest: nothing of it changes any more.
+struct MemoryEngine::Image {
+  Rows rows;
+  std::map<Revision, Change> changes;
+  NamedValues meta;
+};
 
 const Row* MemoryEngine::row_at(const Versions& versions, Revision at) {
   const auto above = std::ranges::upper_bound(versions, at, {}, &Version::revision);
@@ -129,6 +137,48 @@ void MemoryEngine::finish_flush(size_t batches) {
   flush_count_.fetch_add(1, std::memory_order_release);
 }
 
+Result<> MemoryEngine::checkpoint(const std::string& directory) {
+  const std::lock_guard lock(mutex_);
+  if (images_.contains(directory))
+    return fail(ErrorCode::kInvalid, fmt::format("copying the state: '{}' exists", directory));
+  images_[directory] = std::make_shared<const Image>(rows_, changes_, meta_);
+  return {};
+}
+
+Result<NamedValues> MemoryEngine::read_checkpoint(const std::string& directory) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = images_.find(directory);
+  if (found == images_.end())
+    return fail(ErrorCode::kNotFound, fmt::format("there is no checkpoint '{}'", directory));
+  return found->second->meta;
+}
+
+Result<> MemoryEngine::install(const std::string& directory, const NamedValues& meta) {
+  const std::shared_ptr<const Image> image = take_image(directory);
+  if (!image)
+    return fail(ErrorCode::kNotFound, fmt::format("there is no checkpoint '{}'", directory));
+  const std::lock_guard lock(mutex_);
+  rows_ = image->rows;
+  changes_ = image->changes;
+  meta_ = image->meta;
+  for (const auto& [name, value] : meta) meta_[name] = value;
+  // A batch of the state before is nothing that a crash could take back.
+  unflushed_.clear();
+  finish_flush(0);
+  return {};
+}
+
+std::shared_ptr<const MemoryEngine::Image> MemoryEngine::take_image(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  const auto taken = images_.extract(name);
+  return taken ? taken.mapped() : nullptr;
+}
+
+void MemoryEngine::put_image(const std::string& name, std::shared_ptr<const Image> image) {
+  const std::lock_guard lock(mutex_);
+  images_[name] = std::move(image);
+}
+
 void MemoryEngine::crash(Random& random) {
   const std::lock_guard lock(mutex_);
   const size_t kept = random.below(unflushed_.size() + 1);
@@ -139,7 +189,7 @@ void MemoryEngine::crash(Random& random) {
   finish_flush(kept);
 }
 
-void MemoryEngine::restore(Named& values, const Undo& undo) {
+void MemoryEngine::restore(NamedValues& values, const Undo& undo) {
   for (const auto& [name, old] : std::views::reverse(undo.meta)) {
     if (old) {
       values[name] = *old;

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <map>
+#include <memory>
 #include <mutex>
 
 #include "storage/base/random.h"
@@ -26,6 +27,16 @@ class MemoryEngine final : public Engine {
   void start_flush() override;
   Result<> flush() override;
   uint64_t flush_count() const override { return flush_count_.load(std::memory_order_acquire); }
+  // A checkpoint is an image kept in the engine; `directory` is only its name.
+  Result<> checkpoint(const std::string& directory) override;
+  Result<NamedValues> read_checkpoint(const std::string& directory) const override;
+  Result<> install(const std::string& directory, const NamedValues& meta) override;
+
+  // What a network carries: an image leaves one engine, and is put into others. Nothing: there is
+  // none of that name. A crash leaves the images.
+  struct Image;
+  std::shared_ptr<const Image> take_image(const std::string& name);
+  void put_image(const std::string& name, std::shared_ptr<const Image> image);
 
   // Loses a random number of the newest batches, none of them older than the last complete flush;
   // what is left is durable. Nobody else may be using the engine.
@@ -37,7 +48,7 @@ class MemoryEngine final : public Engine {
     std::optional<Row> row;  // no row: deleted
   };
   using Versions = std::vector<Version>;  // ascending
-  using Named = std::map<std::string, std::string, std::less<>>;
+  using Rows = std::map<std::string, Versions, std::less<>>;
 
   // What takes one batch back.
   struct Undo {
@@ -45,22 +56,23 @@ class MemoryEngine final : public Engine {
     std::vector<std::pair<std::string, std::optional<std::string>>> meta;
   };
 
-  static void restore(Named& values, const Undo& undo);
+  static void restore(NamedValues& values, const Undo& undo);
   static const Row* row_at(const Versions& versions, Revision at);
   void put_meta(const std::string& name, const std::string& value, Undo& undo);
   void finish_flush(size_t batches);
   void take_back(const Undo& undo);
 
   mutable std::mutex mutex_;
-  std::map<std::string, Versions, std::less<>> rows_;
+  Rows rows_;
   std::map<Revision, Change> changes_;
-  Named meta_;
-  Named durable_meta_;
+  NamedValues meta_;
+  NamedValues durable_meta_;
   std::vector<Undo> unflushed_;  // one for each batch since the last complete flush
   // A flush that was started: of so many of the unflushed batches, complete after so many writes.
   size_t flushing_batches_ = 0;
   int flushing_writes_ = 0;
   std::atomic<uint64_t> flush_count_ = 0;
+  std::map<std::string, std::shared_ptr<const Image>, std::less<>> images_;
 };
 
 }  // namespace holdfast

@@ -16,15 +16,7 @@
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
 #include "storage/kv/revision_order.h"
-
-// The bytes on disk; all numbers little-endian but where said.
-//
-//   default family  name → value                              (the named values of Engine)
-//   kv              key, revision: u64 (timestamp) → row
-//   changes         revision: u64 big-endian → change
-//
-//   row    = create_revision: u64, mod_revision: u64, version: u64, hash: u64, value
-//   change = wall_ms: u64, { length: u32, key }
+#include "storage/kv/stored_bytes.h"
 
 namespace holdfast {
 namespace {
@@ -34,7 +26,6 @@ using rocksdb::ReadOptions;
 using rocksdb::Slice;
 using rocksdb::Status;
 
-constexpr size_t kRowHeaderBytes = 32;
 // The default's many shards are each too small for one file's filter, which is then read again and
 // again: a put cost ten times as much.
 constexpr int kCacheShardBits = 2;
@@ -52,64 +43,9 @@ std::array<char, kRevisionBytes> timestamp_bytes(Revision revision) {
   return std::bit_cast<std::array<char, kRevisionBytes>>(revision.value);
 }
 
-std::array<char, 8> feed_key(Revision revision) {
-  return std::bit_cast<std::array<char, 8>>(__builtin_bswap64(revision.value));
-}
-
 template <size_t N>
 Slice slice(const std::array<char, N>& bytes) {
   return {bytes.data(), bytes.size()};
-}
-
-void encode_row(const Row& row, std::string& out) {
-  out.clear();
-  out.reserve(kRowHeaderBytes + row.value.size());
-  put_fixed(out, row.info.create_revision.value);
-  put_fixed(out, row.info.mod_revision.value);
-  put_fixed(out, row.info.version);
-  put_fixed(out, row.info.hash);
-  out.append(row.value);
-}
-
-Result<RowInfo> decode_info(std::string_view key, std::string_view bytes) {
-  if (bytes.size() < kRowHeaderBytes) {
-    return fail(ErrorCode::kCorrupt,
-                fmt::format("a row of {} bytes under a key of {} bytes is too short: the state's "
-                            "files are damaged, restore this node from its peers",
-                            bytes.size(), key.size()));
-  }
-  return RowInfo{.create_revision = {load_fixed<uint64_t>(bytes.data())},
-                 .mod_revision = {load_fixed<uint64_t>(bytes.data() + 8)},
-                 .version = load_fixed<uint64_t>(bytes.data() + 16),
-                 .hash = load_fixed<uint64_t>(bytes.data() + 24)};
-}
-
-void encode_change(const RevisionWrite& write, std::string& out) {
-  out.clear();
-  put_fixed(out, write.wall_ms);
-  for (const RowWrite& row : write.rows) {
-    put_fixed(out, static_cast<uint32_t>(row.key.size()));
-    out.append(row.key);
-  }
-}
-
-Result<Change> decode_change(std::string_view key, std::string_view bytes) {
-  const std::unexpected<Error> damaged =
-      fail(ErrorCode::kCorrupt,
-           "an element of the feed of changes cannot be read: the state's files are damaged, "
-           "restore this node from its peers");
-  FixedReader reader(bytes);
-  const std::optional<uint64_t> wall_ms = reader.take<uint64_t>();
-  if (key.size() != 8 || !wall_ms) return damaged;
-  Change change{{__builtin_bswap64(load_fixed<uint64_t>(key.data()))}, *wall_ms, {}};
-  while (!reader.rest().empty()) {
-    const std::optional<uint32_t> length = reader.take<uint32_t>();
-    if (!length) return damaged;
-    const std::optional<std::string_view> changed = reader.take_bytes(*length);
-    if (!changed) return damaged;
-    change.keys.emplace_back(*changed);
-  }
-  return change;
 }
 
 std::unexpected<Error> fail(const Status& status, std::string_view doing) {
@@ -167,8 +103,6 @@ rocksdb::ColumnFamilyOptions family_options(const RocksEngine::Options& options,
 
 rocksdb::DBOptions database_options(const std::shared_ptr<FlushWatch>& watch) {
   rocksdb::DBOptions options;
-  options.create_if_missing = true;
-  options.create_missing_column_families = true;
   options.atomic_flush = true;
   options.avoid_flush_during_shutdown = true;  // a close must not wait; flush() is there for it
   options.listeners = {watch};
@@ -207,8 +141,18 @@ std::vector<rocksdb::ColumnFamilyDescriptor> families(
 
 }  // namespace
 
+// What all databases of one engine have in common.
+struct RocksEngine::Common {
+  explicit Common(const Options& options_in)
+      : options(options_in),
+        cache(rocksdb::NewLRUCache(options.block_cache_bytes, kCacheShardBits)) {}
+
+  const Options options;
+  const std::shared_ptr<rocksdb::Cache> cache;
+  const std::shared_ptr<FlushWatch> watch = std::make_shared<FlushWatch>();
+};
+
 struct RocksEngine::Database {
-  std::shared_ptr<FlushWatch> watch = std::make_shared<FlushWatch>();
   std::unique_ptr<rocksdb::DB> db;
   // Closed before `db`.
   std::vector<ColumnFamilyHandle*> families;
@@ -216,6 +160,8 @@ struct RocksEngine::Database {
   // Apply thread only: kept for their memory.
   rocksdb::WriteBatch batch;
   std::string scratch;
+
+  bool is_replaced = false;  // its files go when it is closed
 
   ~Database() {
     for (ColumnFamilyHandle* family : families) db->DestroyColumnFamilyHandle(family);
@@ -225,6 +171,9 @@ struct RocksEngine::Database {
   ColumnFamilyHandle* kv() const { return families[1]; }
   ColumnFamilyHandle* feed() const { return families[2]; }
 
+  // By one thread. A failure stops the process.
+  void write(const EngineBatch& changes);
+  Result<> flush();
   // Nothing if the key did not exist at `at`.
   Result<std::optional<RowInfo>> get(std::string_view key, Revision at, ReadTier tier,
                                      rocksdb::PinnableSlice& value) const {
@@ -251,70 +200,95 @@ struct RocksEngine::Database {
   }
 };
 
-RocksEngine::RocksEngine(std::unique_ptr<Database> database) : database_(std::move(database)) {}
-RocksEngine::~RocksEngine() = default;
+RocksEngine::RocksEngine(const Options& options, StateDirectory files)
+    : common_(std::make_unique<const Common>(options)),
+      files_(std::move(files)),
+      closer_([this] { close_replaced(); }) {}
+
+RocksEngine::~RocksEngine() {
+  in_use_.reset();
+  replaced_.close();
+  closer_.join();
+}
 
 Result<std::unique_ptr<RocksEngine>> RocksEngine::open(const Options& options) {
+  HOLDFAST_ASSIGN(StateDirectory files, StateDirectory::open(options.directory));
+  std::unique_ptr<RocksEngine> engine(new RocksEngine(options, std::move(files)));
+  const IfMissing if_missing =
+      engine->files_.may_be_missing() ? IfMissing::kMake : IfMissing::kFail;
+  HOLDFAST_ASSIGN(std::unique_ptr<Database> database,
+                  engine->open_database(engine->files_.active(), if_missing));
+  engine->use(std::move(database));
+  // Only now: what is in use is sound, and no other process has it.
+  HOLDFAST_TRY(engine->files_.remove_others());
+  return engine;
+}
+
+Result<std::unique_ptr<RocksEngine::Database>> RocksEngine::open_database(
+    const std::string& path, IfMissing if_missing) const {
   auto database = std::make_unique<Database>();
-  const std::shared_ptr<rocksdb::Cache> cache =
-      rocksdb::NewLRUCache(options.block_cache_bytes, kCacheShardBits);
+  rocksdb::DBOptions options = database_options(common_->watch);
+  options.create_if_missing = if_missing == IfMissing::kMake;
+  options.create_missing_column_families = options.create_if_missing;
   rocksdb::DB* db = nullptr;
-  const Status status = rocksdb::DB::Open(database_options(database->watch), options.directory,
-                                          families(options, cache), &database->families, &db);
-  if (!status.ok()) {
-    return fail(status, fmt::format("opening the state in '{}'", options.directory));
-  }
+  const Status status = rocksdb::DB::Open(options, path, families(common_->options, common_->cache),
+                                          &database->families, &db);
+  if (!status.ok()) return fail(status, fmt::format("opening the state in '{}'", path));
   database->db.reset(db);
-  return std::unique_ptr<RocksEngine>(new RocksEngine(std::move(database)));
+  return database;
 }
 
-Result<std::vector<std::pair<std::string, std::string>>> RocksEngine::read_named_values(
-    const std::string& directory) {
-  const std::string doing = fmt::format("reading the state in '{}'", directory);
-  const Options options{.directory = directory};
-  Database database;
-  rocksdb::DBOptions settings = database_options(database.watch);
-  settings.create_if_missing = false;  // else even this makes the directory
-  rocksdb::DB* db = nullptr;
-  HOLDFAST_TRY(done(
-      rocksdb::DB::OpenForReadOnly(
-          settings, directory, families(options, rocksdb::NewLRUCache(options.block_cache_bytes)),
-          &database.families, &db),
-      doing));
-  database.db.reset(db);
-  std::vector<std::pair<std::string, std::string>> found;
-  const std::unique_ptr<rocksdb::Iterator> named(db->NewIterator(ReadOptions(), database.meta()));
-  for (named->SeekToFirst(); named->Valid(); named->Next())
-    found.emplace_back(named->key().ToString(), named->value().ToString());
-  HOLDFAST_TRY(done(named->status(), doing));
-  return found;
+std::shared_ptr<RocksEngine::Database> RocksEngine::in_use() const {
+  const std::lock_guard lock(mutex_);
+  return in_use_;
 }
 
-void RocksEngine::write(const EngineBatch& batch) {
-  rocksdb::WriteBatch& out = database_->batch;
-  std::string& scratch = database_->scratch;
+void RocksEngine::use(std::unique_ptr<Database> database) {
+  std::shared_ptr<Database> next(database.release(), [this](Database* unused) {
+    replaced_.put(std::unique_ptr<Database>(unused));
+  });
+  const std::lock_guard lock(mutex_);
+  in_use_.swap(next);
+}
+
+void RocksEngine::close_replaced() {
+  std::vector<std::unique_ptr<Database>> databases;
+  while (replaced_.drain(databases)) {
+    for (std::unique_ptr<Database>& database : databases) {
+      const bool is_replaced = database->is_replaced;
+      const std::string path = database->db->GetName();
+      database.reset();
+      // What stays is removed at the next opening, which says why it cannot be.
+      if (is_replaced) (void)remove_directory(path);
+    }
+    databases.clear();
+  }
+}
+
+void RocksEngine::Database::write(const EngineBatch& changes) {
+  rocksdb::WriteBatch& out = batch;
   Status status;
   const auto expect = [&status](Status step) {
     if (status.ok()) status = std::move(step);
   };
-  for (const RevisionWrite& change : batch.revisions) {
+  for (const RevisionWrite& change : changes.revisions) {
     const std::array<char, kRevisionBytes> revision = timestamp_bytes(change.revision);
     for (const RowWrite& write : change.rows) {
       if (!write.row) {
-        expect(out.Delete(database_->kv(), slice(write.key), slice(revision)));
+        expect(out.Delete(kv(), slice(write.key), slice(revision)));
         continue;
       }
       encode_row(*write.row, scratch);
-      expect(out.Put(database_->kv(), slice(write.key), slice(revision), scratch));
+      expect(out.Put(kv(), slice(write.key), slice(revision), scratch));
     }
     encode_change(change, scratch);
-    expect(out.Put(database_->feed(), slice(feed_key(change.revision)), scratch));
+    expect(out.Put(feed(), slice(feed_key(change.revision)), scratch));
   }
-  for (const auto& [name, value] : batch.meta) expect(out.Put(database_->meta(), name, value));
+  for (const auto& [name, value] : changes.meta) expect(out.Put(meta(), name, value));
 
   rocksdb::WriteOptions options;
   options.disableWAL = true;
-  if (status.ok()) status = database_->db->Write(options, &out);
+  if (status.ok()) status = db->Write(options, &out);
   if (!status.ok()) {
     fatal(
         fmt::format("writing the state failed: RocksDB says '{}'. Check the disk; the state is "
@@ -326,22 +300,29 @@ void RocksEngine::write(const EngineBatch& batch) {
   out.Clear();
 }
 
+void RocksEngine::write(const EngineBatch& batch) {
+  in_use_->write(batch);  // no lock: no other thread puts another in its place
+}
+
 Result<std::optional<Row>> RocksEngine::get(std::string_view key, Revision at,
                                             ReadTier tier) const {
+  const std::shared_ptr<Database> database = in_use();
   rocksdb::PinnableSlice bytes;
   std::optional<RowInfo> info;
-  HOLDFAST_ASSIGN(info, database_->get(key, at, tier, bytes));
+  HOLDFAST_ASSIGN(info, database->get(key, at, tier, bytes));
   if (!info) return std::nullopt;
   bytes.remove_prefix(kRowHeaderBytes);
   return Row{*info, bytes.ToString()};
 }
 
 Result<std::optional<RowInfo>> RocksEngine::get_info(std::string_view key, Revision at) const {
+  const std::shared_ptr<Database> database = in_use();
   rocksdb::PinnableSlice bytes;
-  return database_->get(key, at, ReadTier::kDisk, bytes);
+  return database->get(key, at, ReadTier::kDisk, bytes);
 }
 
 Result<> RocksEngine::scan(const RangeScan& scan, const Visitor& visit) const {
+  const std::shared_ptr<Database> database = in_use();
   if (!scan.end.empty() && scan.end <= scan.start) return {};
   const std::array<char, kRevisionBytes> revision = timestamp_bytes(scan.at);
   const Slice timestamp = slice(revision);
@@ -352,7 +333,7 @@ Result<> RocksEngine::scan(const RangeScan& scan, const Visitor& visit) const {
   if (!scan.start.empty()) read.iterate_lower_bound = &start;
   if (!scan.end.empty()) read.iterate_upper_bound = &end;
 
-  const std::unique_ptr<rocksdb::Iterator> rows(database_->db->NewIterator(read, database_->kv()));
+  const std::unique_ptr<rocksdb::Iterator> rows(database->db->NewIterator(read, database->kv()));
   if (scan.reverse) {
     rows->SeekToLast();
   } else {
@@ -374,18 +355,21 @@ Result<> RocksEngine::scan(const RangeScan& scan, const Visitor& visit) const {
 }
 
 Result<std::optional<std::string>> RocksEngine::get_meta(std::string_view name) const {
-  return database_->get_named(rocksdb::kReadAllTier, name);
+  const std::shared_ptr<Database> database = in_use();
+  return database->get_named(rocksdb::kReadAllTier, name);
 }
 
 Result<std::optional<std::string>> RocksEngine::get_durable_meta(std::string_view name) const {
+  const std::shared_ptr<Database> database = in_use();
   // Sequence numbers count what is only in memory; what this tier reads is in synced files.
-  return database_->get_named(rocksdb::kPersistedTier, name);
+  return database->get_named(rocksdb::kPersistedTier, name);
 }
 
 Result<std::vector<Change>> RocksEngine::changes(Revision first, size_t limit) const {
+  const std::shared_ptr<Database> database = in_use();
   std::vector<Change> found;
   const std::unique_ptr<rocksdb::Iterator> feed(
-      database_->db->NewIterator(ReadOptions(), database_->feed()));
+      database->db->NewIterator(ReadOptions(), database->feed()));
   const std::array<char, 8> start = feed_key(first);
   for (feed->Seek(slice(start)); feed->Valid() && found.size() < limit; feed->Next()) {
     Change change;
@@ -397,10 +381,11 @@ Result<std::vector<Change>> RocksEngine::changes(Revision first, size_t limit) c
 }
 
 void RocksEngine::start_flush() {
+  const std::shared_ptr<Database> database = in_use();
   rocksdb::FlushOptions options;
   options.wait = false;
   options.allow_write_stall = true;  // without it the call would wait for room
-  const Status status = database_->db->Flush(options, database_->families);
+  const Status status = database->db->Flush(options, database->families);
   // Try again: so many flushes wait already that writes are stopped until they are through.
   if (!status.ok() && !status.IsTryAgain()) {
     fatal(
@@ -408,40 +393,101 @@ void RocksEngine::start_flush() {
   }
 }
 
-Result<> RocksEngine::flush() {
+Result<> RocksEngine::Database::flush() {
   rocksdb::FlushOptions options;
   options.allow_write_stall = true;
-  HOLDFAST_TRY(done(database_->db->Flush(options, database_->families), "flushing the state"));
+  return done(db->Flush(options, families), "flushing the state");
+}
+
+Result<> RocksEngine::flush() {
+  HOLDFAST_TRY(in_use()->flush());
   // The listener may be told a moment later than this caller.
-  database_->watch->count();
+  common_->watch->count();
   return {};
 }
 
 uint64_t RocksEngine::flush_count() const {
-  return database_->watch->flushes();
+  return common_->watch->flushes();
 }
 
 Result<> RocksEngine::checkpoint(const std::string& directory) {
+  const std::shared_ptr<Database> database = in_use();
   const std::string doing = fmt::format("copying the state to '{}'", directory);
   rocksdb::Checkpoint* made = nullptr;
-  HOLDFAST_TRY(done(rocksdb::Checkpoint::Create(database_->db.get(), &made), doing));
+  HOLDFAST_TRY(done(rocksdb::Checkpoint::Create(database->db.get(), &made), doing));
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
   // 0: flush whatever the size of the log, for there is none and memory holds the newest rows.
   return done(checkpoint->CreateCheckpoint(directory, 0), doing);
 }
 
+Result<NamedValues> RocksEngine::read_checkpoint(const std::string& directory) const {
+  return read_named_values(directory);
+}
+
+Result<NamedValues> RocksEngine::read_named_values(const std::string& directory) {
+  const std::string doing = fmt::format("reading the state in '{}'", directory);
+  const Options options{.directory = directory};
+  Database copy;
+  rocksdb::DBOptions settings = database_options(std::make_shared<FlushWatch>());
+  settings.create_if_missing = false;  // else even this makes the directory
+  rocksdb::DB* db = nullptr;
+  // All families: each compares its files with its list of them.
+  HOLDFAST_TRY(done(
+      rocksdb::DB::OpenForReadOnly(
+          settings, directory, families(options, rocksdb::NewLRUCache(options.block_cache_bytes)),
+          &copy.families, &db),
+      doing));
+  copy.db.reset(db);
+  NamedValues values;
+  const std::unique_ptr<rocksdb::Iterator> named(db->NewIterator(ReadOptions(), copy.meta()));
+  for (named->SeekToFirst(); named->Valid(); named->Next())
+    values.emplace(view(named->key()), view(named->value()));
+  HOLDFAST_TRY(done(named->status(), doing));
+  return values;
+}
+
+Result<> RocksEngine::make_ready(const std::string& staged, const NamedValues& meta) {
+  HOLDFAST_ASSIGN(const std::unique_ptr<Database> database,
+                  open_database(staged, IfMissing::kFail));
+  EngineBatch batch;
+  batch.meta.assign(meta.begin(), meta.end());
+  database->write(batch);
+  return database->flush();
+}
+
+Result<> RocksEngine::install(const std::string& directory, const NamedValues& meta) {
+  HOLDFAST_ASSIGN(const std::string staged, files_.stage(directory));
+  HOLDFAST_TRY(make_ready(staged, meta));
+  // It is closed: an open database does not survive that its directory gets another name.
+  if (const Result<> switched = files_.activate(); !switched) {
+    fatal(
+        fmt::format("a snapshot could not be put in the place of the state: {}. Check the disk, "
+                    "then start this process again",
+                    switched.error().message));
+  }
+  Result<std::unique_ptr<Database>> next = open_database(files_.active(), IfMissing::kFail);
+  if (!next) fatal(next.error().message);
+  in_use_->is_replaced = true;
+  use(std::move(*next));
+  // Whoever looked since the flush of what was staged has seen the old state.
+  common_->watch->count();
+  return {};
+}
+
 Result<> RocksEngine::set_history_floor(Revision floor) {
+  const std::shared_ptr<Database> database = in_use();
   const std::array<char, kRevisionBytes> bytes = timestamp_bytes(floor);
-  return done(database_->db->IncreaseFullHistoryTsLow(database_->kv(),
-                                                      std::string(bytes.data(), bytes.size())),
+  return done(database->db->IncreaseFullHistoryTsLow(database->kv(),
+                                                     std::string(bytes.data(), bytes.size())),
               fmt::format("setting the history floor to revision {}", floor.value));
 }
 
 Result<> RocksEngine::compact() {
+  const std::shared_ptr<Database> database = in_use();
   rocksdb::CompactRangeOptions options;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-  for (ColumnFamilyHandle* family : database_->families) {
-    HOLDFAST_TRY(done(database_->db->CompactRange(options, family, nullptr, nullptr),
+  for (ColumnFamilyHandle* family : database->families) {
+    HOLDFAST_TRY(done(database->db->CompactRange(options, family, nullptr, nullptr),
                       fmt::format("compacting '{}'", family->GetName())));
   }
   return {};

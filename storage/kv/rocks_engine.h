@@ -7,29 +7,31 @@
 // meets on its own, or a failed write, stops the process.
 
 #include <memory>
+#include <mutex>
 #include <string>
-#include <utility>
-#include <vector>
+#include <thread>
 
+#include "storage/base/mailbox.h"
 #include "storage/kv/engine.h"
+#include "storage/kv/state_directory.h"
 
 namespace holdfast {
 
 class RocksEngine final : public Engine {
  public:
   struct Options {
-    std::string directory;  // made if it is missing; its parent must be there
+    std::string directory;  // see StateDirectory; its parent must be there
     size_t memtable_bytes = 16 << 20;
     size_t block_cache_bytes = 32 << 20;
   };
 
-  // kCorrupt, or kIo with the words of RocksDB; another process has it open: kIo.
+  // kCorrupt, or kIo with the words of RocksDB; another process has it open: kIo. What installs
+  // that a crash ended, and databases that were replaced, have left behind is removed.
   static Result<std::unique_ptr<RocksEngine>> open(const Options& options);
   // All named values of the state in `directory`, which no process uses: nothing is changed. Fails
   // as open does, also where one of the state's files is missing, and with kIo where there is no
   // state.
-  static Result<std::vector<std::pair<std::string, std::string>>> read_named_values(
-      const std::string& directory);
+  static Result<NamedValues> read_named_values(const std::string& directory);
   // Closes without a flush; call flush() first for a start without replay.
   ~RocksEngine() override;
 
@@ -43,10 +45,12 @@ class RocksEngine final : public Engine {
   void start_flush() override;
   Result<> flush() override;
   uint64_t flush_count() const override;
-
-  // A consistent copy of the whole state, flushed first, as a directory that must not exist; files
-  // are linked where the file system can. Any thread; takes as long as a flush.
-  Result<> checkpoint(const std::string& directory);
+  // Files are linked where the file system can.
+  Result<> checkpoint(const std::string& directory) override;
+  Result<NamedValues> read_checkpoint(const std::string& directory) const override;
+  // `directory` on the same file system, its files synced. Returns without waiting for readers of
+  // the old state: it is closed and removed when the last of them is done.
+  Result<> install(const std::string& directory, const NamedValues& meta) override;
 
   // From now on compactions forget versions that no read at `floor` or later can see. The caller
   // refuses reads below it, and never lets it pass the durable revision. It never falls.
@@ -56,9 +60,26 @@ class RocksEngine final : public Engine {
 
  private:
   struct Database;
-  explicit RocksEngine(std::unique_ptr<Database> database);
+  struct Common;
+  enum class IfMissing { kMake, kFail };
 
-  std::unique_ptr<Database> database_;
+  RocksEngine(const Options& options, StateDirectory files);
+  Result<std::unique_ptr<Database>> open_database(const std::string& path, IfMissing) const;
+  // A reader holds what this answers as long as it reads: an install may put another in its place.
+  std::shared_ptr<Database> in_use() const;
+  void use(std::unique_ptr<Database> database);
+  Result<> make_ready(const std::string& staged, const NamedValues& meta);
+  void close_replaced();
+
+  const std::unique_ptr<const Common> common_;
+  StateDirectory files_;  // apply thread only
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<Database> in_use_;  // set by the apply thread alone
+  // Databases that nobody reads any more. Closing one and removing its files takes long, and the
+  // last reader may be a thread that carries heartbeats.
+  BlockingMailbox<std::unique_ptr<Database>> replaced_;
+  std::thread closer_;
 };
 
 }  // namespace holdfast

@@ -78,7 +78,6 @@ void LogWriter::flush() {
     must(log_->write(writes_));
     must(log_->sync());
     answers_.persisted(writes_.back().ticket);
-    for (const LogWrite& write : writes_) drop_before_ = std::max(drop_before_, write.drop_before);
     writes_.clear();
     marker_due_ = true;
   }
@@ -95,11 +94,8 @@ void LogWriter::flush() {
     answers_.loaded(load.destination, std::move(*entries));
   }
   loads_.clear();
-  if (drop_before_) {
-    const LogIndex before = std::exchange(drop_before_, {});
-    if (std::vector<std::string> files = log_->let_go_before(before); !files.empty())
-      file_work_.put({.remove = std::move(files)});
-  }
+  if (std::vector<std::string> files = log_->let_go(); !files.empty())
+    file_work_.put({.remove = std::move(files)});
   if (log_->wants_spare() && spare_asked_in_ != log_->segment()) {
     spare_asked_in_ = log_->segment();
     file_work_.put({.remove = {}});

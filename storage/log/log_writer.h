@@ -56,7 +56,6 @@ class LogWriter final : public LogStore {
   // Used by the log thread alone.
   std::vector<LogWrite> writes_;
   std::vector<LoadOrder> loads_;
-  LogIndex drop_before_;
   bool marker_due_ = false;
   uint64_t spare_asked_in_ = 0;  // the segment in which the last spare was asked for
 

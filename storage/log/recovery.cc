@@ -121,12 +121,14 @@ Result<WalkedLog> walk_log(FileSystem& fs, const std::string& directory,
                            const std::vector<uint64_t>& numbers) {
   HOLDFAST_ASSIGN(std::vector<Segment> segments, open_segments(fs, directory, numbers));
   Collector collector(segments.front().header().after);
+  std::deque<uint64_t> older_ends;
   for (size_t i = 0; i + 1 < segments.size(); ++i) {
     // The next segment was begun when this one was synced up to here: no torn tail to look for.
     const uint64_t limit = segments[i + 1].header().previous_end;
     HOLDFAST_ASSIGN(const uint64_t end, walk(segments[i], limit, collector));
     if (end != limit)
       return collector.damaged(segments[i].path(), end, "a synced batch is not what was written");
+    older_ends.push_back(end);
   }
 
   Segment current = std::move(segments.back());
@@ -148,6 +150,7 @@ Result<WalkedLog> walk_log(FileSystem& fs, const std::string& directory,
   }
   return WalkedLog{.recovered = std::move(recovered),
                    .entries = collector.entries(),
+                   .older_ends = std::move(older_ends),
                    .current = std::move(current),
                    .end = end};
 }

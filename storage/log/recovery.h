@@ -4,6 +4,7 @@
 // or clear is done by the caller, once the whole log has been found sound.
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,8 +40,9 @@ struct Recovered {
 struct WalkedLog {
   Recovered recovered;
   EntryIndex entries;
-  Segment current;  // the last one
-  uint64_t end;     // in `current`: the next batch goes here
+  std::deque<uint64_t> older_ends;  // where each segment before the last one ends, oldest first
+  Segment current;                  // the last one
+  uint64_t end;                     // in `current`: the next batch goes here
 };
 
 // `numbers`: of the segments in the directory, ascending, at least one. kCorrupt: bytes that had

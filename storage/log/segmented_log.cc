@@ -36,7 +36,6 @@ Result<SegmentedLog::Opened> SegmentedLog::open(FileSystem& fs, std::string dire
   }
   HOLDFAST_ASSIGN(WalkedLog walked, walk_log(fs, directory, files.numbers));
   walked.recovered.fresh = fresh;
-  const uint64_t oldest = files.numbers.front();
 
   // Only now, with the whole log found sound, is anything changed.
   HOLDFAST_TRY(remove_left_overs(fs, directory));
@@ -46,7 +45,7 @@ Result<SegmentedLog::Opened> SegmentedLog::open(FileSystem& fs, std::string dire
   HOLDFAST_TRY(fs.sync_directory(directory));
   Recovered recovered = walked.recovered;
   return Opened{.log = std::unique_ptr<SegmentedLog>(
-                    new SegmentedLog(fs, std::move(directory), options, std::move(walked), oldest)),
+                    new SegmentedLog(fs, std::move(directory), options, std::move(walked))),
                 .recovered = std::move(recovered)};
 }
 
@@ -57,12 +56,11 @@ Result<SegmentedLog::Opened> SegmentedLog::open_to_read(FileSystem& fs, std::str
   HOLDFAST_ASSIGN(WalkedLog walked, walk_log(fs, directory, files.numbers));
   Recovered recovered = walked.recovered;
   return Opened{.log = std::unique_ptr<SegmentedLog>(new SegmentedLog(
-                    fs, std::move(directory), Options(), std::move(walked), files.numbers.front())),
+                    fs, std::move(directory), Options(), std::move(walked))),
                 .recovered = std::move(recovered)};
 }
 
-SegmentedLog::SegmentedLog(FileSystem& fs, std::string directory, Options options, WalkedLog walked,
-                           uint64_t oldest)
+SegmentedLog::SegmentedLog(FileSystem& fs, std::string directory, Options options, WalkedLog walked)
     : fs_(fs),
       directory_(std::move(directory)),
       options_(options),
@@ -72,13 +70,15 @@ SegmentedLog::SegmentedLog(FileSystem& fs, std::string directory, Options option
       entries_(std::move(walked.entries)),
       terms_(std::move(walked.recovered.terms)),
       before_(walked.recovered.before),
-      oldest_(oldest) {}
+      older_ends_(std::move(walked.older_ends)) {}
 
 Result<> SegmentedLog::write(std::span<const LogWrite> writes) {
   // Recovery takes a header for evidence that all before it was synced.
   CHECK(synced_, "a batch is written before the one before it was synced");
   bool hard_state_changed = false;
   for (const LogWrite& write : writes) {
+    drop_before_ = write.drop_before;
+    wanted_from_ = write.wanted_from;
     if (!write.hard_state) continue;
     hard_state_ = *write.hard_state;
     hard_state_changed = true;
@@ -130,18 +130,36 @@ Term SegmentedLog::term_at(LogIndex index) const {
   return std::prev(std::ranges::upper_bound(terms_, index, {}, &TermRun::first))->term;
 }
 
-std::vector<std::string> SegmentedLog::let_go_before(LogIndex index) {
-  CHECK(synced_, "segments are let go before the batch that makes them needless was synced");
+uint64_t SegmentedLog::oldest_to_keep() const {
   // Until it holds a batch, the current segment does not repeat the hard state.
   const uint64_t current = current_.header().number;
   const uint64_t last_needed = end_ > kLogBlockBytes ? current : current - 1;
-  const uint64_t keep_from =
-      std::min(last_needed, entries_.segment_needed_from(index).value_or(last_needed));
+  const auto needed_for = [&](LogIndex index) {
+    return std::min(last_needed, entries_.segment_needed_from(index).value_or(last_needed));
+  };
+  const uint64_t needed = needed_for(drop_before_);
+  const uint64_t wanted = wanted_from_ ? needed_for(wanted_from_) : needed;
+  // What lies before the first entry was cut, or is void since a restart: of no use to anybody.
+  uint64_t keep = std::max(oldest(), needed_for(LogIndex{}));
+  uint64_t bytes_behind = end_;  // of the segments behind `keep`
+  for (uint64_t number = keep + 1; number < current; ++number)
+    bytes_behind += older_ends_[number - oldest()];
+  for (; keep < needed; ++keep) {
+    const uint64_t limited = keep < wanted ? bytes_behind : bytes_behind / kWantedFactor;
+    if (limited < options_.keep_bytes) break;
+    if (keep + 1 < current) bytes_behind -= older_ends_[keep + 1 - oldest()];
+  }
+  return keep;
+}
+
+std::vector<std::string> SegmentedLog::let_go() {
+  CHECK(synced_, "segments are let go before the batch that makes them needless was synced");
   std::vector<std::string> files;
-  for (; oldest_ < keep_from; ++oldest_) files.push_back(segment_path(directory_, oldest_));
+  for (const uint64_t keep = oldest_to_keep(); oldest() < keep; older_ends_.pop_front())
+    files.push_back(segment_path(directory_, oldest()));
   if (files.empty()) return files;
-  if (older_ && older_->header().number < oldest_) older_.reset();
-  entries_.drop_segments_before(oldest_);
+  if (older_ && older_->header().number < oldest()) older_.reset();
+  entries_.drop_segments_before(oldest());
   const LogIndex first = entries_.first();
   if (first > before_.index + 1) {
     before_ = {term_at(first - 1), first - 1};
@@ -181,6 +199,7 @@ Result<> SegmentedLog::begin_segment(uint64_t batch_bytes) {
                      .bytes = std::max(options_.segment_bytes, kLogBlockBytes + batch_bytes),
                      .previous_end = end_,
                      .after = {term_at(entries_.last()), entries_.last()}}));
+  older_ends_.push_back(end_);
   end_ = kLogBlockBytes;
   return {};
 }

@@ -3,6 +3,7 @@
 // The log on disk: entries and hard state in segment files. Thread-free and blocking; LogWriter
 // gives it a thread, the simulator runs it directly. Source of the rules: README.md beside this.
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -22,7 +23,12 @@ class SegmentedLog {
   struct Options {
     uint64_t segment_bytes = uint64_t{64} << 20;  // whole blocks, at least four
     uint64_t salt = 0;  // random; taken when the log is made, later the log's own is used
+    // So much of the newest log stays though it is not needed: a follower that was away finds its
+    // entries here, and needs no snapshot. For one that reads right now (LogWrite::wanted_from)
+    // up to kWantedFactor times as much.
+    uint64_t keep_bytes = 0;
   };
+  static constexpr uint64_t kWantedFactor = 4;
   struct Opened {
     std::unique_ptr<SegmentedLog> log;
     Recovered recovered;
@@ -38,7 +44,7 @@ class SegmentedLog {
 
   // All of `writes` as one batch: after a crash all of it is there, or nothing. Then the caller
   // must sync() before the next write. Appended entries follow the last one, or the position of a
-  // restart. `drop_before` is not looked at: see let_go_before.
+  // restart.
   // After a failed write, sync or marker the log must not be used again, nor the process go on.
   Result<> write(std::span<const LogWrite> writes);
   Result<> sync();
@@ -47,10 +53,10 @@ class SegmentedLog {
   // Itself not synced, and overwritten by the next batch.
   Result<> write_marker();
 
-  // Gives up the oldest segments that no entry from `index` on needs, all but the current one, and
-  // tells their files, which the caller removes: a crash before that only keeps them longer. What
-  // was written must be synced.
-  std::vector<std::string> let_go_before(LogIndex index);
+  // Gives up the oldest segments that neither the newest LogWrite nor Options::keep_bytes asks to
+  // keep, never the current one, and tells their files, which the caller removes: a crash before
+  // that only keeps them longer. What was written must be synced. To be called after each sync.
+  std::vector<std::string> let_go();
   // Removes them in their order. May run on another thread, beside every other call.
   Result<> remove(const std::vector<std::string>& files) const;
 
@@ -65,8 +71,7 @@ class SegmentedLog {
   Result<> prepare_spare() const;
 
  private:
-  SegmentedLog(FileSystem& fs, std::string directory, Options options, WalkedLog walked,
-               uint64_t oldest);
+  SegmentedLog(FileSystem& fs, std::string directory, Options options, WalkedLog walked);
 
   struct Loading {
     LogIndex next;
@@ -78,6 +83,8 @@ class SegmentedLog {
   static uint64_t body_bytes(std::span<const LogWrite> writes);
   void add(const LogWrite& write);
   Term term_at(LogIndex index) const;
+  uint64_t oldest() const { return current_.header().number - older_ends_.size(); }
+  uint64_t oldest_to_keep() const;
   Result<> begin_segment(uint64_t batch_bytes);
   Result<> read_run(Loading& loading);
   Result<Segment*> segment_of(uint64_t number);
@@ -93,7 +100,10 @@ class SegmentedLog {
   EntryIndex entries_;
   std::vector<TermRun> terms_;  // of the entries
   LogPosition before_;          // the entry before the first of `terms_`
-  uint64_t oldest_;             // the number of the first segment that is not let go
+  // Where each segment before current_ ends, oldest first; those that were let go are not here.
+  std::deque<uint64_t> older_ends_;
+  LogIndex drop_before_;  // of the newest write
+  LogIndex wanted_from_;
   BatchBuffer batch_;
   std::optional<Segment> older_;  // the one that was last read
 };

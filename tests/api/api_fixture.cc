@@ -90,13 +90,32 @@ void ApiTest::apply(const raft::Propose& propose) {
       gate_->refuse({{proposal.request, *refuses}});
       continue;
     }
+    const std::optional<Bytes> payload = judged(proposal);
+    if (!payload) continue;
     applied_ = applied_ + 1;
     const auto entry = std::make_shared<const LogEntry>(
-        LogEntry{applied_, {1}, EntryKind::kCommand, {kSelf, proposal.request}, proposal.payload});
+        LogEntry{applied_, {1}, proposal.kind, {kSelf, proposal.request}, *payload});
     std::vector<Completion> completions;
     machine_->apply(std::vector<EntryPtr>{entry}, kSelf, completions);
+    for (const auto& [node, url] : *machine_->client_urls()) status.client_urls[node] = url;
+    publish(status);
     gate_->complete(completions);
   }
+}
+
+std::optional<Bytes> ApiTest::judged(const raft::Proposal& proposal) {
+  if (proposal.kind != EntryKind::kMembers) return proposal.payload;
+  const Result<raft::MemberChange> change = raft::decode_change(proposal.payload.view());
+  CHECK(change.has_value());
+  const Result<raft::Members> next = status.members.with(*change);
+  const std::string against = !rejects.empty() ? rejects : next ? "" : next.error().message;
+  if (!against.empty()) {
+    gate_->refuse({{proposal.request, raft::RefusalReason::kRejected, against}});
+    return std::nullopt;
+  }
+  status.members = *next;
+  publish(status);
+  return raft::encode_members(*next);
 }
 
 size_t ApiTest::begin(std::string_view method, const std::string& target, const std::string& body,

@@ -58,6 +58,15 @@ class ColdEngine final : public Engine {
   void start_flush() override { engine_.start_flush(); }
   Result<> flush() override { return engine_.flush(); }
   uint64_t flush_count() const override { return engine_.flush_count(); }
+  Result<> checkpoint(const std::string& directory) override {
+    return engine_.checkpoint(directory);
+  }
+  Result<NamedValues> read_checkpoint(const std::string& directory) const override {
+    return engine_.read_checkpoint(directory);
+  }
+  Result<> install(const std::string& directory, const NamedValues& meta) override {
+    return engine_.install(directory, meta);
+  }
 
  private:
   Engine& engine_;
@@ -83,6 +92,7 @@ class ApiTest : public testing::Test {
 
   std::vector<std::optional<http::Response>> answers;
   std::optional<raft::RefusalReason> refuses;  // what the replica answers instead
+  std::string rejects;                         // the leader has this against any change of members
   bool silent = false;                         // the replica answers nothing
   int barriers = 0;
   std::vector<NodeId> transfers;     // of the leadership, asked of the replica
@@ -95,6 +105,8 @@ class ApiTest : public testing::Test {
  private:
   void submit(raft::Input input);
   void apply(const raft::Propose& propose);
+  // The payload of the entry that the leader makes; nothing: it refused.
+  std::optional<Bytes> judged(const raft::Proposal& proposal);
 
   boost::asio::io_context loop_{1};
   MemoryEngine memory_;

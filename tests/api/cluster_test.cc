@@ -67,6 +67,13 @@ TEST_F(ClusterApi, TheLeaderKnowsItsFollowers) {
   EXPECT_EQ(members.at(3).at("voter"), false);
 }
 
+TEST_F(ClusterApi, ANodeWhoseDiskIsSilentSaysSo) {
+  status.raft.fenced = true;
+  publish(status);
+  const auto cluster = json_of(call("GET", "/v1/cluster"));
+  EXPECT_EQ(cluster.at("node").at("fenced"), "the disk has stopped answering");
+}
+
 TEST_F(ClusterApi, AFollowerDoesNotKnowTheOthers) {
   status.raft.role = raft::Role::kFollower;
   status.raft.leader = {8};

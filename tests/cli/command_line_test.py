@@ -245,7 +245,47 @@ class Cluster(CommandLineTest):
         lines = self.expect(OK, "members").stdout.decode().splitlines()
         self.assertEqual(lines[1].split(), ["n1", str(2**64 - 1), "leader", "yes", "yes",
                                             "127.0.0.1:9000", self.cluster.nodes[0].url])
-        self.assertEqual(len(json.loads(self.expect(OK, "--json", "members").stdout)["members"]), 3)
+        members = json.loads(self.expect(OK, "--json", "members").stdout)
+        self.assertEqual(len(members["members"]), 3)
+        self.assertIsNone(members["warning"])
+
+    def test_members_shows_learners_and_warns_of_an_even_number(self):
+        self.cluster.members["n3"] = False
+        lines = self.expect(OK, "members").stdout.decode().splitlines()
+        self.assertEqual(lines[3].split()[2:4], ["learner", "no"])
+        self.assertEqual(lines[4], "2 voters: even")
+        members = json.loads(self.expect(OK, "--json", "members").stdout)
+        self.assertEqual(members["warning"], "2 voters: even")
+
+    def test_members_are_removed_and_promoted(self):
+        self.cluster.members["n3"] = False
+        self.assertEqual(self.expect(OK, "members", "promote", "n3").stdout,
+                         b"n3 has a vote; the cluster now: n1, n2, n3\n")
+        self.cluster.members["n1"] = False
+        removed = self.expect(OK, "members", "remove", "n2").stdout
+        self.assertEqual(removed, b"n2 is no member any more; the cluster now: n1 (learner), n3\n")
+        self.cluster.members["n2"] = True
+        answer = json.loads(self.expect(OK, "members", "remove", "n1", "--json").stdout)
+        self.assertEqual([member["name"] for member in answer["members"]], ["n3", "n2"])
+        self.assertEqual(answer["warning"], "2 voters: even")
+
+    def test_changes_of_members_end_as_any_other_call(self):
+        self.expect(NOT_FOUND, "members", "remove", "n9")
+        self.expect(OTHER, "members", "remove")
+        self.expect(OTHER, "members", "add", "n9")
+        for act in ("remove", "promote"):
+            self.cluster.nodes[0].faults = ["close"]
+            self.expect(UNKNOWN, "members", act, "n2")
+            for fault, code in ((NO_LEADER, UNAVAILABLE), ((409, "conflict", "not_applied"), UNAVAILABLE)):
+                for node in self.cluster.nodes:
+                    node.faults = [fault] * 99
+                self.expect(code, "--timeout", "200ms", "members", act, "n2")
+                for node in self.cluster.nodes:
+                    node.faults = []
+        for name in ("n2", "n3"):
+            self.expect(OK, "members", "remove", name)
+        self.assertIn(b"conflict", self.expect(OTHER, "members", "remove", "n1").stderr)
+        self.assertIn(b"--join http://", self.expect(OK, "members", "--help").stdout)
 
 
 class ImportAndExport(CommandLineTest):

@@ -79,6 +79,10 @@ class Handler(BaseHTTPRequestHandler):
             if query:
                 return self.problem(400, "bad_request")
             return self.answer(200, node.cluster_view())
+        if url.path.startswith("/v1/cluster/members/"):
+            if query or body:
+                return self.problem(400, "bad_request")
+            return self.change_members(node.cluster, url.path.split("/")[4:])
         if fault == "close_after":  # carried out, but the answer is lost
             with node.store.lock:
                 self.change(url, query, body, silent=True)
@@ -88,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
                 return self.change(url, query, body)
             return self.read(url, query)
 
-    do_GET = do_PUT = do_DELETE = handle_request
+    do_GET = do_PUT = do_DELETE = do_POST = handle_request
 
     def drop(self):
         self.close_connection = True
@@ -126,6 +130,22 @@ class Handler(BaseHTTPRequestHandler):
         deleted = store.items.pop(key, None) is not None
         store.revision += 1 if deleted else 0
         return answer(200, {"revision": store.revision, "deleted": int(deleted)})
+
+    def change_members(self, cluster, path):
+        name, act = path[0], (self.command, *path[1:])
+        if name not in cluster.members:
+            return self.problem(404, "member_not_found")
+        if act == ("DELETE",):
+            if list(cluster.members) == [name]:
+                return self.problem(409, "conflict")
+            del cluster.members[name]
+        elif act == ("POST", "promote"):
+            cluster.members[name] = True
+        else:
+            return self.problem(405, "method_not_allowed")
+        return self.answer(200, {"cluster_id": "00c0ffee", "warning": cluster.warning(), "members": [
+            {"name": name, "id": "00ff", "peer": "127.0.0.1:9000", "voter": voter}
+            for name, voter in cluster.members.items()]})
 
     def read(self, url, query):
         store = self.server.node.store
@@ -198,17 +218,19 @@ class Node:
     def cluster_view(self):
         leader = self.cluster.leader
         role = "leader" if leader == self.name else "follower"
-        members = [{"name": node.name, "id": str(2**64 - 1 - i), "voter": True,
-                    "role": "leader" if node.name == leader else "follower",
+        voters = self.cluster.members
+        members = [{"name": node.name, "id": str(2**64 - 1 - i), "voter": voters[node.name],
+                    "role": "leader" if node.name == leader else
+                            "follower" if voters[node.name] else "learner",
                     "peer": f"127.0.0.1:{9000 + i}", "client_url": node.url, "healthy": True,
                     "match_index": 90, "lag_entries": i, "last_contact_ms": 12 if leader else None}
-                   for i, node in enumerate(self.cluster.nodes)]
+                   for i, node in enumerate(self.cluster.nodes) if node.name in voters]
         return {"cluster_id": "00c0ffee", "leader": leader, "term": 3, "quorum": leader is not None,
                 "node": {"name": self.name, "role": role, "term": 3, "commit_index": 1091,
                          "applied_index": 1090, "durable_index": 60,
                          "revision": self.store.revision, "state_hash": None,
                          "state_hash_index": None, "fenced": None},
-                "members": members}
+                "members": members, "warning": self.cluster.warning()}
 
     def stop(self):
         if self.thread:
@@ -225,6 +247,11 @@ class FakeCluster:
         self.nodes = []
         for i in range(nodes):
             self.nodes.append(Node(self, f"n{i + 1}"))
+        self.members = {node.name: True for node in self.nodes}  # and whether each votes
+
+    def warning(self):
+        voters = sum(self.members.values())
+        return f"{voters} voters: even" if voters % 2 == 0 else None
 
     @property
     def urls(self):

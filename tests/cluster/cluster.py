@@ -12,7 +12,10 @@ import subprocess
 import tempfile
 import time
 
+from proxy import Links
+
 PATIENCE_S = 20
+BUILT = str(pathlib.Path(__file__).resolve().parents[2] / "build" / "bin" / "holdfastd")
 
 
 def free_ports(count):
@@ -36,13 +39,13 @@ def wait_for(what, condition, patience_s=PATIENCE_S):
 
 
 class Node:
-    def __init__(self, binary, directory, name, client_port, peer_port, initial_cluster):
+    def __init__(self, binary, directory, name, client_port, peer_port, belonging):
         self.name = name
         self.port = client_port
         self.log_path = directory / f"{name}.log"
         self.command = [binary, "--name", name, "--data-dir", str(directory / name),
                         "--listen", f"127.0.0.1:{client_port}", "--peer-listen", f"127.0.0.1:{peer_port}",
-                        "--initial-cluster", initial_cluster]
+                        *belonging]
         self.process = None
 
     def start(self):
@@ -56,7 +59,7 @@ class Node:
         self.process = None
         return code
 
-    def ask(self, method, path, body=None, headers=None, timeout_s=5):
+    def ask(self, method, path, body=None, headers=None, timeout_s=PATIENCE_S):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
             connection.request(method, path, body, headers or {})
@@ -80,17 +83,34 @@ class Node:
 
 
 class Cluster:
-    """`with Cluster(3) as cluster:` starts nodes n1…; the folder is kept when the block fails."""
+    """`with Cluster(3) as cluster:` starts nodes n1…; the folder is kept when the block fails. Where it
+    is proxied, each node reaches each other through a link of its own: `cluster.links`."""
 
-    def __init__(self, size):
-        self.binary = os.environ["HOLDFASTD"]
+    def __init__(self, size, proxied=False):
+        self.binary = os.environ.get("HOLDFASTD", BUILT)
         # Beside the binary, on a real file system: a test on tmpfs would not see a missing sync.
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="cluster-", dir=pathlib.Path(self.binary).parent))
         ports = free_ports(2 * size)
         names = [f"n{i + 1}" for i in range(size)]
-        listed = ",".join(f"{name}=127.0.0.1:{ports[2 * i + 1]}" for i, name in enumerate(names))
-        self.nodes = [Node(self.binary, self.directory, name, ports[2 * i], ports[2 * i + 1], listed)
-                      for i, name in enumerate(names)]
+        peer_ports = dict(zip(names, ports[1::2]))
+        self.links = Links(peer_ports) if proxied else None
+        self.nodes = [Node(self.binary, self.directory, name, ports[2 * i], ports[2 * i + 1],
+                           ["--initial-cluster", self._seen_by(name, peer_ports)]) for i, name in enumerate(names)]
+
+    def _seen_by(self, name, peer_ports):
+        """The members' addresses, as this node reaches them."""
+        def port(other):
+            return self.links.port(name, other) if self.links and other != name else peer_ports[other]
+        return ",".join(f"{other}=127.0.0.1:{port(other)}" for other in peer_ports)
+
+    def newcomer(self, name, *more):
+        """A node that will join when it is started: at any node, or as `more` says."""
+        client_port, peer_port = free_ports(2)
+        urls = ",".join(f"http://127.0.0.1:{node.port}" for node in self.nodes if node.process)
+        node = Node(self.binary, self.directory, name, client_port, peer_port,
+                    more or ["--join", urls])
+        self.nodes.append(node)
+        return node
 
     def __enter__(self):
         for node in self.nodes:
@@ -106,31 +126,47 @@ class Cluster:
         for node in self.nodes:
             if node.process is not None:
                 node.end(signal.SIGKILL)
+        if self.links:
+            self.links.close()
         if kind is None:
             shutil.rmtree(self.directory)
         else:
             print(f"kept for a look: {self.directory}")
 
     def wait_ready(self):
+        def ready(node):
+            self.check_alive()
+            return node.is_ready()
         for node in self.nodes:
-            wait_for(f"{node.name} is ready", node.is_ready)
+            wait_for(f"{node.name} is ready", lambda node=node: ready(node))
 
     def leader(self):
-        """The node that a live node calls the leader, and that says so itself."""
+        """The node that says that it leads, and of several the one of the newest term."""
         def find():
-            for node in self.nodes:
-                view = node.cluster() if node.process else None
-                if view and view["node"]["role"] == "leader":
-                    return node
-            return None
+            led = [(view["node"]["term"], node.name, node) for node in self.nodes if node.process
+                   for view in [node.cluster()] if view and view["node"]["role"] == "leader"]
+            return max(led)[2] if led else None
         return wait_for("a leader", find)
 
+    def check_alive(self):
+        """No node has ended that nobody ended."""
+        for node in self.nodes:
+            assert node.process is None or node.process.poll() is None, \
+                f"{node.name} ended by itself with {node.process.returncode}: see {node.log_path}"
+
+    def newest_term(self):
+        return max(view["node"]["term"] for view in [node.cluster() for node in self.nodes] if view)
+
     def wait_caught_up(self):
-        """All nodes have applied the same entries."""
+        """All nodes have applied the same entries, and hold the same because of it."""
         def equal():
             views = [node.cluster() for node in self.nodes]
             if not all(views):
-                return False
-            return len({view["node"]["applied_index"] for view in views}) == 1 and all(
-                view["node"]["applied_index"] == view["node"]["commit_index"] for view in views)
-        wait_for("all nodes hold the same", equal)
+                return None
+            views = [view["node"] for view in views]
+            same = len({view["applied_index"] for view in views}) == 1 and all(
+                view["applied_index"] == view["commit_index"] == view["state_hash_index"] for view in views)
+            return views if same else None
+        views = wait_for("all nodes have applied the same", equal)
+        hashes = {view["name"]: (view["state_hash"], view["revision"]) for view in views}
+        assert len(set(hashes.values())) == 1, f"at the same index the nodes differ: {hashes}"

@@ -6,6 +6,7 @@ one begun before it ended, never one that was refused, and never less than an ea
 After an outcome that is unknown the writer takes a fresh key: the write may still happen later,
 and on that key nothing comes after it."""
 
+import collections
 import http.client
 import json
 import random
@@ -23,37 +24,41 @@ class Key:
         self.reads = []   # (value, start, end); value 0: not there
 
 
+Answer = collections.namedtuple("Answer", "outcome status content etag", defaults=(0, b"", None))
+
+
 class Connection:
     """Keep-alive to one node. Says whether what failed may have been done."""
 
-    def __init__(self, port):
+    def __init__(self, port, timeout_s=10):
         self.port = port
+        self.timeout_s = timeout_s
         self.http = None
 
-    def request(self, method, path, body=None):
+    def request(self, method, path, body=None, headers=None):
         try:
             if self.http is None:
-                self.http = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+                self.http = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout_s)
                 self.http.connect()
                 self.http.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:
             self.http = None
-            return REFUSED, 0, b""
+            return Answer(REFUSED)
         try:
-            self.http.request(method, path, body)
+            self.http.request(method, path, body, headers or {})
             answer = self.http.getresponse()
             content = answer.read()
         except (OSError, http.client.HTTPException):
             self.http.close()
             self.http = None
-            return UNKNOWN, 0, b""
-        if answer.status < 300 or answer.status == 404:
-            return OK, answer.status, content
+            return Answer(UNKNOWN)
+        if answer.status < 300 or answer.status in (404, 412):
+            return Answer(OK, answer.status, content, answer.getheader("ETag"))
         try:
             outcome = json.loads(content)["outcome"]
         except (ValueError, KeyError):
             raise AssertionError(f"{method} {path}: {answer.status} without an outcome: {content!r}")
-        return (REFUSED if outcome == "not_applied" else UNKNOWN), answer.status, content
+        return Answer(REFUSED if outcome == "not_applied" else UNKNOWN, answer.status, content)
 
 
 class Load:
@@ -107,7 +112,7 @@ class Load:
             start = time.monotonic()
             record = [value, start, float("inf"), UNKNOWN]
             key.writes.append(record)
-            outcome, status, _ = dice.choice(connections).request("PUT", f"/v1/kv/{key.name}", str(value))
+            outcome, status, *_ = dice.choice(connections).request("PUT", f"/v1/kv/{key.name}", str(value))
             record[2], record[3] = time.monotonic(), outcome
             self.counts[outcome] += 1
             if outcome == OK:
@@ -125,7 +130,7 @@ class Load:
             with self.lock:
                 key = self.current[dice.choice(list(self.current))]
             start = time.monotonic()
-            outcome, status, content = dice.choice(connections).request("GET", f"/v1/kv/{key.name}")
+            outcome, status, content, _ = dice.choice(connections).request("GET", f"/v1/kv/{key.name}")
             end = time.monotonic()
             if outcome != OK:
                 self.stopping.wait(0.002)

@@ -35,8 +35,6 @@ def main():
             for key in load.keys:
                 status, body = node.ask("GET", f"/v1/kv/{key.name}?consistency=local")
                 check_final(key, 0 if status == 404 else int(body))
-        revisions = {node.cluster()["node"]["revision"] for node in cluster.nodes}
-        assert len(revisions) == 1, revisions
     pauses_ms.sort()
     print(f"{ROUNDS} primaries killed; {load.counts[OK]} writes acknowledged, {load.counts[REFUSED]} refused, "
           f"{load.counts[UNKNOWN]} unknown, {load.counts['read']} reads; no violation found. "

@@ -159,8 +159,7 @@ TEST_F(RocksEngineTest, NamedValuesAreReadAsTheyWereFlushedAndNothingIsChanged) 
   const std::vector<std::string> before = listing(directory / "state");
   const auto found = RocksEngine::read_named_values(directory / "state");
   ASSERT_TRUE(found) << found.error().message;
-  EXPECT_EQ(*found,
-            (std::vector<std::pair<std::string, std::string>>{{"name", "flushed"}, {"other", ""}}));
+  EXPECT_EQ(*found, (NamedValues{{"name", "flushed"}, {"other", ""}}));
   EXPECT_EQ(listing(directory / "state"), before);
 }
 

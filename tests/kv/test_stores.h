@@ -4,6 +4,7 @@
 // engine, and be crashed. RocksDB is left out under ThreadSanitizer: as packaged it is not
 // instrumented.
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <stdlib.h>
@@ -43,12 +44,19 @@ class TestStore {
   virtual Engine& engine() = 0;
   // What was not flushed may be lost. Pointers to the engine are void.
   virtual void crash(Random& random) = 0;
+  // Where a checkpoint of this name goes.
+  virtual std::string checkpoint_path(const std::string& name) const { return name; }
+  // The checkpoint of this name comes to another store of the same kind, as over a network.
+  virtual void send(const std::string& name, TestStore& to) = 0;
 };
 
 class MemoryStore final : public TestStore {
  public:
   Engine& engine() override { return engine_; }
   void crash(Random& random) override { engine_.crash(random); }
+  void send(const std::string& name, TestStore& to) override {
+    static_cast<MemoryStore&>(to).engine_.put_image(name, engine_.take_image(name));
+  }
 
  private:
   MemoryEngine engine_;
@@ -63,7 +71,21 @@ class RocksStore final : public TestStore {
     engine_.reset();
     open();
   }
+  std::string checkpoint_path(const std::string& name) const override { return directory_ / name; }
+  void send(const std::string& name, TestStore& to) override {
+    std::filesystem::copy(checkpoint_path(name), to.checkpoint_path(name),
+                          std::filesystem::copy_options::recursive);
+    std::filesystem::remove_all(checkpoint_path(name));
+  }
   const TestDirectory& directory() const { return directory_; }
+  // What lies beside the state, and the state itself.
+  std::vector<std::string> names() const {
+    std::vector<std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_ / ""))
+      found.push_back(entry.path().filename());
+    std::ranges::sort(found);
+    return found;
+  }
 
  private:
   void open() {

@@ -23,7 +23,9 @@ class Crashes {
   // From one opening to the next end of the process or of the power.
   void live(int life) {
     if (random_.chance(0.3)) fs_.lose_power_after(random_.below(12));
-    auto opened = SegmentedLog::open(fs_, "log", kSmall);
+    SegmentedLog::Options options = kSmall;
+    options.keep_bytes = kSmallSegment * random_.below(4);
+    auto opened = SegmentedLog::open(fs_, "log", options);
     if (!opened) {
       ASSERT_EQ(opened.error().code, ErrorCode::kIo) << life << ": " << opened.error().message;
       fs_.crash();
@@ -64,9 +66,12 @@ class Crashes {
       if (random_.chance(0.2) && !log.write_marker()) return false;
       if (random_.chance(0.2) && !log.prepare_spare()) return false;
       if (random_.chance(0.2)) {
-        const LogIndex before{random_.between(1, maybe_.last().value + 2)};
-        const std::vector<std::string> files = log.let_go_before(before);
-        if (!files.empty()) dropped_before_ = std::max(dropped_before_, before);
+        LogWrite needs{};
+        needs.drop_before = {random_.between(1, maybe_.last().value + 2)};
+        if (random_.chance(0.5)) needs.wanted_from = {random_.below(needs.drop_before.value + 1)};
+        if (!log.write(std::span(&needs, 1))) return false;
+        const std::vector<std::string> files = log.let_go();
+        if (!files.empty()) dropped_before_ = std::max(dropped_before_, needs.drop_before);
         dropped_files_ += files.size();
         if (!log.remove(files)) return false;
       }
@@ -84,7 +89,8 @@ class Crashes {
                     .restart_after = write.restart_after,
                     .cut_from = {},
                     .append = {},
-                    .drop_before = {}});
+                    .drop_before = {},
+                    .wanted_from = {}});
     }
     uint64_t next = maybe_.last().value + 1;
     const uint64_t first = std::max(maybe_.before.index + 1, dropped_before_).value;

@@ -30,7 +30,8 @@ struct SmallLog {
           .restart_after = {},
           .cut_from = {},
           .append = {},
-          .drop_before = {}});
+          .drop_before = {},
+          .wanted_from = {}});
     keep(KeptLog::entries(1, 3, 2, 1500));
     keep(KeptLog::entries(4, 5, 2));
     LogWrite cut = KeptLog::entries(5, 6, 3, 1900);

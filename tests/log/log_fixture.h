@@ -131,10 +131,20 @@ class KeptLog {
                    .restart_after = {},
                    .cut_from = {},
                    .append = {},
-                   .drop_before = {}};
+                   .drop_before = {},
+                   .wanted_from = {}};
     for (uint64_t index = first; index <= last; ++index)
       write.append.push_back(make_entry(index, term, payload_bytes));
     return write;
+  }
+
+  // Says what is needed, and answers the files that are let go.
+  std::vector<std::string> let_go(uint64_t drop_before, uint64_t wanted_from = 0) {
+    LogWrite needs{};
+    needs.drop_before = {drop_before};
+    needs.wanted_from = {wanted_from};
+    write_unsynced({needs});
+    return log_->let_go();
   }
 
   SegmentedLog& log() { return *log_; }

@@ -14,7 +14,8 @@ LogWrite hard_state(uint64_t term, uint64_t vote) {
           .restart_after = {},
           .cut_from = {},
           .append = {},
-          .drop_before = {}};
+          .drop_before = {},
+          .wanted_from = {}};
 }
 
 LogWrite cut(uint64_t from, LogWrite write = {}) {
@@ -81,63 +82,6 @@ TEST(SegmentedLog, StartsAgainBehindAnyPosition) {
   kept.keep({KeptLog::entries(901, 902, 8), restart(8, 902), KeptLog::entries(903, 903, 8)});
   kept.reopen();
   EXPECT_EQ(kept.recovered().last, (LogPosition{{8}, {903}}));
-}
-
-// The files that hold entries of `log`'s directory, by number.
-std::vector<std::string> segments(const SimFileSystem& fs) {
-  std::vector<std::string> names = *fs.list("log");
-  std::erase_if(names, [](const std::string& name) { return !name.starts_with("segment-"); });
-  return names;
-}
-
-TEST(SegmentedLog, LetsGoOfWholeSegmentsThatNobodyNeeds) {
-  SimFileSystem fs(1);
-  KeptLog kept(fs);
-  kept.keep({hard_state(3, 9)});
-  for (uint64_t index = 1; index < 40; ++index) kept.append(index, index, index / 7 + 1, 1500);
-  const size_t before = segments(fs).size();
-  EXPECT_TRUE(kept.log().let_go_before(LogIndex{1}).empty());
-  const std::vector<std::string> files = kept.log().let_go_before(LogIndex{20});
-  EXPECT_GT(files.size(), 2U);
-  ASSERT_TRUE(kept.log().remove(files));
-  EXPECT_EQ(segments(fs).size(), before - files.size());
-  EXPECT_EQ(kept.log().read({{1}, {1}, {40}, 1000}).error().code, ErrorCode::kNotFound);
-  EXPECT_EQ(kept.log().read({{1}, {20}, {20}, 1000})->front()->index, LogIndex{20});
-  kept.reopen();
-  EXPECT_GT(kept.recovered().before.index, LogIndex{10});
-  EXPECT_LT(kept.recovered().before.index, LogIndex{20});
-  kept.append(40, 40, 9);
-  // All of it may go but the segment that is written now, which has the hard state.
-  ASSERT_TRUE(kept.log().remove(kept.log().let_go_before(LogIndex{1000})));
-  EXPECT_EQ(segments(fs).size(), 1U);
-  kept.reopen();
-  EXPECT_EQ(kept.recovered().hard_state, (HardState{{3}, {9}}));
-  EXPECT_EQ(kept.recovered().last, (LogPosition{{9}, {40}}));
-}
-
-TEST(SegmentedLog, ASegmentWithoutABatchDoesNotHoldTheHardStateAlone) {
-  SimFileSystem fs(1);
-  KeptLog kept(fs);
-  kept.keep({hard_state(3, 9)});
-  // Exactly full: the marker begins the next segment.
-  const size_t rest = kSmallSegment - 2 * kLogBlockBytes;
-  kept.append(1, 1, 1, rest - BatchHeader::kBytes - 2 * kRecordHeaderBytes);
-  ASSERT_TRUE(kept.log().write_marker());
-  ASSERT_EQ(kept.log().segment(), 2U);
-  EXPECT_TRUE(kept.log().let_go_before(LogIndex{1000}).empty());
-}
-
-TEST(SegmentedLog, ACutIsUnderstoodWithoutTheSegmentThatItCuts) {
-  SimFileSystem fs(1);
-  KeptLog kept(fs);
-  for (uint64_t index = 1; index < 20; ++index) kept.append(index, index, 2, 1500);
-  kept.keep({cut(11, KeptLog::entries(11, 12, 3, 3000))});
-  for (uint64_t index = 13; index < 20; ++index) kept.append(index, index, 3, 1500);
-  // Entry 10 went with its segment, so the cut comes where nothing is left to be cut.
-  ASSERT_TRUE(kept.log().remove(kept.log().let_go_before(LogIndex{11})));
-  kept.reopen();
-  EXPECT_EQ(kept.recovered().before, (LogPosition{{2}, {10}}));
-  EXPECT_EQ(kept.recovered().terms, (std::vector<TermRun>{{{11}, {3}}}));
 }
 
 TEST(SegmentedLog, GoesOverManySegments) {

@@ -14,8 +14,8 @@ Hello hello(uint64_t node, ClusterId cluster = {}) {
           "h" + std::to_string(node) + ":4654"};
 }
 
-Result<Bootstrap::Formed> form(uint64_t self, const std::vector<Hello>& others,
-                               const std::vector<InitialMember>& members = kThree) {
+Result<Entered> form(uint64_t self, const std::vector<Hello>& others,
+                     const std::vector<InitialMember>& members = kThree) {
   Result<Bootstrap> bootstrap = Bootstrap::begin(members, hello(self));
   EXPECT_TRUE(bootstrap.has_value());
   for (const Hello& other : others) {

@@ -17,8 +17,8 @@
 #include <gtest/gtest.h>
 
 #include "replication/node/applier.h"
+#include "replication/node/recovery.h"
 #include "server/gates.h"
-#include "server/recovery.h"
 #include "storage/fs/posix.h"
 #include "storage/kv/command.h"
 #include "storage/kv/memory_engine.h"
@@ -110,7 +110,7 @@ TEST_F(ReplicaLoopTest, EveryRequestFromAnotherThreadIsAnsweredOnce) {
   ASSERT_TRUE(opened.has_value());
   auto machine = KvStateMachine::open(engine);
   ASSERT_TRUE(machine.has_value());
-  auto recovered = recover_replica(opened->recovered, *opened->log, **machine);
+  auto recovered = recover_replica(opened->recovered, *opened->log, **machine, {});
   ASSERT_TRUE(recovered.has_value()) << recovered.error().message;
 
   net::io_context replica_io(1);
@@ -128,10 +128,13 @@ TEST_F(ReplicaLoopTest, EveryRequestFromAnotherThreadIsAnsweredOnce) {
                      [&](NodeId to, std::vector<EntryPtr> entries) {
                        loop.post(raft::Loaded{to, std::move(entries)});
                      }});
-  Applier applier(**machine, kSelf, [&](LogIndex upto, std::vector<Completion> completions) {
-    gates.applied(std::move(completions));
-    loop.post(raft::Applied{upto});
-  });
+  Applier applier(**machine, kSelf,
+                  {.applied =
+                       [&](raft::Applied applied, std::vector<Completion> completions) {
+                         gates.applied(std::move(completions));
+                         loop.post(applied);
+                       },
+                   .installed = nullptr});
   Replica replica({.self = kSelf}, *std::move(recovered), Random(1), clock.now(),
                   {log, transport, applier, snapshots, gates});
   net::post(replica_io, [&] { loop.start(replica, [](Instant, const auto&) {}); });

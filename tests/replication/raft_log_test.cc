@@ -181,6 +181,7 @@ TEST(RaftLogTest, ARestartVoidsWhatWaitsAndWhatIsOnItsWay) {
   EXPECT_EQ(log.persisted(), LogIndex{20});
   log.on_persisted(restart.ticket);
   EXPECT_EQ(log.persisted(), LogIndex{21});
+  EXPECT_EQ(log.term_at(LogIndex{21}), Term{7});
 }
 
 TEST(RaftLogTest, WhatIsNeededGoesAlongWithTheNextWrite) {

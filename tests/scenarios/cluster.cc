@@ -71,12 +71,15 @@ Cluster::Cluster(const Setup& setup) : setup_(setup), invariants_(ids(setup.node
       invariants_.submitted(id, write);
       invariants_.persisted(id, {});
     }
+    node.durable.members = members(setup.nodes);
     restart(id);
   }
 }
 
 std::vector<NodeId> Cluster::nodes() const {
-  return ids(setup_.nodes);
+  std::vector<NodeId> all;
+  for (const auto& [id, node] : nodes_) all.push_back(id);
+  return all;
 }
 
 void Cluster::line(const std::string& kind, std::string text) {
@@ -100,7 +103,9 @@ void Cluster::carry_out(NodeId id) {
   Node& node = nodes_.at(id);
   raft::Output output = node.raft->take_output();
   if (output.write) invariants_.submitted(id, *output.write);
-  invariants_.stepped(id, now_);
+  for (const raft::Refusal& refusal : output.refused) invariants_.settle(id, refusal.request);
+  invariants_.given(id, output.apply);
+  invariants_.stepped(id, now_, node.raft->status().current_as_of);
   for (const raft::RoleChange& change : output.roles)
     line("roles", fmt::format("{} becomes {}", id.value, raft::to_text(change)));
   if (output.write) {
@@ -111,7 +116,21 @@ void Cluster::carry_out(NodeId id) {
     line("disk", fmt::format("{} {}", id.value, raft::to_text(order)));
     node.loads.push_back(order);
   }
-  if (!output.apply.empty()) node.applies.push_back(std::move(output.apply));
+  if (!output.apply.empty()) node.applies.emplace_back(std::move(output.apply));
+  if (output.install) node.applies.emplace_back(*std::move(output.install));
+  for (const std::string& source : output.discard) {
+    node.arrived.erase(source);
+    line("snapshots", fmt::format("{} discards a snapshot", id.value));
+  }
+  for (const NodeId to : output.end_snapshots) {
+    std::erase_if(node.sending, [to](const Sending& item) { return item.order.destination == to; });
+    line("snapshots", fmt::format("{} ends its snapshot to={}", id.value, to.value));
+  }
+  for (const raft::SnapshotOrder& order : output.snapshots) {
+    line("snapshots", fmt::format("{} {}", id.value, raft::to_text(order)));
+    node.sending.push_back({order, node.state});
+  }
+  note_members(id);
   for (const RequestId read : output.readable)
     line("answers", fmt::format("{} serves read {}", id.value, read.value));
   for (const raft::Refusal& refusal : output.refused)
@@ -127,68 +146,6 @@ void Cluster::send(raft::Envelope envelope) {
   line(is_vote && shown_.contains("votes") ? "votes" : "messages",
        raft::to_text(envelope) + (is_cut ? " (lost)" : ""));
   if (!is_cut) network_.push_back(std::move(envelope));
-}
-
-bool Cluster::answer_what_is_not_held(NodeId id) {
-  Node& node = nodes_.at(id);
-  const auto due = [&](Part part, bool waits) { return waits && !node.held.contains(part); };
-  if (due(Part::kDisk, !node.writes.empty())) {
-    persist_one(id);
-  } else if (due(Part::kDisk, !node.loads.empty())) {
-    load_one(id);
-  } else if (due(Part::kApply, !node.applies.empty())) {
-    apply_one(id);
-  } else {
-    return false;
-  }
-  return true;
-}
-
-void Cluster::persist_one(NodeId id) {
-  Node& node = nodes_.at(id);
-  const LogWrite write = std::move(node.writes.front());
-  node.writes.pop_front();
-  if (write.hard_state) node.hard_state = *write.hard_state;
-  if (write.cut_from && write.cut_from->value <= node.log.size())
-    node.log.resize(write.cut_from->value - 1);
-  node.log.insert(node.log.end(), write.append.begin(), write.append.end());
-  invariants_.persisted(id, write.ticket);
-  line("disk", fmt::format("{} persisted ticket={}", id.value, write.ticket.value));
-  node.raft->step(now_, raft::Persisted{write.ticket});
-  carry_out(id);
-}
-
-void Cluster::load_one(NodeId id) {
-  Node& node = nodes_.at(id);
-  const LoadOrder order = node.loads.front();
-  node.loads.pop_front();
-  std::vector<EntryPtr> entries;
-  size_t bytes = 0;
-  for (uint64_t at = order.first.value; at <= std::min(order.last.value, node.log.size()); ++at) {
-    const EntryPtr& entry = node.log[at - 1];
-    bytes += entry->bytes();
-    if (!entries.empty() && bytes > order.bytes_max) break;
-    entries.push_back(entry);
-  }
-  invariants_.loaded(entries);
-  node.raft->step(now_, raft::Loaded{order.destination, std::move(entries)});
-  carry_out(id);
-}
-
-void Cluster::apply_one(NodeId id) {
-  Node& node = nodes_.at(id);
-  const std::vector<EntryPtr> entries = std::move(node.applies.front());
-  node.applies.pop_front();
-  for (const EntryPtr& entry : entries) {
-    node.state_hash = node.state_hash * 31 + entry->payload.checksum() + entry->index.value;
-    if (entry->kind != EntryKind::kCommand) continue;
-    node.applied.emplace_back(entry->payload.view());
-    if (entry->origin.node == id)
-      line("answers", fmt::format("{} completes change {}", id.value, entry->origin.request.value));
-  }
-  invariants_.applied(id, entries, node.state_hash);
-  node.raft->step(now_, raft::Applied{entries.back()->index});
-  carry_out(id);
 }
 
 void Cluster::wake_due(Instant end, bool deliver_all) {
@@ -274,11 +231,53 @@ void Cluster::propose(NodeId node, const std::vector<std::string>& payloads) {
   for (const std::string& payload : payloads)
     propose.proposals.push_back(
         {RequestId{next_request_++}, now_ + std::chrono::seconds(5), Bytes(payload)});
+  if (nodes_.at(node).raft) invariants_.asked(node, propose);
   step(node, std::move(propose));
 }
 
 void Cluster::read(NodeId node) {
   step(node, raft::ReadBarrier{{{RequestId{next_request_++}, now_ + std::chrono::seconds(5)}}});
+}
+
+void Cluster::add(NodeId asked, NodeId id, raft::Member wish) {
+  Node& node = nodes_[id];
+  node.durable.members = nodes_.at(asked).raft->members();
+  restart(id);
+  wish.id = id;
+  wish.name = fmt::format("n{}", id.value);
+  wish.peer_address = fmt::format("host:{}", id.value);
+  raft::Propose propose;
+  propose.proposals.push_back({RequestId{next_request_++}, now_ + std::chrono::seconds(5),
+                               raft::encode_change({raft::MemberChange::Act::kAdd, wish}),
+                               EntryKind::kMembers});
+  invariants_.asked(asked, propose);
+  step(asked, std::move(propose));
+}
+
+void Cluster::change(NodeId asked, raft::MemberChange::Act act, NodeId id) {
+  raft::Member member;
+  member.id = id;
+  raft::Propose propose;
+  propose.proposals.push_back({RequestId{next_request_++}, now_ + std::chrono::seconds(5),
+                               raft::encode_change({act, member}), EntryKind::kMembers});
+  invariants_.asked(asked, propose);
+  step(asked, std::move(propose));
+}
+
+void Cluster::forget_before(NodeId id, LogIndex first) {
+  Node& node = nodes_.at(id);
+  node.durable = node.state;
+  const uint64_t count = first.value - node.log_before.index.value - 1;
+  node.log_before = node.log[count - 1]->position();
+  node.log.erase(node.log.begin(), node.log.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+void Cluster::fail_snapshot(NodeId id) {
+  Node& node = nodes_.at(id);
+  if (node.sending.empty()) return;
+  const Sending sending = std::move(node.sending.front());
+  node.sending.pop_front();
+  step(id, raft::SnapshotDone{sending.order.destination, sending.order.number, false});
 }
 
 void Cluster::peer_gone(NodeId node, NodeId peer) {
@@ -299,33 +298,19 @@ void Cluster::release(NodeId id, Part part) {
   }
 }
 
-void Cluster::answer_one(NodeId id, Part part) {
-  const Node& node = nodes_.at(id);
-  if (part == Part::kApply) {
-    if (!node.applies.empty()) apply_one(id);
-  } else if (!node.writes.empty()) {
-    persist_one(id);
-  } else if (!node.loads.empty()) {
-    load_one(id);
-  }
-}
-
 void Cluster::crash(NodeId id, size_t kept) {
   Node& node = nodes_.at(id);
   invariants_.crashed(id);
   node.raft.reset();
   for (; kept > 0 && !node.writes.empty(); --kept) {
-    const LogWrite write = std::move(node.writes.front());
+    carry_out(node.writes.front(), node);
     node.writes.pop_front();
-    if (write.hard_state) node.hard_state = *write.hard_state;
-    if (write.cut_from) node.log.resize(write.cut_from->value - 1);
-    node.log.insert(node.log.end(), write.append.begin(), write.append.end());
   }
   node.writes.clear();
   node.loads.clear();
   node.applies.clear();
-  node.applied.clear();
-  node.state_hash = 0;
+  node.sending.clear();
+  node.arrived.clear();
 }
 
 void Cluster::restart(NodeId id) {
@@ -333,30 +318,52 @@ void Cluster::restart(NodeId id) {
   if (node.raft) return;
   raft::Config config = setup_.limits;
   config.self = id;
-  const raft::Recovered found{.hard_state = node.hard_state,
-                              .runs = runs_of(node.log),
-                              .last = LogIndex{node.log.size()},
-                              .applied = {},
-                              .members_index = {},
-                              .members = members(setup_.nodes),
-                              .newer_members = {}};
+  node.state = node.durable;
+  // A state that was installed, and a log that had not been restarted behind it yet.
+  const LogIndex at = node.state.at.index;
+  const bool is_in_log =
+      at == node.log_before.index
+          ? node.state.at == node.log_before
+          : at > node.log_before.index && at <= node.log_before.index + node.log.size() &&
+                node.log[at.value - node.log_before.index.value - 1]->term == node.state.at.term;
+  if (!is_in_log) {
+    node.log_before = node.state.at;
+    node.log.clear();
+  }
+  raft::Recovered found{.hard_state = node.hard_state,
+                        .before = node.log_before,
+                        .runs = runs_of(node.log),
+                        .last = node.log_before.index + node.log.size(),
+                        .applied = at,
+                        .members_index = at,
+                        .members = node.state.members,
+                        .newer_members = {}};
+  for (const EntryPtr& entry : node.log)
+    if (entry->kind == EntryKind::kMembers && entry->index > at)
+      found.newer_members.push_back(entry);
   const uint64_t seed = id.value * 1000 + static_cast<uint64_t>(++node.lives);
   node.raft = std::make_unique<raft::Raft>(config, found, Random(seed), now_);
+  node.told_members = node.raft->members();
+  invariants_.runs_with(id, config);
   invariants_.started(id, found, *node.raft);
 }
 
+// Those that are members agree; what became of the others is their own affair.
 bool Cluster::agree() const {
   size_t leaders = 0;
-  const raft::Status first = nodes_.begin()->second.raft->status();
+  const Node* first = nullptr;
   for (const auto& [id, node] : nodes_) {
+    if (node.raft->status().removed) continue;
     const raft::Status status = node.raft->status();
     leaders += status.role == raft::Role::kLeader ? 1 : 0;
-    if (status.term != first.term || status.last != first.last ||
+    if (first == nullptr) first = &node;
+    if (status.term != first->raft->status().term || status.last != first->raft->status().last ||
         status.commit != status.last.index || status.applied != status.last.index ||
-        node.applied != nodes_.begin()->second.applied)
+        node.raft->members() != first->raft->members() ||
+        node.state.applied != first->state.applied)
       return false;
   }
-  return leaders == 1 && first.last.term == first.term;
+  return leaders == 1 && first->raft->status().last.term == first->raft->status().term;
 }
 
 void Cluster::converge() {
@@ -364,8 +371,7 @@ void Cluster::converge() {
   mend();
   for (const NodeId id : nodes()) {
     restart(id);
-    release(id, Part::kDisk);
-    release(id, Part::kApply);
+    for (const Part part : {Part::kDisk, Part::kApply, Part::kSnapshot}) release(id, part);
   }
   const Instant give_up = now_ + std::chrono::seconds(20);
   do {
@@ -377,9 +383,13 @@ void Cluster::converge() {
     print_status();
     return;
   }
-  const Node& node = nodes_.begin()->second;
-  lines_.push_back(fmt::format("all agree: last={} applied:{}",
-                               raft::to_text(node.raft->status().last), listed(node.applied)));
+  for (const auto& [id, node] : nodes_) {
+    if (node.raft->status().removed) continue;
+    lines_.push_back(fmt::format("all agree: last={} applied:{}",
+                                 raft::to_text(node.raft->status().last),
+                                 listed(node.state.applied)));
+    return;
+  }
 }
 
 void Cluster::print_status() {
@@ -389,7 +399,7 @@ void Cluster::print_status() {
 }
 
 void Cluster::print_applied(NodeId id) {
-  lines_.push_back(fmt::format("{} applied:{}", id.value, listed(nodes_.at(id).applied)));
+  lines_.push_back(fmt::format("{} applied:{}", id.value, listed(nodes_.at(id).state.applied)));
 }
 
 }  // namespace holdfast::scenarios

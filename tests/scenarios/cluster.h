@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "replication/raft/raft.h"
@@ -27,7 +28,7 @@ struct Route {
   size_t most = SIZE_MAX;
 };
 
-enum class Part { kDisk, kApply };
+enum class Part { kDisk, kApply, kSnapshot };
 
 class Cluster {
  public:
@@ -62,10 +63,19 @@ class Cluster {
   void propose(NodeId node, const std::vector<std::string>& payloads);
   void read(NodeId node);
 
+  // Members. `asked` carries the change to the leader; one that is added begins to live, empty.
+  void add(NodeId asked, NodeId id, raft::Member wish);
+  void change(NodeId asked, raft::MemberChange::Act act, NodeId id);
+
+  // The node's state becomes durable, and its log begins with entry `first`.
+  void forget_before(NodeId node, LogIndex first);
+  // The oldest snapshot that the node is to send does not arrive.
+  void fail_snapshot(NodeId node);
+
   void peer_gone(NodeId node, NodeId peer);   // the node is told so
   void transfer(NodeId node, NodeId target);  // asks the node for it; none: to anybody
 
-  // Disks and state machines answer at once unless held.
+  // Disks and state machines answer at once, and snapshots arrive at once, unless held.
   void hold(NodeId node, Part part);
   void release(NodeId node, Part part);
   void answer_one(NodeId node, Part part);
@@ -81,22 +91,40 @@ class Cluster {
   void print_applied(NodeId node);
 
   // What is written down of what happens: "messages", "votes" (messages of elections), "roles",
-  // "answers", "disk".
+  // "answers", "members", "snapshots", "disk".
   void show(std::set<std::string> kinds) { shown_ = std::move(kinds); }
   std::vector<std::string> take_lines();
   const std::optional<sim::Violation>& violation() const { return invariants_.violation(); }
 
  private:
+  // What a state machine holds.
+  struct State {
+    LogPosition at;
+    raft::Members members;
+    std::vector<std::string> applied;
+    uint64_t hash = 0;
+  };
+  struct Sending {
+    raft::SnapshotOrder order;
+    State state;
+  };
+  using ApplyOrder = std::variant<std::vector<EntryPtr>, raft::InstallOrder>;
   struct Node {
     std::unique_ptr<raft::Raft> raft;  // while it runs
-    HardState hard_state;              // on its disk, as the log
+    // On its disk.
+    HardState hard_state;
+    LogPosition log_before;
     std::vector<EntryPtr> log;
+    State durable;
+    // Of this life.
     std::deque<LogWrite> writes;
     std::deque<LoadOrder> loads;
-    std::deque<std::vector<EntryPtr>> applies;
+    std::deque<ApplyOrder> applies;
+    std::deque<Sending> sending;
+    std::map<std::string, State> arrived;
     std::set<Part> held;
-    std::vector<std::string> applied;
-    uint64_t state_hash = 0;
+    State state;
+    raft::Members told_members;
     int lives = 0;
   };
 
@@ -106,9 +134,14 @@ class Cluster {
   // Takes what is on its way there out of the network.
   std::vector<raft::Envelope> take(const std::optional<Route>& route);
   void wake_due(Instant end, bool deliver_all);
+  static void carry_out(const LogWrite& write, Node& node);
   void persist_one(NodeId id);
   void load_one(NodeId id);
   void apply_one(NodeId id);
+  void apply(NodeId id, const std::vector<EntryPtr>& entries);
+  void install(NodeId id, const raft::InstallOrder& order);
+  void send_snapshot_one(NodeId id);
+  void note_members(NodeId id);
   bool answer_what_is_not_held(NodeId id);
   bool agree() const;
   void line(const std::string& kind, std::string text);
@@ -120,7 +153,8 @@ class Cluster {
   std::vector<raft::Envelope> network_;
   std::set<std::pair<NodeId, NodeId>> cuts_;
   uint64_t next_request_ = 1;
-  std::set<std::string> shown_ = {"messages", "roles", "answers"};
+  uint64_t snapshots_ = 0;
+  std::set<std::string> shown_ = {"messages", "roles", "answers", "members", "snapshots"};
   std::vector<std::string> lines_;
 };
 

@@ -59,6 +59,7 @@ class Script {
  private:
   void set_up(const Words& words);
   void play_with_cluster(const Words& words);
+  bool ask(const std::string& verb, const Words& words);
   std::optional<Route> route(const Words& words) const;
 
   Cluster::Setup setup_;
@@ -117,6 +118,37 @@ std::optional<Route> Script::route(const Words& words) const {
                words.size() > 5 ? 1 : SIZE_MAX};
 }
 
+// What clients, operators and the system ask of a node. False: that is none of it.
+bool Script::ask(const std::string& verb, const Words& words) {
+  Cluster& cluster = *cluster_;
+  const auto node = [&] { return NodeId{number(words.at(1))}; };
+  const auto other = [&] { return NodeId{number(words.at(2))}; };
+  if (verb == "propose") {
+    cluster.propose(node(), Words(words.begin() + 2, words.end()));
+  } else if (verb == "read") {
+    cluster.read(node());
+  } else if (verb == "add") {
+    raft::Member wish;
+    wish.stays_learner = words.size() > 3 && words[3] == "learner";
+    cluster.add(node(), other(), wish);
+  } else if (verb == "remove") {
+    cluster.change(node(), raft::MemberChange::Act::kRemove, other());
+  } else if (verb == "promote") {
+    cluster.change(node(), raft::MemberChange::Act::kPromote, other());
+  } else if (verb == "forget") {
+    cluster.forget_before(node(), LogIndex{number(words.at(2))});
+  } else if (verb == "fail") {
+    cluster.fail_snapshot(node());
+  } else if (verb == "gone") {
+    cluster.peer_gone(node(), other());
+  } else if (verb == "transfer") {
+    cluster.transfer(node(), NodeId{words.size() > 2 ? number(words[2]) : 0});
+  } else {
+    return false;
+  }
+  return true;
+}
+
 void Script::play_with_cluster(const Words& words) {
   Cluster& cluster = *cluster_;
   const std::string& verb = words[0];
@@ -125,7 +157,8 @@ void Script::play_with_cluster(const Words& words) {
     return NodeId{number(words[1])};
   };
   const auto part = [&] {
-    return words.size() > 2 && words[2] == "apply" ? Part::kApply : Part::kDisk;
+    const std::string name = words.size() > 2 ? words[2] : "disk";
+    return name == "apply" ? Part::kApply : name == "snapshot" ? Part::kSnapshot : Part::kDisk;
   };
   if (verb == "show") {
     cluster.show(words[1] == "none" ? std::set<std::string>{}
@@ -156,14 +189,8 @@ void Script::play_with_cluster(const Words& words) {
     }
   } else if (verb == "mend") {
     cluster.mend();
-  } else if (verb == "propose") {
-    cluster.propose(node(), Words(words.begin() + 2, words.end()));
-  } else if (verb == "read") {
-    cluster.read(node());
-  } else if (verb == "gone") {
-    cluster.peer_gone(node(), NodeId{number(words.at(2))});
-  } else if (verb == "transfer") {
-    cluster.transfer(node(), NodeId{words.size() > 2 ? number(words[2]) : 0});
+  } else if (ask(verb, words)) {
+    return;
   } else if (verb == "hold") {
     cluster.hold(node(), part());
   } else if (verb == "release") {
@@ -172,6 +199,8 @@ void Script::play_with_cluster(const Words& words) {
     cluster.answer_one(node(), Part::kDisk);
   } else if (verb == "apply") {
     cluster.answer_one(node(), Part::kApply);
+  } else if (verb == "carry") {
+    cluster.answer_one(node(), Part::kSnapshot);
   } else if (verb == "crash") {
     const bool keeps = words.size() > 2 && words[2].starts_with("keep=");
     for (const NodeId id : nodes_in(cluster, words[1]))

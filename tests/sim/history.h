@@ -29,6 +29,7 @@ struct Operation {
   std::string key;
   std::optional<Command> command;  // of a change
   NodeId node;
+  uint64_t life = 0;  // of the node
   RequestId request;
   Instant called;
   Instant returned;

@@ -16,8 +16,15 @@ bool same_entry(const LogEntry& a, const LogEntry& b) {
 
 }  // namespace
 
-Invariants::Invariants(std::vector<NodeId> voters, raft::Config limits)
-    : voters_(std::move(voters)), limits_(limits) {}
+Invariants::Invariants(const std::vector<NodeId>& nodes, raft::Config limits) : widest_(limits) {
+  for (const NodeId node : nodes) nodes_[node].limits = limits;
+}
+
+void Invariants::runs_with(NodeId node, const raft::Config& limits) {
+  nodes_[node].limits = limits;
+  widest_.append_bytes_max = std::max(widest_.append_bytes_max, limits.append_bytes_max);
+  widest_.in_flight_bytes_max = std::max(widest_.in_flight_bytes_max, limits.in_flight_bytes_max);
+}
 
 void Invariants::fail(std::string rule, std::string detail) {
   if (!violation_) violation_ = Violation{std::move(rule), std::move(detail)};
@@ -25,15 +32,27 @@ void Invariants::fail(std::string rule, std::string detail) {
 
 void Invariants::carry_out(const LogWrite& write, Disk& disk) {
   if (write.hard_state) disk.hard_state = *write.hard_state;
+  if (write.restart_after) begin_behind(*write.restart_after, disk);
   if (write.cut_from && write.cut_from->value <= disk.terms.size())
     disk.terms.resize(write.cut_from->value - 1);
   for (const EntryPtr& entry : write.append) disk.terms.push_back(entry->term);
 }
 
+// What a state holds counts as what the log held.
+void Invariants::begin_behind(LogPosition position, Disk& disk) {
+  disk.terms.clear();
+  if (position.index.value > committed_.size())
+    return fail("a state holds what is committed",
+                fmt::format("a log begins behind {}, which is not", raft::to_text(position)));
+  for (uint64_t i = 0; i < position.index.value; ++i) disk.terms.push_back(committed_[i].term);
+}
+
 bool Invariants::holds(const Disk& disk, const raft::Recovered& found) {
   if (disk.hard_state != found.hard_state || disk.terms.size() != found.last.value) return false;
+  const uint64_t before = found.before.index.value;
+  if (before > 0 && disk.terms[before - 1] != found.before.term) return false;
   std::vector<raft::TermRun> runs;
-  for (uint64_t i = 0; i < disk.terms.size(); ++i)
+  for (uint64_t i = before; i < disk.terms.size(); ++i)
     if (runs.empty() || runs.back().term != disk.terms[i])
       runs.push_back({LogIndex{i + 1}, disk.terms[i]});
   return runs == found.runs;
@@ -44,7 +63,9 @@ bool Invariants::holds(const Disk& disk, const raft::Recovered& found) {
 void Invariants::started(NodeId id, const raft::Recovered& found, const raft::Raft& raft) {
   Node& node = nodes_[id];
   node.raft = &raft;
-  while (!holds(node.disk, found)) {
+  // It was installed, and the log did not say so yet.
+  const bool begins_anew = found.before == node.installed && node.installed.index == found.last;
+  while (!holds(node.disk, found) && !(begins_anew && node.disk.hard_state == found.hard_state)) {
     if (node.disk.unsynced.empty()) {
       fail("recovered log", fmt::format("node {} found term {} and entries up to {} on its disk, "
                                         "which is nothing that was written",
@@ -55,6 +76,7 @@ void Invariants::started(NodeId id, const raft::Recovered& found, const raft::Ra
     node.disk.unsynced.pop_front();
     ++unsynced_kept_;
   }
+  if (begins_anew) begin_behind(found.before, node.disk);
   unsynced_lost_ += node.disk.unsynced.size();
   node.disk.unsynced.clear();
   if (found.applied < node.durable)
@@ -62,7 +84,24 @@ void Invariants::started(NodeId id, const raft::Recovered& found, const raft::Ra
                                           id.value, found.applied.value, node.durable.value));
   node.given = found.applied;
   node.durable = found.applied;
-  node.seen = {found.hard_state.term, found.applied, found.applied};
+  node.seen = {.term = found.hard_state.term,
+               .vote = found.hard_state.vote,
+               .commit = found.applied,
+               .applied = found.applied,
+               .current_as_of = {}};
+  weigh(node);
+  node.asked.clear();
+  node.asked_bytes = node.applying_bytes = 0;
+}
+
+void Invariants::weigh(Node& node) const {
+  node.bytes_upto = {0};
+  for (const Term term : node.disk.terms) {
+    const LogPosition at{term, LogIndex{node.bytes_upto.size()}};
+    const auto found = written_.find(at);  // else only a state holds it: it is never in memory
+    const size_t bytes = found == written_.end() ? 0 : found->second.entry->bytes();
+    node.bytes_upto.push_back(node.bytes_upto.back() + bytes);
+  }
 }
 
 void Invariants::crashed(NodeId id) {
@@ -71,10 +110,18 @@ void Invariants::crashed(NodeId id) {
 
 void Invariants::submitted(NodeId id, const LogWrite& write) {
   log_matching(id, write);
+  one_change_of_members(id, write);
+  log_reaches_back(id, write);
   Node& node = nodes_[id];
   if (write.cut_from && *write.cut_from <= node.seen.commit)
     fail("committed never changes", fmt::format("node {} cuts from {}, {} was committed", id.value,
                                                 write.cut_from->value, node.seen.commit.value));
+  if (write.restart_after) node.bytes_upto.assign(write.restart_after->index.value + 1, 0);
+  if (write.cut_from && write.cut_from->value < node.bytes_upto.size())
+    node.bytes_upto.resize(write.cut_from->value);
+  if (node.raft != nullptr)
+    for (const EntryPtr& entry : write.append)
+      node.bytes_upto.push_back(node.bytes_upto.back() + entry->bytes());
   node.disk.unsynced.push_back(write);
 }
 
@@ -95,70 +142,55 @@ void Invariants::loaded(const std::vector<EntryPtr>& entries) {
   }
 }
 
+// The term of the entry that the first of `write` follows in the file: it is in the writes that
+// wait, or on the disk.
+std::optional<Term> Invariants::term_before(const Node& node, const LogWrite& write) const {
+  const LogIndex at = write.append.front()->index - 1;
+  if (at.value == 0) return Term{};
+  if (write.restart_after)
+    return write.restart_after->index == at ? std::optional(write.restart_after->term)
+                                            : std::nullopt;
+  for (auto w = node.disk.unsynced.rbegin(); w != node.disk.unsynced.rend(); ++w) {
+    for (const EntryPtr& earlier : w->append)
+      if (earlier->index == at) return earlier->term;
+    if (w->restart_after && w->restart_after->index == at) return w->restart_after->term;
+  }
+  if (at.value <= node.disk.terms.size()) return node.disk.terms[at.value - 1];
+  return std::nullopt;
+}
+
 void Invariants::log_matching(NodeId id, const LogWrite& write) {
   for (const EntryPtr& entry : write.append) {
     largest_entry_ = std::max(largest_entry_, entry->bytes());
-    Term previous{};
-    if (&entry != &write.append.front()) {
-      previous = (*(&entry - 1))->term;
-    } else {
-      // What lies before a write in the file: the writes that wait, then the disk.
-      Disk before = {};
-      const Node& node = nodes_[id];
-      const LogIndex at = entry->index - 1;
-      bool known = at.value == 0;
-      for (auto w = node.disk.unsynced.rbegin(); !known && w != node.disk.unsynced.rend(); ++w) {
-        for (const EntryPtr& earlier : w->append)
-          if (earlier->index == at) previous = earlier->term, known = true;
-      }
-      if (!known && at.value <= node.disk.terms.size()) {
-        previous = node.disk.terms[at.value - 1];
-        known = true;
-      }
-      if (!known) {
-        fail("log matching", fmt::format("node {} writes {} behind a gap", id.value,
-                                         raft::to_text(entry->position())));
-        return;
-      }
+    const std::optional<Term> before = &entry == &write.append.front()
+                                           ? term_before(nodes_[id], write)
+                                           : std::optional((*(&entry - 1))->term);
+    if (!before) {
+      fail("log matching", fmt::format("node {} writes {} behind a gap", id.value,
+                                       raft::to_text(entry->position())));
+      return;
     }
-    const auto [found, is_new] = written_.emplace(entry->position(), Written{entry, previous});
+    const auto [found, is_new] = written_.emplace(entry->position(), Written{entry, *before});
     if (is_new) continue;
-    if (found->second.previous != previous || !same_entry(*found->second.entry, *entry))
+    if (found->second.previous != *before || !same_entry(*found->second.entry, *entry))
       fail("log matching",
            fmt::format("node {} writes another entry {}, or behind one of term {} instead of {}",
-                       id.value, raft::to_text(entry->position()), previous.value,
+                       id.value, raft::to_text(entry->position()), before->value,
                        found->second.previous.value));
   }
 }
 
-void Invariants::stepped(NodeId id, Instant now) {
+void Invariants::stepped(NodeId id, Instant now, std::optional<Instant> current_as_of) {
   const raft::Raft& raft = *nodes_.at(id).raft;
   const raft::Status status = raft.status();
   one_leader_per_term(id, status);
   order_of_indexes(id, status);
   nothing_goes_back(id, status);
   committed_never_changes(id, status, now);
-  currency_is_true(id, status);
+  time_goes_on(id, now, current_as_of);
+  currency_is_true(id, status, current_as_of);
   limits_hold(id, status);
-}
-
-void Invariants::one_leader_per_term(NodeId id, const raft::Status& status) {
-  if (status.role != raft::Role::kLeader) return;
-  const auto [leader, is_new] = leaders_.emplace(status.term, id);
-  if (leader->second != id)
-    fail("one leader per term", fmt::format("nodes {} and {} in term {}", leader->second.value,
-                                            id.value, status.term.value));
-  if (is_new) leader_completeness(id, *nodes_.at(id).raft, status.term);
-}
-
-void Invariants::leader_completeness(NodeId id, const raft::Raft& raft, Term term) {
-  for (uint64_t i = 0; i < committed_.size(); ++i) {
-    const Term entry = committed_[i].term;
-    if (term <= committed_[i].seen_in || raft.log().term_at(LogIndex{i + 1}) == entry) continue;
-    return fail("leader completeness",
-                fmt::format("node {} leads term {} without the committed entry {}", id.value,
-                            term.value, raft::to_text(LogPosition{entry, {i + 1}})));
-  }
+  bytes_add_up(id, status);
 }
 
 void Invariants::committed_never_changes(NodeId id, const raft::Status& status, Instant now) {
@@ -168,6 +200,8 @@ void Invariants::committed_never_changes(NodeId id, const raft::Status& status, 
   const size_t known = committed_.size();
   for (LogIndex at = first; at <= status.commit; at = at + 1) {
     const std::optional<Term> term = node.raft->log().term_at(at);
+    const bool in_state = at < node.raft->log().before().index && at.value <= committed_.size();
+    if (in_state) continue;
     if (!term) return fail("order of indexes", "an entry is committed that is not in the log");
     if (at.value <= committed_.size()) {
       if (committed_[at.value - 1].term != *term)
@@ -181,15 +215,15 @@ void Invariants::committed_never_changes(NodeId id, const raft::Status& status, 
   }
   if (committed_.size() > known) {
     // Log matching carries both back to the entries before the last.
-    committed_is_on_a_quorum(LogIndex{committed_.size()});
+    committed_is_on_a_quorum(LogIndex{committed_.size()}, node.raft->members().voters());
     later_leaders_have(LogIndex{committed_.size()});
   }
 }
 
-void Invariants::currency_is_true(NodeId id, const raft::Status& status) {
-  if (!status.current_as_of) return;
-  const auto later =
-      std::ranges::lower_bound(committed_, *status.current_as_of, {}, &Committed::seen_at);
+void Invariants::currency_is_true(NodeId id, const raft::Status& status,
+                                  std::optional<Instant> current_as_of) {
+  if (!current_as_of) return;
+  const auto later = std::ranges::lower_bound(committed_, *current_as_of, {}, &Committed::seen_at);
   const LogIndex known{static_cast<uint64_t>(later - committed_.begin())};
   if (status.applied < known)
     fail("currency is true", fmt::format("node {} has applied {}, and {} was committed before the "
@@ -197,73 +231,18 @@ void Invariants::currency_is_true(NodeId id, const raft::Status& status) {
                                          id.value, status.applied.value, known.value));
 }
 
-void Invariants::committed_is_on_a_quorum(LogIndex index) {
+// Of the voters in the list of the leader, which knows first that it is committed.
+void Invariants::committed_is_on_a_quorum(LogIndex index, const std::vector<NodeId>& voters) {
   size_t copies = 0;
-  for (const NodeId voter : voters_) {
+  for (const NodeId voter : voters) {
     const std::vector<Term>& terms = nodes_[voter].disk.terms;
     if (terms.size() >= index.value && terms[index.value - 1] == committed_[index.value - 1].term)
       ++copies;
   }
-  if (copies < raft::majority(voters_.size()))
+  if (copies < raft::majority(voters.size()))
     fail("committed is on a quorum of disks",
          fmt::format("entry {} was committed with {} synced copies of {}", index.value, copies,
-                     voters_.size()));
-}
-
-void Invariants::later_leaders_have(LogIndex index) {
-  const Committed& entry = committed_[index.value - 1];
-  for (const auto& [id, node] : nodes_) {
-    if (node.raft == nullptr) continue;
-    const raft::Status status = node.raft->status();
-    if (status.role == raft::Role::kLeader && status.term > entry.seen_in &&
-        node.raft->log().term_at(index) != entry.term)
-      fail("leader completeness",
-           fmt::format("node {} leads term {} while {} is committed without it", id.value,
-                       status.term.value, raft::to_text(LogPosition{entry.term, index})));
-  }
-}
-
-void Invariants::order_of_indexes(NodeId id, const raft::Status& status) {
-  const Node& node = nodes_.at(id);
-  if (status.applied > std::min(status.commit, status.persisted) ||
-      status.persisted > status.last.index || status.commit > status.last.index)
-    fail("order of indexes",
-         fmt::format("node {}: applied ≤ min(commit, persisted) ≤ last does not hold: {}", id.value,
-                     raft::to_text(status)));
-  // What a node believes to be on its disk is there.
-  const std::vector<Term>& terms = node.disk.terms;
-  const uint64_t at = status.persisted.value;
-  if (at > terms.size() || (at > 0 && node.raft->log().term_at(status.persisted) != terms[at - 1]))
-    fail("order of indexes",
-         fmt::format("node {} counts {} as persisted, its disk does not hold it", id.value, at));
-}
-
-void Invariants::nothing_goes_back(NodeId id, const raft::Status& status) {
-  Node& node = nodes_.at(id);
-  if (status.term < node.seen.term || status.commit < node.seen.commit ||
-      status.applied < node.seen.applied)
-    fail("nothing goes back", fmt::format("node {}: term {}, commit {}, applied {} became {}",
-                                          id.value, node.seen.term.value, node.seen.commit.value,
-                                          node.seen.applied.value, raft::to_text(status)));
-  node.seen.term = std::max(node.seen.term, status.term);
-  node.seen.applied = std::max(node.seen.applied, status.applied);
-}
-
-void Invariants::limits_hold(NodeId id, const raft::Status& status) {
-  // A limit is looked at before one more is taken, and that one may be an entry of any size.
-  const size_t one_more = std::max(limits_.append_bytes_max, largest_entry_) + largest_entry_;
-  if (status.proposals_bytes > limits_.proposals_bytes_max)
-    fail("limits hold",
-         fmt::format("node {}: {} bytes of proposals wait", id.value, status.proposals_bytes));
-  // Entries are let go when they are on disk, so those of the appends in flight come on top.
-  const size_t window = nodes_.at(id).raft->log().window_bytes();
-  if (window > limits_.proposals_bytes_max + limits_.window_bytes_max +
-                   limits_.in_flight_bytes_max + 2 * one_more)
-    fail("limits hold", fmt::format("node {}: {} bytes of entries in memory", id.value, window));
-  for (const raft::FollowerStatus& follower : status.followers)
-    if (follower.in_flight_bytes > limits_.in_flight_bytes_max + one_more)
-      fail("limits hold", fmt::format("node {}: {} bytes are in flight to {}", id.value,
-                                      follower.in_flight_bytes, follower.id.value));
+                     voters.size()));
 }
 
 void Invariants::sent(const raft::Envelope& envelope) {
@@ -274,59 +253,10 @@ void Invariants::sent(const raft::Envelope& envelope) {
     entries_before_promise(envelope, appended->match);
 }
 
-void Invariants::term_before_message(const raft::Envelope& envelope) {
-  const Term synced = nodes_[envelope.from].disk.hard_state.term;
-  if (envelope.term > synced)
-    fail("no promise before its write",
-         fmt::format("{}: the term on disk is {}", raft::to_text(envelope), synced.value));
-}
-
-// A candidate's log does not grow while it stands.
-void Invariants::vote_for_a_whole_log(const raft::Envelope& envelope) {
-  const auto* reply = std::get_if<raft::VoteReply>(&envelope.body);
-  if (reply == nullptr || reply->phase != raft::VotePhase::kVote || !reply->granted) return;
-  const raft::Raft* voter = nodes_.at(envelope.from).raft;
-  const raft::Raft* candidate = nodes_.at(envelope.to).raft;
-  if (voter == nullptr || candidate == nullptr) return;
-  const raft::Status stands = candidate->status();
-  if (stands.role != raft::Role::kCandidate || stands.term != reply->term) return;
-  const raft::Status votes = voter->status();
-  if (votes.vote == envelope.to && votes.term == reply->term && stands.last < votes.last)
-    fail("a vote goes to a log that lacks nothing",
-         fmt::format("{}: the voter's log ends at {}, the candidate's at {}",
-                     raft::to_text(envelope), raft::to_text(votes.last),
-                     raft::to_text(stands.last)));
-}
-
-void Invariants::vote_before_promise(const raft::Envelope& envelope) {
-  HardState promised{envelope.term, {}};
-  if (const auto* reply = std::get_if<raft::VoteReply>(&envelope.body)) {
-    if (reply->phase != raft::VotePhase::kVote || !reply->granted) return;
-    promised = {reply->term, envelope.to};
-  } else if (const auto* request = std::get_if<raft::VoteRequest>(&envelope.body)) {
-    if (request->phase != raft::VotePhase::kVote) return;
-    promised = {request->term, envelope.from};
-  } else {
-    return;
-  }
-  // A later vote on the disk is as good: it is the promise of a later term.
-  const HardState& disk = nodes_[envelope.from].disk.hard_state;
-  if (disk != promised && disk.term <= promised.term)
-    fail("no promise before its write",
-         fmt::format("{}: on disk is the vote for {} in term {}", raft::to_text(envelope),
-                     disk.vote.value, disk.term.value));
-  one_vote_per_term(envelope.from, promised.term, promised.vote);
-}
-
-void Invariants::one_vote_per_term(NodeId node, Term term, NodeId vote) {
-  const auto [given, is_new] = votes_.emplace(std::pair(node, term), vote);
-  if (given->second != vote)
-    fail("one vote per term", fmt::format("node {} votes for {} and {} in term {}", node.value,
-                                          given->second.value, vote.value, term.value));
-}
-
 void Invariants::entries_before_promise(const raft::Envelope& envelope, LogIndex match) {
   const Node& node = nodes_[envelope.from];
+  // Up to where a state was installed the state keeps the promise.
+  if (match <= node.installed.index) return;
   const bool is_there = match.value <= node.disk.terms.size();
   // In the term of the promise the log does not change below it; later it may.
   const bool same_term = node.raft->status().term == envelope.term;
@@ -347,12 +277,30 @@ void Invariants::applied(NodeId id, const std::vector<EntryPtr>& entries, uint64
            fmt::format("node {} applies {} behind {}", id.value, raft::to_text(entry->position()),
                        node.given.value));
     node.given = entry->index;
+    node.applying_bytes -= entry->bytes();
   }
   const auto [known, is_new] = state_hashes_.emplace(node.given, state_hash);
   if (known->second != state_hash)
     fail("equal applied index, equal state",
          fmt::format("node {} at {} has the hash {:x}, another had {:x}", id.value,
                      node.given.value, state_hash, known->second));
+}
+
+void Invariants::installed(NodeId id, LogPosition position, uint64_t state_hash) {
+  Node& node = nodes_.at(id);
+  const bool is_committed = position.index.value <= committed_.size() &&
+                            committed_[position.index.value - 1].term == position.term;
+  const auto [known, is_new] = state_hashes_.emplace(position.index, state_hash);
+  if (!is_committed || known->second != state_hash)
+    fail("a state holds what is committed",
+         fmt::format("node {} installs {}: {}", id.value, raft::to_text(position),
+                     is_committed ? "another had another hash there" : "that is not committed"));
+  if (position.index <= node.given)
+    fail("nothing goes back", fmt::format("node {} installs {}, it had applied {}", id.value,
+                                          raft::to_text(position), node.given.value));
+  node.given = position.index;
+  node.installed = position;
+  durable(id, position.index);
 }
 
 void Invariants::durable(NodeId id, LogIndex upto) {

@@ -7,7 +7,6 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,19 +22,26 @@ struct Violation {
 
 class Invariants {
  public:
-  Invariants(std::vector<NodeId> voters, raft::Config limits);
+  Invariants(const std::vector<NodeId>& nodes, raft::Config limits);
 
+  // What the node's next lives are limited by, if not by the limits that all began with.
+  void runs_with(NodeId node, const raft::Config& limits);
   // A node begins to live with what its disk held. `raft` must outlive it until `crashed`.
   void started(NodeId node, const raft::Recovered& found, const raft::Raft& raft);
   void crashed(NodeId node);
 
-  void submitted(NodeId node, const LogWrite& write);  // handed to the log
-  void persisted(NodeId node, WriteTicket upto);       // synced, just now
-  void loaded(const std::vector<EntryPtr>& entries);   // read back from a disk
-  void sent(const raft::Envelope& envelope);           // leaves its node
+  void submitted(NodeId node, const LogWrite& write);             // handed to the log
+  void persisted(NodeId node, WriteTicket upto);                  // synced, just now
+  void loaded(const std::vector<EntryPtr>& entries);              // read back from a disk
+  void sent(const raft::Envelope& envelope);                      // leaves its node
+  void asked(NodeId node, const raft::Propose& changes);          // by its clients
+  void settle(NodeId node, RequestId request);                    // refused by it
+  void given(NodeId node, const std::vector<EntryPtr>& entries);  // to its state machine
   void applied(NodeId node, const std::vector<EntryPtr>& entries, uint64_t state_hash);
+  void installed(NodeId node, LogPosition position, uint64_t state_hash);  // durable at once
   void durable(NodeId node, LogIndex upto);  // survives any crash of the node
-  void stepped(NodeId node, Instant now);
+  // `current_as_of`: what its status says, in the time of `now`, which is the same for all nodes.
+  void stepped(NodeId node, Instant now, std::optional<Instant> current_as_of);
 
   // The first rule that was broken, if one was.
   const std::optional<Violation>& violation() const { return violation_; }
@@ -59,38 +65,56 @@ class Invariants {
   // The highest that was seen of what must not fall in one life.
   struct Seen {
     Term term;
+    NodeId vote;
     LogIndex commit;
     LogIndex applied;
+    Instant at{};
+    std::optional<Instant> current_as_of;
   };
   struct Node {
     const raft::Raft* raft = nullptr;  // while it runs
+    raft::Config limits;
     Disk disk;
-    Seen seen;
     LogIndex durable;
-    LogIndex given;  // the last entry that its state machine applied
+    LogPosition installed;  // where the last state that came from elsewhere put this one
+    LogIndex members_at;    // the newest members entry in its log; 0: it was cut
+    // Of this life.
+    Seen seen;
+    LogIndex given;                     // the last entry that its state machine applied
+    std::map<RequestId, size_t> asked;  // bytes of each change whose fate is open
+    size_t asked_bytes = 0;
+    size_t applying_bytes = 0;
+    std::vector<size_t> bytes_upto;  // of the entries up to 0, 1, 2, … of its log
   };
 
-  static void carry_out(const LogWrite& write, Disk& disk);
+  void carry_out(const LogWrite& write, Disk& disk);
+  void weigh(Node& node) const;
   static bool holds(const Disk& disk, const raft::Recovered& found);
+  void begin_behind(LogPosition position, Disk& disk);
+  std::optional<Term> term_before(const Node& node, const LogWrite& write) const;
 
   void one_leader_per_term(NodeId node, const raft::Status& status);
   void leader_completeness(NodeId node, const raft::Raft& raft, Term term);
   void log_matching(NodeId node, const LogWrite& write);
+  void one_change_of_members(NodeId node, const LogWrite& write);
+  void log_reaches_back(NodeId node, const LogWrite& write);
   void committed_never_changes(NodeId node, const raft::Status& status, Instant now);
-  void currency_is_true(NodeId node, const raft::Status& status);
-  void committed_is_on_a_quorum(LogIndex index);
+  void currency_is_true(NodeId node, const raft::Status& status,
+                        std::optional<Instant> current_as_of);
+  void committed_is_on_a_quorum(LogIndex index, const std::vector<NodeId>& voters);
   void later_leaders_have(LogIndex index);
   void order_of_indexes(NodeId node, const raft::Status& status);
   void nothing_goes_back(NodeId node, const raft::Status& status);
+  void time_goes_on(NodeId node, Instant now, std::optional<Instant> current_as_of);
   void limits_hold(NodeId node, const raft::Status& status);
+  void bytes_add_up(NodeId node, const raft::Status& status);
   void term_before_message(const raft::Envelope& envelope);
   void vote_before_promise(const raft::Envelope& envelope);
   void vote_for_a_whole_log(const raft::Envelope& envelope);
   void one_vote_per_term(NodeId node, Term term, NodeId vote);
   void entries_before_promise(const raft::Envelope& envelope, LogIndex match);
 
-  const std::vector<NodeId> voters_;
-  const raft::Config limits_;
+  raft::Config widest_;  // the greatest of each limit that any node ran with
   std::map<NodeId, Node> nodes_;
   std::optional<Violation> violation_;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -16,6 +17,14 @@ class Model {
   Reply apply(const Command& command) {
     if (const auto* put = std::get_if<PutCommand>(&command.act)) return apply_put(*put);
     return apply_delete(std::get<DeleteCommand>(command.act));
+  }
+
+  // Whether the key was so at some moment up to `at`.
+  bool had(const std::string& key, const std::optional<Row>& row, Revision at) const {
+    const auto versions = rows_.find(key);
+    if (!row || versions == rows_.end()) return !row;  // at first it was not there
+    const auto written = versions->second.find(row->info.mod_revision);
+    return written != versions->second.end() && written->first <= at && written->second == row;
   }
 
   std::optional<Row> row_at(const std::string& key, Revision at) const {
@@ -73,7 +82,7 @@ class Model {
 };
 
 struct Effect {
-  LogIndex index;
+  LogPosition position;
   Reply reply;
   bool changed;
 };
@@ -93,38 +102,37 @@ class Judge {
       }
     }
     judge_real_time();
+    judge_order();
     return std::move(judgement_);
   }
 
  private:
-  void object(const char* verdict, const Operation& operation, std::string why) {
+  void object(std::string_view verdict, const Operation& operation, std::string why) {
     if (judgement_.verdict) return;
-    judgement_.verdict =
-        Violation{verdict, fmt::format("request {} of client {} at node {}, key {}: {}",
-                                       operation.request.value, operation.client,
-                                       operation.node.value, operation.key, why)};
+    judgement_.verdict = Violation{
+        std::string(verdict),
+        fmt::format("request {} of client {} at node {}, key {}: {}", operation.request.value,
+                    operation.client, operation.node.value, operation.key, why)};
   }
 
   void replay(const LogEntry& entry) {
     if (entry.kind != EntryKind::kCommand) return;
     const uint64_t request = entry.origin.request.value;
-    if (request == 0 || request > history_.size()) {
-      judgement_.verdict =
-          Violation{"phantom", fmt::format("entry {} is of no request", entry.index.value)};
-      return;
-    }
+    if (request == 0 || request > history_.size())
+      return object(verdict::kPhantom, {},
+                    fmt::format("entry {} is of no request", entry.index.value));
     const Operation& operation = history_[request - 1];
     const Result<Command> command = decode_command(entry.payload.view());
     if (!command || *command != operation.command)
-      return object("phantom", operation,
+      return object(verdict::kPhantom, operation,
                     fmt::format("entry {} is not what it asked", entry.index.value));
     const Revision before = model_.revision();
     const Reply reply = model_.apply(*command);
     const auto [effect, is_new] = effects_.emplace(
-        operation.request, Effect{entry.index, reply, model_.revision() != before});
+        operation.request, Effect{entry.position(), reply, model_.revision() != before});
     if (!is_new)
-      object("doubled", operation,
-             fmt::format("it is entry {} and entry {}", effect->second.index.value,
+      object(verdict::kDoubled, operation,
+             fmt::format("it is entry {} and entry {}", effect->second.position.index.value,
                          entry.index.value));
   }
 
@@ -132,13 +140,13 @@ class Judge {
     const auto effect = effects_.find(operation.request);
     const bool is_there = effect != effects_.end();
     if (operation.outcome == Outcome::kOk && !is_there)
-      return object("lost", operation, "it was acknowledged and is not in the log");
+      return object(verdict::kLost, operation, "it was acknowledged and is not in the log");
     if (operation.outcome == Outcome::kRefused && is_there)
-      return object("refused, then seen", operation,
-                    fmt::format("it is entry {}", effect->second.index.value));
+      return object(verdict::kRefusedThenSeen, operation,
+                    fmt::format("it is entry {}", effect->second.position.index.value));
     if (operation.outcome == Outcome::kUnknown && is_there) ++judgement_.unknown_then_seen;
     if (operation.outcome == Outcome::kOk && operation.reply != effect->second.reply)
-      object("wrong answer", operation,
+      object(verdict::kWrongAnswer, operation,
              fmt::format("it was told status {} revision {}, the log says status {} revision {}",
                          static_cast<int>(operation.reply.status), operation.reply.revision.value,
                          static_cast<int>(effect->second.reply.status),
@@ -147,15 +155,15 @@ class Judge {
 
   void judge_read(const Operation& operation) {
     if (operation.revision > model_.revision())
-      return object("phantom", operation,
+      return object(verdict::kPhantom, operation,
                     fmt::format("it reads revision {}, the log makes {}", operation.revision.value,
                                 model_.revision().value));
     std::optional<Row> expected = model_.row_at(operation.key, operation.revision);
     std::optional<Row> found = operation.found;
     if (found) found->info.hash = 0;
     if (found == expected) return;
-    const bool older = found && expected && found->info.mod_revision < expected->info.mod_revision;
-    object(older ? "stale" : "phantom", operation,
+    const bool was_true_once = model_.had(operation.key, found, operation.revision);
+    object(was_true_once ? verdict::kStale : verdict::kPhantom, operation,
            fmt::format("at revision {} it reads '{}' of revision {}, there was '{}' of revision {}",
                        operation.revision.value, found ? found->value : "nothing",
                        found ? found->info.mod_revision.value : 0,
@@ -186,9 +194,29 @@ class Judge {
       if (operation->revision < newest->revision ||
           (changed && operation->revision == newest->revision))
         object(
-            operation->kind == ActKind::kRead ? "stale" : "early", *operation,
+            operation->kind == ActKind::kRead ? verdict::kStale : verdict::kEarly, *operation,
             fmt::format("it is at revision {}, but request {} had returned {} before",
                         operation->revision.value, newest->request.value, newest->revision.value));
+    }
+  }
+
+  // Only of entries of one term. Open, README.md: a change that was lost on its way to a leader is
+  // given to the next, behind what came after it.
+  void judge_order() {
+    struct Last {
+      RequestId request;
+      LogIndex index;
+    };
+    // Of client, node, life of the node and term.
+    std::map<std::tuple<uint64_t, NodeId, uint64_t, Term>, Last> last;
+    for (const auto& [request, effect] : effects_) {
+      const Operation& operation = history_[request.value - 1];
+      Last& before = last[{operation.client, operation.node, operation.life, effect.position.term}];
+      if (effect.position.index < before.index)
+        object(verdict::kOvertaken, operation,
+               fmt::format("it is entry {}, request {}, sent before it, is entry {}",
+                           effect.position.index.value, before.request.value, before.index.value));
+      before = {request, effect.position.index};
     }
   }
 

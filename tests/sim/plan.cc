@@ -1,5 +1,7 @@
 #include "tests/sim/plan.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace holdfast::sim {
@@ -18,16 +20,17 @@ Duration draw_interval(Random& random, double chance_on, Duration min, Duration 
   return random.chance(chance_on) ? random.between(min, max) : Duration{};
 }
 
+void draw_tight_limits(raft::Config& limits, Random& random) {
+  limits.append_bytes_max = random.chance(0.3) ? 1 : random.between(uint64_t{100}, 2000);
+  limits.in_flight_bytes_max = random.between(uint64_t{1}, 4000);
+  limits.window_bytes_max = random.between(uint64_t{1}, 4000);
+  limits.apply_bytes_max = random.between(uint64_t{1}, 4000);
+  limits.proposals_bytes_max = random.between(uint64_t{1000}, 20000);
+}
+
 raft::Config draw_limits(Random& random) {
   raft::Config limits;
-  const bool tight = random.chance(0.6);
-  if (tight) {
-    limits.append_bytes_max = random.chance(0.3) ? 1 : random.between(uint64_t{100}, 2000);
-    limits.in_flight_bytes_max = random.between(uint64_t{1}, 4000);
-    limits.window_bytes_max = random.between(uint64_t{1}, 4000);
-    limits.apply_bytes_max = random.between(uint64_t{1}, 4000);
-    limits.proposals_bytes_max = random.between(uint64_t{1000}, 20000);
-  }
+  if (random.chance(0.6)) draw_tight_limits(limits, random);
   limits.heartbeat = random.between(Duration(milliseconds(20)), Duration(milliseconds(60)));
   limits.election_timeout =
       limits.heartbeat * static_cast<int64_t>(random.between(uint64_t{4}, uint64_t{8}));
@@ -43,7 +46,19 @@ NetworkPlan draw_network(Random& random) {
   network.late = draw_rate(random, 0.5, 0.1);
   network.late_max = random.between(Duration(milliseconds(5)), Duration(milliseconds(1000)));
   network.reorders = random.chance(0.5);
+  network.one_speed = random.chance(0.6);
+  if (!network.one_speed) network.slowest_link = milliseconds(20) - network.delay.max;
   return network;
+}
+
+ClockPlan draw_clocks(Random& random) {
+  ClockPlan clocks;
+  clocks.far_origins = random.chance(0.5);
+  if (random.chance(0.4)) return clocks;
+  clocks.slowest = 1000 - static_cast<int64_t>(random.below(301));
+  clocks.fastest = 1000 + static_cast<int64_t>(random.below(301));
+  clocks.change = draw_interval(random, 0.5, milliseconds(100), seconds(5));
+  return clocks;
 }
 
 FaultPlan draw_faults(Random& random) {
@@ -60,20 +75,41 @@ FaultPlan draw_faults(Random& random) {
   faults.news_of_crash = draw_rate(random, 0.6, 1.0);
   faults.false_news = draw_interval(random, 0.3, milliseconds(100), seconds(2));
   faults.transfer = draw_interval(random, 0.5, milliseconds(100), seconds(2));
+  faults.damage = draw_interval(random, 0.15, seconds(2), seconds(20));
+  faults.other_settings = draw_rate(random, 0.4, 1.0);
+  faults.stalled_disk = draw_interval(random, 0.3, milliseconds(500), seconds(5));
+  faults.cut_for_ever = draw_rate(random, 0.2, 0.2);
+  faults.slow_sync = {milliseconds(1),
+                      random.between(Duration(milliseconds(5)), milliseconds(100))};
+  faults.stall = {milliseconds(500), seconds(5)};
   return faults;
 }
 
 }  // namespace
 
+// Timeouts that the nodes of one cluster can live with: every leader beats well within what the
+// others wait for, also if its clock is slow and theirs are fast.
+raft::Config draw_other_limits(const raft::Config& limits, Random& random) {
+  raft::Config other = limits;
+  draw_tight_limits(other, random);
+  const auto scaled = [&](Duration duration) {
+    return duration * static_cast<int64_t>(random.between(uint64_t{100}, uint64_t{125})) / 100;
+  };
+  other.heartbeat = scaled(limits.heartbeat);
+  other.election_timeout = scaled(limits.election_timeout);
+  return other;
+}
+
 Plan draw_plan(uint64_t seed) {
   Random random(seed);
   Plan plan;
   plan.seed = seed;
-  constexpr size_t kSizes[] = {1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5};
+  constexpr size_t kSizes[] = {1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7};
   plan.nodes = kSizes[random.below(std::size(kSizes))];
   plan.safety = random.between(Duration(seconds(5)), seconds(25));
   plan.limits = draw_limits(random);
   plan.network = draw_network(random);
+  plan.clocks = draw_clocks(random);
   plan.faults = draw_faults(random);
   const Duration slowest = random.chance(0.3) ? milliseconds(60) : milliseconds(3);
   plan.disk = {.sync = {microseconds(100), random.between(Duration(microseconds(200)), slowest)},
@@ -81,7 +117,12 @@ Plan draw_plan(uint64_t seed) {
                .unflushed_bytes_max = random.between(uint64_t{100}, uint64_t{20000}),
                .apply = {microseconds(10),
                          random.between(Duration(microseconds(20)), Duration(milliseconds(5)))}};
+  // Whoever wants a leader waits for an election: two syncs and two messages.
+  plan.limits.election_timeout =
+      std::max(plan.limits.election_timeout,
+               2 * (plan.disk.sync.max + plan.network.delay.max + plan.network.slowest_link));
   plan.clients = {.count = random.between(uint64_t{1}, uint64_t{6}),
+                  .in_flight = random.chance(0.5) ? 1 : random.between(uint64_t{2}, uint64_t{6}),
                   .think = {microseconds(10),
                             random.between(Duration(milliseconds(1)), Duration(milliseconds(40)))},
                   .timeout = random.between(Duration(milliseconds(300)), seconds(4)),
@@ -126,11 +167,18 @@ std::string to_text(const Plan& plan) {
                      text_of(plan.network.delay), plan.network.lost, plan.network.doubled,
                      plan.network.late, text_of(plan.network.late_max),
                      plan.network.reorders ? "reorders" : "keeps order");
+  out += fmt::format("  links {}; clocks at {}..{} of 1000, changed {}, {} origins\n",
+                     plan.network.one_speed ? "of one speed" : "of many speeds",
+                     plan.clocks.slowest, plan.clocks.fastest, interval(plan.clocks.change),
+                     plan.clocks.far_origins ? "far" : "near");
   out += fmt::format(
       "  faults: cut {} crash {} in a write {:.4f} crash all {} pause {} slow disk {}\n",
       interval(plan.faults.cut), interval(plan.faults.crash), plan.faults.crash_in_write,
       interval(plan.faults.crash_all), interval(plan.faults.pause),
       interval(plan.faults.slow_disk));
+  out += fmt::format("  stalled disk {} damaged log {} other settings {:.3f} cut for ever {:.3f}\n",
+                     interval(plan.faults.stalled_disk), interval(plan.faults.damage),
+                     plan.faults.other_settings, plan.faults.cut_for_ever);
   out += fmt::format("  cuts last {} downs {} pauses {}\n", text_of(plan.faults.cut_length),
                      text_of(plan.faults.down), text_of(plan.faults.pause_length));
   out += fmt::format("  news of crashes {:.3f} false news {} transfers {}\n",
@@ -139,9 +187,10 @@ std::string to_text(const Plan& plan) {
   out +=
       fmt::format("  disk: sync {} segment {} flush after {} apply {}\n", text_of(plan.disk.sync),
                   plan.disk.segment_bytes, plan.disk.unflushed_bytes_max, text_of(plan.disk.apply));
-  out += fmt::format("  clients: {} think {} timeout {} keys {} values up to {}\n",
-                     plan.clients.count, text_of(plan.clients.think), text_of(plan.clients.timeout),
-                     plan.clients.keys, plan.clients.value_bytes_max);
+  out +=
+      fmt::format("  clients: {} with {} in flight think {} timeout {} keys {} values up to {}\n",
+                  plan.clients.count, plan.clients.in_flight, text_of(plan.clients.think),
+                  text_of(plan.clients.timeout), plan.clients.keys, plan.clients.value_bytes_max);
   return out;
 }
 

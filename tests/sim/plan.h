@@ -22,7 +22,17 @@ struct NetworkPlan {
   double doubled = 0;
   double late = 0;  // delayed by up to late_max
   Duration late_max{};
-  bool reorders = false;  // else each link keeps its order
+  bool reorders = false;    // else each link keeps its order
+  bool one_speed = true;    // else each direction of each link has a speed of its own
+  Duration slowest_link{};  // no message takes longer for its link alone
+};
+
+// Steady clocks run at a rate in thousandths of the run's time.
+struct ClockPlan {
+  int64_t slowest = 1000;
+  int64_t fastest = 1000;
+  Duration change{};         // mean time between two changes of a node's rate; 0: never
+  bool far_origins = false;  // some begin where numbers of few bits would wrap
 };
 
 // Mean time between two faults of a kind; 0: never.
@@ -31,9 +41,15 @@ struct FaultPlan {
   Duration crash{};
   double crash_in_write = 0;  // chance, for each write to the log, that its sync never comes
   Duration crash_all{};
+  Duration damage{};          // a synced byte of a node's log is not what was written
+  double other_settings = 0;  // chance that a node restarts with other limits and timeouts
   Duration pause{};
-  Duration slow_disk{};
+  Duration slow_disk{};     // every sync takes longer by slow_sync
+  Duration stalled_disk{};  // one sync takes as long as `stall`
+  double cut_for_ever = 0;  // chance that a cut in one direction lasts as long as the faults
   Span cut_length;
+  Span slow_sync;
+  Span stall;
   Span down;
   Span pause_length;
   double news_of_crash = 0;  // chance that a peer is told so
@@ -50,6 +66,7 @@ struct DiskPlan {
 
 struct ClientPlan {
   size_t count = 0;
+  size_t in_flight = 1;  // requests of one client that wait at a time
   Span think;
   Duration timeout{};
   uint64_t keys = 0;
@@ -66,12 +83,15 @@ struct Plan {
   Duration safety{};  // how long faults and clients go on
   raft::Config limits;
   NetworkPlan network;
+  ClockPlan clocks;
   FaultPlan faults;
   DiskPlan disk;
   ClientPlan clients;
 };
 
 Plan draw_plan(uint64_t seed);
+// What another node of the same cluster may be set to.
+raft::Config draw_other_limits(const raft::Config& limits, Random& random);
 std::string to_text(const Plan& plan);
 
 }  // namespace holdfast::sim

@@ -1,5 +1,7 @@
 #include "tests/sim/sim_client.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "storage/base/check.h"
@@ -9,8 +11,15 @@ namespace holdfast::sim {
 void ClientPool::start() {
   for (uint64_t i = 0; i < watch_.plan.clients.count; ++i) {
     clients_.push_back({.home = NodeId{1 + watch_.random.below(nodes_.size())}, .seen = {}});
-    watch_.agenda.add(watch_.draw(watch_.plan.clients.think), [this, i] { act(i); });
+    for (size_t chain = 0; chain < watch_.plan.clients.in_flight; ++chain)
+      watch_.agenda.add(watch_.draw(watch_.plan.clients.think), [this, i] { act(i); });
   }
+}
+
+bool ClientPool::waits_at(const std::vector<NodeId>& nodes) const {
+  return std::ranges::any_of(waiting_, [&](const auto& item) {
+    return std::ranges::find(nodes, history_[item.second].node) != nodes.end();
+  });
 }
 
 Outside ClientPool::outside() {
@@ -88,8 +97,9 @@ void ClientPool::send(Operation operation) {
   SimNode& target = node(operation.node);
   const Instant now = watch_.agenda.now();
   const RequestId request{history_.size() + 1};
-  const Instant deadline = now + watch_.plan.clients.timeout;
+  const Instant deadline = target.clock() + watch_.plan.clients.timeout;
   operation.request = request;
+  operation.life = target.life();
   operation.called = now;
   history_.push_back(std::move(operation));
   Operation& sent = history_.back();
@@ -101,11 +111,21 @@ void ClientPool::send(Operation operation) {
     return end(sent, Outcome::kOk);
   }
   waiting_.emplace(request, history_.size() - 1);
+  if (sent.kind == ActKind::kChange && has_change_before(sent))
+    watch_.marks.reach(Mark::kPipelined);
   if (sent.kind == ActKind::kRead) {
     target.submit(raft::ReadBarrier{{{request, deadline}}});
   } else {
     target.submit(raft::Propose{{{request, deadline, encode_command(*sent.command)}}});
   }
+}
+
+bool ClientPool::has_change_before(const Operation& operation) const {
+  return std::ranges::any_of(waiting_, [&](const auto& item) {
+    const Operation& other = history_[item.second];
+    return other.client == operation.client && other.node == operation.node &&
+           other.kind == ActKind::kChange && other.request < operation.request;
+  });
 }
 
 void ClientPool::end(Operation& operation, Outcome outcome) {
@@ -176,7 +196,8 @@ void ClientPool::refused(NodeId id, const raft::Refusal& refusal) {
   Operation* const operation = answered(id, refusal.request, outcome);
   if (operation == nullptr) return;
   constexpr Mark kMarkOf[] = {Mark::kRefusedNoLeader, Mark::kRefusedOverloaded,
-                              Mark::kRefusedTimeout, Mark::kRefusedUnknown};
+                              Mark::kRefusedTimeout,  Mark::kRefusedUnknown,
+                              Mark::kRefusedRejected, Mark::kRefusedFenced};
   watch_.marks.reach(kMarkOf[static_cast<size_t>(refusal.reason)]);
   end(*operation, outcome);
 }

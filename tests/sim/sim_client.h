@@ -1,10 +1,9 @@
 #pragma once
 
-// Clients: each sends one request after another to a node, waits for its end, and thinks. Values
-// are never used twice, so that every value read tells which change wrote it.
+// Clients: each keeps one request or several waiting at its node, and thinks after the end of each.
+// Values are never used twice, so that every value read tells which change wrote it.
 
 #include <map>
-#include <memory>
 #include <utility>
 #include <vector>
 
@@ -13,8 +12,6 @@
 #include "tests/sim/watch.h"
 
 namespace holdfast::sim {
-
-using SimNodes = std::vector<std::unique_ptr<SimNode>>;
 
 class ClientPool {
  public:
@@ -27,6 +24,7 @@ class ClientPool {
 
   Outside outside();
   bool all_ended() const { return waiting_.empty(); }
+  bool waits_at(const std::vector<NodeId>& nodes) const;
   const History& history() const { return history_; }
 
  private:
@@ -38,6 +36,7 @@ class ClientPool {
   void act(uint64_t client);
   Command draw_change(Client& client, const std::string& key);
   void send(Operation operation);
+  bool has_change_before(const Operation& operation) const;  // of its client, waiting at its node
   void end(Operation& operation, Outcome outcome);
   // The operation that waits for this answer. Null: it had its answer, and may have this one too.
   Operation* answered(NodeId node, RequestId request, Outcome outcome);

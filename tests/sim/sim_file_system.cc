@@ -30,6 +30,7 @@ class SimFileSystem::SimFile final : public File {
   Result<> write_at(uint64_t offset, std::string_view bytes) override {
     check_open();
     overwrite(inode_->seen, offset, bytes);
+    inode_->differs = true;
     inode_->unsynced.push_back({.offset = offset, .bytes = std::string(bytes)});
     return fs_.spend_act(path_);  // a write that fails may still have arrived, whole or in part
   }
@@ -46,12 +47,14 @@ class SimFileSystem::SimFile final : public File {
     check_open();
     if (std::exchange(fs_.fail_next_sync_, false)) {
       inode_->unsynced.clear();  // pages marked clean: seen by readers, and never written
+      inode_->failed = true;
       return fail(ErrorCode::kIo, "sync " + path_ + ": Input/output error");
     }
     HOLDFAST_TRY(fs_.spend_act(path_));
     for (const Inode::Write& write : inode_->unsynced)
       overwrite(inode_->durable, write.offset, write.bytes);
     inode_->unsynced.clear();
+    inode_->differs = inode_->failed;
     return {};
   }
 
@@ -85,6 +88,7 @@ double SimFileSystem::draw_share_kept() {
 }
 
 void SimFileSystem::settle(Inode& inode) {
+  if (!inode.differs) return;
   const double share_kept = draw_share_kept();
   for (const Inode::Write& write : inode.unsynced) {
     const uint64_t end = write.offset + write.bytes.size();
@@ -99,6 +103,7 @@ void SimFileSystem::settle(Inode& inode) {
   }
   inode.unsynced.clear();
   inode.seen = inode.durable;
+  inode.differs = inode.failed = false;
 }
 
 void SimFileSystem::crash() {
@@ -175,6 +180,13 @@ Result<> SimFileSystem::remove(const std::string& path) {
   return spend_act(path);
 }
 
+Result<> SimFileSystem::remove_directory(const std::string& path) {
+  HOLDFAST_ASSIGN(const std::vector<std::string> names, list(path));
+  if (!names.empty())
+    return fail(ErrorCode::kIo, "remove directory " + path + ": Directory not empty");
+  return {};
+}
+
 Result<> SimFileSystem::sync_directory(const std::string& directory) {
   HOLDFAST_TRY(spend_act(directory));
   std::erase_if(unsynced_, [&](const NameChange& change) {
@@ -183,6 +195,10 @@ Result<> SimFileSystem::sync_directory(const std::string& directory) {
     return true;
   });
   return {};
+}
+
+Result<uint64_t> SimFileSystem::free_bytes(const std::string&) const {
+  return UINT64_MAX;  // its disk never fills
 }
 
 Result<> SimFileSystem::spend_act(const std::string& path) {

@@ -40,7 +40,9 @@ class SimFileSystem final : public FileSystem {
   Result<> create_directories(const std::string& path) override;
   Result<> rename(const std::string& from, const std::string& to) override;
   Result<> remove(const std::string& path) override;
+  Result<> remove_directory(const std::string& path) override;
   Result<> sync_directory(const std::string& directory) override;
+  Result<uint64_t> free_bytes(const std::string& directory) const override;
 
  private:
   class SimFile;
@@ -53,6 +55,8 @@ class SimFileSystem final : public FileSystem {
     std::string durable;
     std::string seen;             // with everything written since
     std::vector<Write> unsynced;  // in the order of writing
+    bool failed = false;          // a sync since the last crash
+    bool differs = false;         // `seen` may be other than `durable`
   };
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
   // Names that change in one act: all or none. An empty pointer: the name goes.

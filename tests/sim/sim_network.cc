@@ -6,14 +6,29 @@
 
 namespace holdfast::sim {
 
+SimNetwork::SimNetwork(Watch& watch, Deliver deliver)
+    : watch_(watch), deliver_(std::move(deliver)), links_(watch.plan.nodes * watch.plan.nodes) {
+  if (watch_.plan.network.one_speed) return;
+  for (State& state : links_)
+    if (watch_.random.chance(0.5))
+      state.fixed_delay = watch_.random.between(Duration{}, watch_.plan.network.slowest_link);
+}
+
+bool SimNetwork::loses(const raft::Envelope& envelope) {
+  const NetworkPlan& plan = watch_.plan.network;
+  const State& state = link(envelope.from, envelope.to);
+  if (state.cuts > 0) return true;
+  if (state.loses_half && watch_.random.chance(0.5)) return true;
+  return !healed_ && plan.lost > 0 && watch_.random.chance(plan.lost);
+}
+
 void SimNetwork::send(std::vector<raft::Envelope> envelopes) {
   const NetworkPlan& plan = watch_.plan.network;
   // The parts of an Output may be carried out in any order.
   if (plan.reorders) watch_.random.shuffle(envelopes);
   for (raft::Envelope& envelope : envelopes) {
     watch_.invariants.sent(envelope);
-    const bool lost = is_cut(envelope.from, envelope.to) ||
-                      (!healed_ && plan.lost > 0 && watch_.random.chance(plan.lost));
+    const bool lost = loses(envelope);
     watch_.line(envelope.from, [&] { return raft::to_text(envelope) + (lost ? " (lost)" : ""); });
     if (lost) {
       watch_.marks.reach(Mark::kMessageLost);
@@ -29,16 +44,16 @@ void SimNetwork::send(std::vector<raft::Envelope> envelopes) {
 
 void SimNetwork::post(raft::Envelope envelope) {
   const NetworkPlan& plan = watch_.plan.network;
-  Duration delay = watch_.draw(plan.delay);
+  State& state = link(envelope.from, envelope.to);
+  Duration delay = watch_.draw(plan.delay) + state.fixed_delay;
   if (!healed_ && plan.late > 0 && watch_.random.chance(plan.late))
     delay += watch_.random.between(Duration{}, plan.late_max);
   if (healed_ || !plan.reorders) {
-    Instant& last = last_arrival_[{envelope.from, envelope.to}];
-    last = std::max(last, watch_.agenda.now() + delay);
-    delay = last - watch_.agenda.now();
+    state.last_arrival = std::max(state.last_arrival, watch_.agenda.now() + delay);
+    delay = state.last_arrival - watch_.agenda.now();
   }
   watch_.agenda.add(delay, [this, message = std::move(envelope)]() mutable {
-    if (is_cut(message.from, message.to)) {
+    if (link(message.from, message.to).cuts > 0) {
       watch_.marks.reach(Mark::kMessageLost);
     } else {
       deliver_(std::move(message));
@@ -47,13 +62,16 @@ void SimNetwork::post(raft::Envelope envelope) {
 }
 
 void SimNetwork::mend(NodeId from, NodeId to) {
-  const auto found = cuts_.find({from, to});
-  if (found != cuts_.end() && --found->second == 0) cuts_.erase(found);
+  int& cuts = link(from, to).cuts;
+  cuts = std::max(0, cuts - 1);
 }
 
 void SimNetwork::heal() {
   healed_ = true;
-  cuts_.clear();
+  for (State& state : links_) {
+    state.cuts = 0;
+    state.loses_half = false;
+  }
 }
 
 }  // namespace holdfast::sim

@@ -64,60 +64,87 @@ SimNode::SimNode(NodeId id, Watch& watch, Transport& network, Outside outside)
       network_(network),
       outside_(std::move(outside)),
       noted_(std::make_unique<NotedTransport>(*this)),
-      files_(watch.random.next()) {}
+      files_(watch.random.next()),
+      clock_(draw_clock(watch.plan.clocks, watch.random, watch.agenda.now())) {}
 
-void SimNode::after(Duration delay, Agenda::Act act) {
-  watch_.agenda.add(delay, [this, life = life_, act = std::move(act)]() mutable {
-    if (life != life_ || !replica_) return;
-    const Instant now = watch_.agenda.now();
-    if (now < paused_until_) {
-      after(paused_until_ - now, std::move(act));
-    } else {
-      act();
-    }
-  });
+void SimNode::change_clock_rate() {
+  if (!replica_) return;
+  watch_.marks.reach(Mark::kClockChanged);
+  clock_.set_rate(draw_rate(watch_.plan.clocks, watch_.random), watch_.agenda.now());
+  timer_ = kNever;
+  set_timer();
+}
+
+// In the order in which it would have happened.
+void SimNode::go_on() {
+  if (watch_.agenda.now() < paused_until_) return;
+  std::deque<Agenda::Act> held = std::exchange(held_, {});
+  for (Agenda::Act& act : held) after({}, std::move(act));
 }
 
 void SimNode::start() {
+  if (lost_) return;
   ++life_;
+  raft::Recovered found;
+  if (!open_log(found)) return;
+  raft::Config config = watch_.plan.limits;
+  if (watch_.random.chance(watch_.plan.faults.other_settings)) {
+    config = draw_other_limits(watch_.plan.limits, watch_.random);
+    watch_.marks.reach(Mark::kOtherSettings);
+  }
+  config.self = id_;
+  if (watch_.random.chance(0.3)) {  // the machine was started anew
+    clock_ = draw_clock(watch_.plan.clocks, watch_.random, watch_.agenda.now());
+  }
+  replica_ = std::make_unique<Replica>(config, found, watch_.random.fork(), clock(),
+                                       Replica::Seams{*this, *noted_, *this, *this, *this});
+  watch_.line(id_, [&] {
+    return fmt::format("starts: last={} applied={} clock={}", found.last.value, found.applied.value,
+                       clock().time_since_epoch().count());
+  });
+  watch_.invariants.runs_with(id_, config);
+  watch_.invariants.started(id_, found, replica_->raft());
+  plan_turn({});
+}
+
+bool SimNode::open_log(raft::Recovered& found) {
   const SegmentedLog::Options options{.segment_bytes = watch_.plan.disk.segment_bytes,
                                       .salt = watch_.random.next()};
   auto opened = SegmentedLog::open(files_, kLogDirectory, options);
+  if (damaged_) {
+    lost_ = true;
+    watch_.marks.reach(Mark::kDamageFound);
+    watch_.line(id_, [] { return std::string("finds its log damaged"); });
+    if (opened || opened.error().code != ErrorCode::kCorrupt)
+      watch_.invariants.fail("damage is found",
+                             fmt::format("node {} starts on a damaged log: {}", id_.value,
+                                         opened ? "opened" : opened.error().message));
+    return false;
+  }
   auto machine = KvStateMachine::open(engine_, watch_.plan.disk.unflushed_bytes_max);
   if (!opened || !machine) {
     watch_.invariants.fail("a crash leaves what can be opened",
                            fmt::format("node {}: {}", id_.value,
                                        !opened ? opened.error().message : machine.error().message));
-    return;
+    return false;
   }
   if (opened->recovered.torn_tail) watch_.marks.reach(Mark::kTornTail);
   if (machine->get()->applied().index < applied_at_crash_) watch_.marks.reach(Mark::kFlushLost);
   log_ = std::move(opened->log);
   machine_ = *std::move(machine);
-
-  raft::Recovered found{.hard_state = opened->recovered.hard_state,
-                        .runs = {},
-                        .last = opened->recovered.last.index,
-                        .applied = machine_->applied().index,
-                        .members_index = {},
-                        .members = members_of(watch_.plan),
-                        .newer_members = {}};
+  found = {.hard_state = opened->recovered.hard_state,
+           .runs = {},
+           .last = opened->recovered.last.index,
+           .applied = machine_->applied().index,
+           .members_index = {},
+           .members = members_of(watch_.plan),
+           .newer_members = {}};
   for (const TermRun& run : opened->recovered.terms) found.runs.push_back({run.first, run.term});
-  if (found.applied > found.last) {
-    watch_.invariants.fail("order of indexes", fmt::format("node {} starts with its state ahead of "
-                                                           "its log",
-                                                           id_.value));
-    return;
-  }
-  raft::Config config = watch_.plan.limits;
-  config.self = id_;
-  replica_ = std::make_unique<Replica>(config, found, watch_.random.fork(), watch_.agenda.now(),
-                                       Replica::Seams{*this, *noted_, *this, *this, *this});
-  watch_.line(id_, [&] {
-    return fmt::format("starts: last={} applied={}", found.last.value, found.applied.value);
-  });
-  watch_.invariants.started(id_, found, replica_->raft());
-  plan_turn({});
+  if (found.applied <= found.last) return true;
+  watch_.invariants.fail("order of indexes", fmt::format("node {} starts with its state ahead of "
+                                                         "its log",
+                                                         id_.value));
+  return false;
 }
 
 void SimNode::crash() {
@@ -137,7 +164,8 @@ void SimNode::crash() {
   applies_.clear();
   turn_planned_ = disk_works_ = apply_works_ = read_is_asked_ = false;
   timer_ = kNever;
-  paused_until_ = slow_until_ = {};
+  paused_until_ = slow_until_ = stalled_until_ = {};
+  held_.clear();
   role_ = {};
   given_in_.clear();
   forwards_seen_.clear();
@@ -150,22 +178,19 @@ void SimNode::pause(Duration length) {
   watch_.line(id_, [&] { return fmt::format("pauses for {} ms", length / milliseconds(1)); });
   watch_.marks.reach(Mark::kPause);
   paused_until_ = std::max(paused_until_, watch_.agenda.now() + length);
-}
-
-void SimNode::slow_disk(Duration length) {
-  watch_.marks.reach(Mark::kSlowDisk);
-  slow_until_ = watch_.agenda.now() + length;
+  watch_.agenda.add(length, [this] { go_on(); });
 }
 
 void SimNode::heal() {
   healed_ = true;
-  slow_until_ = {};
+  paused_until_ = slow_until_ = stalled_until_ = {};
+  go_on();
 }
 
 void SimNode::submit(raft::Input input) {
   if (!replica_) return;
   if (watch_.agenda.now() >= paused_until_) return give(std::move(input));
-  after({}, [this, in = std::move(input)]() mutable { give(std::move(in)); });
+  held_.emplace_back([this, in = std::move(input)]() mutable { give(std::move(in)); });
 }
 
 void SimNode::give(raft::Input input) {
@@ -184,10 +209,12 @@ void SimNode::plan_turn(Duration delay) {
 
 void SimNode::turn() {
   for (const raft::Input& input : inputs_) note_input(input);
-  const std::vector<raft::RoleChange> changes = replica_->turn(watch_.agenda.now(), inputs_);
+  const std::vector<raft::RoleChange> changes = replica_->turn(clock(), inputs_);
   note_roles(changes);
-  watch_.invariants.stepped(id_, watch_.agenda.now());
   const raft::Status status = replica_->status();
+  std::optional<Instant> current_as_of;
+  if (status.current_as_of) current_as_of = clock_.when(*status.current_as_of);
+  watch_.invariants.stepped(id_, watch_.agenda.now(), current_as_of);
   watch_.trace.mix(id_.value << 56 ^ status.term.value << 40 ^ status.last.index.value << 20 ^
                    status.commit.value);
   watch_.trace.mix(static_cast<uint64_t>(watch_.agenda.now().time_since_epoch().count()));
@@ -198,10 +225,10 @@ void SimNode::set_timer() {
   const Instant due = replica_->next_deadline();
   if (due >= timer_) return;
   timer_ = due;
-  after(std::max(Duration{}, due - watch_.agenda.now()), [this, due] {
+  after(std::max(Duration{}, clock_.until(due, watch_.agenda.now())), [this, due] {
     if (timer_ != due) return;
     timer_ = kNever;
-    if (replica_->next_deadline() <= watch_.agenda.now()) {
+    if (replica_->next_deadline() <= clock()) {
       plan_turn({});
     } else {
       set_timer();
@@ -211,6 +238,8 @@ void SimNode::set_timer() {
 
 void SimNode::note_input(const raft::Input& input) {
   watch_.trace.mix(input.index());
+  if (const auto* changes = std::get_if<raft::Propose>(&input))
+    watch_.invariants.asked(id_, *changes);
   const raft::Received* received = std::get_if<raft::Received>(&input);
   if (received == nullptr) return;
   const raft::Envelope& envelope = received->envelope;
@@ -259,77 +288,8 @@ void SimNode::submit(LoadOrder order) {
   work_disk();
 }
 
-// The log thread: takes what waits, or a part of it.
-void SimNode::work_disk() {
-  if (disk_works_ || orders_.empty()) return;
-  disk_works_ = true;
-  after(watch_.random.between(Duration{}, Duration(microseconds(50))), [this] {
-    std::vector<LogWrite> writes;
-    std::vector<LoadOrder> loads;
-    const size_t most = watch_.random.between(uint64_t{1}, orders_.size());
-    while (writes.size() + loads.size() < most) {
-      if (const LoadOrder* load = std::get_if<LoadOrder>(&orders_.front())) {
-        loads.push_back(*load);
-      } else {
-        LogWrite& write = std::get<LogWrite>(orders_.front());
-        // A load sees none of the cuts that were ordered after it.
-        if (write.cut_from && !loads.empty()) break;
-        writes.push_back(std::move(write));
-      }
-      orders_.pop_front();
-    }
-    sync_disk(std::move(writes), std::move(loads));
-  });
-}
-
-void SimNode::sync_disk(std::vector<LogWrite> writes, std::vector<LoadOrder> loads) {
-  if (writes.empty()) {
-    answer_loads(loads);
-    disk_works_ = false;
-    work_disk();
-    return;
-  }
-  if (Result<> written = log_->write(writes); !written) return died_of("write", written.error());
-  Duration delay = watch_.draw(watch_.plan.disk.sync);
-  if (watch_.agenda.now() < slow_until_) delay += slow_until_ - watch_.agenda.now();
-  if (!healed_ && watch_.random.chance(watch_.plan.faults.crash_in_write))
-    return after(watch_.random.between(Duration{}, delay), [this] { outside_.wants_crash(id_); });
-  const WriteTicket last = writes.back().ticket;
-  after(delay, [this, last, orders = std::move(loads)] {
-    if (Result<> synced = log_->sync(); !synced) return died_of("sync", synced.error());
-    watch_.invariants.persisted(id_, last);
-    watch_.line(id_, [&] { return fmt::format("persisted ticket={}", last.value); });
-    give(raft::Persisted{last});
-    answer_loads(orders);
-    if (log_->wants_spare() && watch_.random.chance(0.5)) {
-      if (Result<> made = log_->prepare_spare(); !made) return died_of("spare", made.error());
-    }
-    disk_works_ = false;
-    if (orders_.empty() && watch_.random.chance(0.3)) {
-      if (Result<> marked = log_->write_marker(); !marked) return died_of("mark", marked.error());
-    }
-    work_disk();
-  });
-}
-
-void SimNode::answer_loads(const std::vector<LoadOrder>& loads) {
-  for (const LoadOrder& order : loads) {
-    Result<std::vector<EntryPtr>> entries = log_->read(order);
-    if (!entries) return died_of("load", entries.error());
-    watch_.invariants.loaded(*entries);
-    after(watch_.random.between(Duration{}, Duration(milliseconds(2))),
-          [this, order, found = *std::move(entries)]() mutable {
-            give(raft::Loaded{order.destination, std::move(found)});
-          });
-  }
-}
-
-void SimNode::died_of(const char* what, const Error& error) {
-  watch_.invariants.fail("the disk does what it is asked",
-                         fmt::format("node {}: {}: {}", id_.value, what, error.message));
-}
-
 void SimNode::submit(std::vector<EntryPtr> committed) {
+  watch_.invariants.given(id_, committed);
   watch_.line(id_, [&] { return "apply " + raft::to_text(committed); });
   applies_.push_back(std::move(committed));
   work_apply();
@@ -378,6 +338,7 @@ void SimNode::readable(std::vector<RequestId> reads) {
 
 void SimNode::refuse(std::vector<raft::Refusal> refusals) {
   for (const raft::Refusal& refusal : refusals) {
+    watch_.invariants.settle(id_, refusal.request);
     watch_.line(id_, [&] { return raft::to_text(refusal); });
     after(watch_.random.between(Duration{}, Duration(milliseconds(1))),
           [this, refusal] { outside_.refused(id_, refusal); });

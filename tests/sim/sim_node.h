@@ -1,8 +1,9 @@
 #pragma once
 
 // One node: the production replica, log and state machine, over a disk that forgets at a crash
-// what was not synced. Only the shells are replaced: instead of threads, acts on the agenda, each
-// part of an Output carried out after a delay of its own wherever raft.h lets it.
+// what was not synced, with a clock of its own. Only the shells are replaced: instead of threads,
+// acts on the agenda, each part of an Output carried out after a delay of its own wherever raft.h
+// lets it.
 
 #include <deque>
 #include <functional>
@@ -18,6 +19,7 @@
 #include "storage/kv/kv_state_machine.h"
 #include "storage/kv/memory_engine.h"
 #include "storage/log/segmented_log.h"
+#include "tests/sim/node_clock.h"
 #include "tests/sim/sim_file_system.h"
 #include "tests/sim/watch.h"
 
@@ -36,14 +38,23 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
  public:
   SimNode(NodeId id, Watch& watch, Transport& network, Outside outside);
 
-  void start();
+  void start();  // does nothing on a node that is lost
   void crash();
   void pause(Duration length);
+  void pause_for_ever() { paused_until_ = kNever; }
   void slow_disk(Duration length);
-  void heal();  // no slow disk, no more crashes in a write
+  void stall_disk(Duration length);
+  void stall_disk_for_ever() { stalled_until_ = kNever; }
+  void change_clock_rate();
+  // While it is down, synced bytes of its log become others. Its next start finds that out, and it
+  // never runs again. False: the log is too young to have what can be damaged.
+  bool damage_log();
+  void heal();  // no pause, no slow disk, no more crashes in a write
 
-  Instant paused_until() const { return paused_until_; }
   bool is_up() const { return replica_ != nullptr; }
+  bool is_lost() const { return damaged_; }
+  Instant clock() const { return clock_.at(watch_.agenda.now()); }
+  uint64_t life() const { return life_; }
   raft::Status status() const { return replica_->status(); }
   void submit(raft::Input input);  // a message or requests; lost while the node is down
 
@@ -68,7 +79,10 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   using Order = std::variant<LogWrite, LoadOrder>;
 
   // Does `act` after `delay`, if the node still lives then, and later if it is paused then.
-  void after(Duration delay, Agenda::Act act);
+  template <class Act>
+  void after(Duration delay, Act act);
+  void go_on();
+  bool open_log(raft::Recovered& found);
   void give(raft::Input input);
   void plan_turn(Duration delay);
   void turn();
@@ -78,6 +92,7 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
 
   void work_disk();
   void sync_disk(std::vector<LogWrite> writes, std::vector<LoadOrder> loads);
+  void finish_sync(WriteTicket last, const std::vector<LoadOrder>& loads);
   void answer_loads(const std::vector<LoadOrder>& loads);
   void work_apply();
   void died_of(const char* what, const Error& error);
@@ -94,7 +109,10 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   MemoryEngine engine_;
   uint64_t life_ = 0;
   bool healed_ = false;
+  bool damaged_ = false;
+  bool lost_ = false;  // it has found the damage
   LogIndex applied_at_crash_;
+  NodeClock clock_;
 
   // Of this life.
   std::unique_ptr<SegmentedLog> log_;
@@ -104,7 +122,9 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   bool turn_planned_ = false;
   Instant timer_ = kNever;
   Instant paused_until_{};
+  std::deque<Agenda::Act> held_;  // until the pause ends
   Instant slow_until_{};
+  Instant stalled_until_{};
   std::deque<Order> orders_;
   bool disk_works_ = false;
   std::deque<std::vector<EntryPtr>> applies_;
@@ -116,5 +136,19 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   std::set<std::pair<NodeId, uint64_t>> forwards_seen_;
   bool read_is_asked_ = false;
 };
+
+template <class Act>
+void SimNode::after(Duration delay, Act act) {
+  watch_.agenda.add(delay, [this, life = life_, act = std::move(act)]() mutable {
+    if (life != life_ || !replica_) return;
+    if (watch_.agenda.now() < paused_until_) {
+      held_.emplace_back(std::move(act));
+    } else {
+      act();
+    }
+  });
+}
+
+using SimNodes = std::vector<std::unique_ptr<SimNode>>;  // node 1 first
 
 }  // namespace holdfast::sim

@@ -1,15 +1,19 @@
 #pragma once
 
-// One run: a cluster under the faults of its plan while clients work (safety), then with every
-// fault ended until all nodes agree and each answers a fresh write and read (liveness). After each
-// step the invariants must hold, and at the end the history must be linearizable.
+// One run, in three phases. Safety: a cluster under the faults of its plan while clients work.
+// Liveness: a random majority, the core, is healed and the rest stays broken for ever; the core
+// must come to one leader, agree, answer, and stay so. Recovery: every fault ends, all nodes must
+// agree and answer. After each step the invariants must hold, and at the end the history must be
+// linearizable.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tests/sim/faults.h"
 #include "tests/sim/sim_client.h"
 #include "tests/sim/sim_network.h"
 #include "tests/sim/sim_node.h"
@@ -39,22 +43,31 @@ class Simulator {
   bool step();
   bool run_until(Instant end);
   // Runs until `holds` does. False: a violation, of which the lack of `holds` may be one.
-  template <class Condition>
-  bool run_until_it_holds(const char* rule, Duration patience, Condition holds);
+  bool run_until_it_holds(const char* rule, Duration most, const std::function<bool()>& holds);
 
-  void plan_faults();
-  template <class Act>
-  void repeat(Duration mean, Act act);
-  void cut_something();
-  void crash_one(NodeId node);
-  void spread_news_of_crash(NodeId gone);
-  NodeId any_node() { return NodeId{1 + random_.below(plan_.nodes)}; }
-
+  // simulator.cc: the first phase, the last, and the verdict
   bool heal_and_agree();
-  bool agree() const;
+  bool agree(const std::vector<NodeId>& nodes) const;
   bool contents_are_equal();
-  bool answers_everywhere();
+  // A fresh write and read at each of these nodes, at the first attempt.
+  bool answers_at(const std::vector<NodeId>& nodes);
+  std::vector<NodeId> whole_nodes() const;  // that are not lost
   void judge_history();
+
+  // liveness.cc: the second phase
+  bool majority_lives();
+  std::vector<NodeId> draw_core();
+  void break_for_ever(NodeId node);
+  bool leads(NodeId node) const;
+  bool core_agrees();
+  bool core_answers();
+  bool core_stays_calm();
+  NodeId leader_of(
+      const std::vector<NodeId>& nodes) const;  // whom all follow; none if there is none
+
+  // How long these nodes may take to agree.
+  Duration patience(const std::vector<NodeId>& nodes) const;
+  SimNode& node(NodeId id) const { return *nodes_[id.value - 1]; }
 
   const Plan plan_;
   Agenda agenda_;
@@ -66,7 +79,9 @@ class Simulator {
   SimNodes nodes_;
   ClientPool clients_;
   SimNetwork network_;
-  bool faults_are_on_ = true;
+  Faults faults_;
+  std::vector<NodeId> core_;
+  std::vector<NodeId> heard_;  // of the rest: those that may still lead
   uint64_t steps_max_ = 0;
 };
 

@@ -36,6 +36,8 @@ enum class Mark : uint8_t {
   kRefusedOverloaded,
   kRefusedTimeout,
   kRefusedUnknown,
+  kRefusedRejected,
+  kRefusedFenced,
   kUnknownThenSeen,
   kConditionFailed,
   kCrash,
@@ -50,6 +52,22 @@ enum class Mark : uint8_t {
   kTransfer,
   kTakeOver,
   kFlushLost,  // the state went back to an earlier flush at a crash
+  kStalledDisk,
+  kDamage,
+  kDamageFound,
+  kOtherSettings,
+  kClockChanged,
+  kCutForEver,
+  kPipelined,      // a change was asked for while another of its client waited at that node
+  kRestHadLeader,  // when the rest was broken for ever, its leader was in it
+  kRestDown,       // and so were broken for ever…
+  kRestCut,
+  kRestDeaf,
+  kRestMute,
+  kRestOneWay,
+  kRestPaused,
+  kRestStalled,
+  kRestLossy,
   kCount,
 };
 inline constexpr size_t kMarks = static_cast<size_t>(Mark::kCount);

@@ -14,16 +14,21 @@ MAY_INCLUDE = {
     "storage/base": ["storage/base"],
     "storage/fs": ["storage/base", "storage/fs"],
     "storage/log": ["storage/base", "storage/fs", "storage/log"],
-    "storage/kv": ["storage/base", "storage/kv", "storage/log/log_entry.h", "storage/state_machine.h"],
+    "storage/kv": ["storage/base", "storage/fs", "storage/kv", "storage/log/log_entry.h",
+                   "storage/state_machine.h"],
     "storage": ["storage"],
     "replication/raft": ["storage/base", "storage/log/log_entry.h", "storage/log/log_store.h",
                          "replication/raft"],
-    "replication/transport": ["storage/base", "storage/log/log_entry.h", "replication/raft",
-                              "replication/transport"],
+    "replication/transport": ["storage/base", "storage/fs", "storage/log/log_entry.h",
+                              "replication/raft", "replication/transport"],
+    # recovery.h makes what Raft starts from out of a log and a state.
     "replication/node": ["storage/base", "storage/log/log_entry.h", "storage/log/log_store.h",
+                         "storage/log/segmented_log.h", "storage/kv/kv_state_machine.h",
                          "storage/state_machine.h", "replication"],
     "server/http": ["storage/base", "server/http"],
     "server": ["storage", "replication", "server"],
+    # A node that joins a cluster is a client of it, for one call.
+    "server/join.cc": ["storage/base", "server", "client/http_connection.h"],
     "client": ["storage/base", "client"],
     "bench/micro": ["storage", "replication", "server", "bench", "tests/sim"],
     "bench": ["storage/base", "client", "bench"],
@@ -72,7 +77,7 @@ def files():
 
 
 def layer_of(path):
-    fits = [folder for folder in MAY_INCLUDE if path.startswith(folder + "/")]
+    fits = [folder for folder in MAY_INCLUDE if (path + "/").startswith(folder + "/")]
     return max(fits, key=len) if fits else None
 
 

@@ -172,6 +172,58 @@ TEST_F(TcpTransportTest, APeerThatWasNeverThereIsNotGone) {
   EXPECT_TRUE(one.gone.empty());
 }
 
+// It was started at another address than the list has, and nobody else knows yet.
+TEST_F(TcpTransportTest, AMemberThatDialsInIsFoundWhereItSaysItIs) {
+  Peer one(loop_, 1, ClusterId{9});
+  Peer two(loop_, 2, ClusterId{9});
+  raft::Member before = two.member(2);
+  before.peer_address = free_address(loop_);
+  one.transport.set_peers({before});
+  two.transport.set_peers({one.member(1)});
+  ASSERT_TRUE(connect(one, two));
+  // The list follows; the connection stays as it is.
+  one.transport.set_peers({two.member(2)});
+  two.received.clear();
+  one.transport.send({ping(1, 2, 7)});
+  EXPECT_TRUE(run_until([&] { return !two.received.empty(); }));
+}
+
+// A list that is older than its sender: a node that has just begun to catch up must answer its
+// leader, and one that was removed must be told so.
+TEST_F(TcpTransportTest, WhoDialsInAndIsNoMemberIsAnsweredAsLongAsItStays) {
+  Peer one(loop_, 1, ClusterId{9});
+  auto two = std::make_unique<Peer>(loop_, 2, ClusterId{9});
+  one.transport.set_peers({});
+  two->transport.set_peers({one.member(1)});
+  ASSERT_TRUE(connect(one, *two));
+  two.reset();
+  run_until([&] { return one.transport.links() == 0; });
+  EXPECT_EQ(one.transport.links(), 0u);
+}
+
+TEST_F(TcpTransportTest, StrangersWhoDialInAreNotSentTo) {
+  Peer one(loop_, 1, ClusterId{9});
+  Peer stranger(loop_, 2, ClusterId{8});
+  Peer friendly(loop_, 3, ClusterId{9});
+  one.transport.set_peers({friendly.member(3)});
+  stranger.transport.set_peers({one.member(1)});
+  ASSERT_TRUE(run_until([&] { return friendly.received.size() >= 20; }, &one.transport,
+                        {ping(1, 2, 0), ping(1, 3, 0)}));
+  EXPECT_TRUE(stranger.received.empty());
+}
+
+TEST_F(TcpTransportTest, ADetourGoesBeforeTheAddressThatIsListed) {
+  Peer one(loop_, 1, ClusterId{9});
+  Peer two(loop_, 2, ClusterId{9});
+  Peer proxied(loop_, 3, ClusterId{9});
+  // Where 2 says it is, another node listens; it is reached by its own address all the same.
+  one.transport.set_detours({{proxied.address, two.address}});
+  raft::Member member = two.member(2);
+  member.peer_address = proxied.address;
+  one.transport.set_peers({member});
+  EXPECT_TRUE(connect(one, two));
+}
+
 TEST_F(TcpTransportTest, ConnectionsThatSpeakNonsenseEndAndDisturbNobody) {
   Peer one(loop_, 1, ClusterId{9});
   Peer two(loop_, 2, ClusterId{9});
@@ -188,6 +240,13 @@ TEST_F(TcpTransportTest, ConnectionsThatSpeakNonsenseEndAndDisturbNobody) {
   EXPECT_TRUE(run_until([&] { return ended; }));
   one.transport.set_peers({two.member(2)});
   EXPECT_TRUE(connect(one, two));
+}
+
+TEST(PeerAddress, IsOneThatOthersCanReach) {
+  for (const char* fine : {"127.0.0.1:1", "db-1.example:4654", "[::1]:4654"})
+    EXPECT_TRUE(check_peer_address(fine).has_value()) << fine;
+  for (const char* wrong : {"0.0.0.0:4654", "[::]:4654", "n1"})
+    EXPECT_FALSE(check_peer_address(wrong).has_value()) << wrong;
 }
 
 TEST(HostPort, IsReadOrRefusedWithAnExample) {

@@ -1,0 +1,63 @@
+#include "replication/node/tcp_snapshots.h"
+
+#include <utility>
+
+#include "replication/transport/snapshot_files.h"
+
+namespace holdfast {
+namespace {
+
+MakeCheckpoint checkpoints_of(StateMachine& machine) {
+  return [&machine](const std::string& directory) -> Result<LogPosition> {
+    HOLDFAST_TRY(machine.checkpoint(directory));
+    HOLDFAST_ASSIGN(const SnapshotHead head, machine.read_snapshot_head(directory));
+    return head.applied;
+  };
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TcpSnapshots>> TcpSnapshots::open(FileSystem& fs, const Clock& clock,
+                                                         const SnapshotSending& sending,
+                                                         StateMachine& machine,
+                                                         TcpTransport& transport,
+                                                         const Post& post) {
+  HOLDFAST_TRY(prepare_snapshot_directory(fs, sending.directory));
+  return std::unique_ptr<TcpSnapshots>(
+      new TcpSnapshots(fs, clock, sending, machine, transport, post));
+}
+
+TcpSnapshots::TcpSnapshots(FileSystem& fs, const Clock& clock, const SnapshotSending& sending,
+                           StateMachine& machine, TcpTransport& transport, const Post& post)
+    : transport_(transport),
+      post_(post),
+      receiver_(fs, clock,
+                {.self = sending.self.node, .group = sending.group, .directory = sending.directory},
+                [post](raft::SnapshotArrived arrived) { post(std::move(arrived)); }),
+      sender_(fs, clock, sending, checkpoints_of(machine),
+              [post](raft::SnapshotDone done) { post(done); }) {
+  transport_.receive_snapshots([this](Descriptor connection, const Hello& peer) {
+    receiver_.take(std::move(connection), peer);
+  });
+}
+
+TcpSnapshots::~TcpSnapshots() {
+  transport_.receive_snapshots(nullptr);
+}
+
+void TcpSnapshots::send(raft::SnapshotOrder order) {
+  const std::string address = transport_.address_of(order.destination);
+  // Nobody knows where it is: it is tried again later, like a transfer that fails.
+  if (address.empty()) return post_(raft::SnapshotDone{order.destination, order.number, false});
+  sender_.send(order, address);
+}
+
+void TcpSnapshots::end(NodeId destination) {
+  sender_.end(destination);
+}
+
+void TcpSnapshots::discard(const std::string& source) {
+  receiver_.discard(source);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,162 @@
+#include "server/join.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "client/http_connection.h"
+#include "storage/base/check.h"
+#include "storage/base/log.h"
+
+namespace holdfast {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr Duration kPatience = std::chrono::seconds(5);  // with one node
+constexpr Duration kLookPatience = std::chrono::milliseconds(500);
+constexpr Duration kPauseFirst = std::chrono::milliseconds(100);
+constexpr Duration kPauseMax = std::chrono::seconds(2);
+
+std::string hex(NodeId id) {
+  return fmt::format("{:016x}", id.value);
+}
+
+uint64_t from_hex(const Json& json) {
+  return std::stoull(json.get<std::string>(), nullptr, 16);
+}
+
+HttpConnection connect(const std::string& url, const Clock& clock) {
+  Result<Endpoint> endpoint = parse_endpoint(url);
+  CHECK(endpoint.has_value(), "{}", endpoint.error().message);
+  return {*std::move(endpoint), clock};
+}
+
+HttpRequest post_of(const JoinRequest& request) {
+  const Json body = {{"name", request.name},
+                     {"id", hex(request.node)},
+                     {"peer", request.peer_address},
+                     {"client_url", request.client_url},
+                     {"learner", request.stays_learner}};
+  return {.method = "POST",
+          .target = "/v1/cluster/members?timeout=4s",
+          .headers = {{"Content-Type", "application/json"}},
+          .body = body.dump()};
+}
+
+// Before its log holds any members the node is a learner, whatever it may have become since.
+Result<Entered> entered_from(const std::string& body, NodeId self) {
+  try {
+    const Json json = Json::parse(body);
+    Entered entered{.cluster = ClusterId{from_hex(json.at("cluster_id"))}, .members = {}};
+    for (const Json& member : json.at("members")) {
+      const NodeId id{from_hex(member.at("id"))};
+      entered.members.list.push_back({id, member.at("name").get<std::string>(),
+                                      member.at("peer").get<std::string>(),
+                                      id != self && member.at("voter").get<bool>()});
+    }
+    std::ranges::sort(entered.members.list, {}, &raft::Member::id);
+    if (entered.cluster && entered.members.find(self) != nullptr) return entered;
+    return fail(ErrorCode::kInvalid, "its answer does not have this node among the members");
+  } catch (const std::exception& problem) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("its answer is not what the API promises ({})", problem.what()));
+  }
+}
+
+struct Refused {
+  std::string detail;
+  bool may_pass;  // the same request can succeed later
+};
+
+Refused refused_from(const HttpResponse& response) {
+  const Json json = Json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+  Refused refused{.detail = fmt::format("HTTP status {}", response.status),
+                  .may_pass = response.status >= 500};
+  if (!json.is_object()) return refused;
+  if (const auto found = json.find("detail"); found != json.end() && found->is_string())
+    refused.detail = found->get<std::string>();
+  if (const auto found = json.find("retryable"); found != json.end() && found->is_boolean())
+    refused.may_pass = refused.may_pass || found->get<bool>();
+  return refused;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> parse_join_urls(std::string_view text) {
+  HOLDFAST_ASSIGN(const std::vector<Endpoint> endpoints, parse_endpoints(text));
+  std::vector<std::string> urls;
+  for (const Endpoint& endpoint : endpoints) urls.push_back(endpoint.url());
+  return urls;
+}
+
+struct Joiner::Reply {
+  std::optional<Entered> entered;
+  std::string why_not;
+  bool may_pass = true;
+};
+
+Joiner::Joiner(std::vector<std::string> urls, const Clock& clock, Random random, Wait wait)
+    : urls_(std::move(urls)),
+      clock_(clock),
+      random_(random),
+      wait_(std::move(wait)),
+      complaints_(urls_.size()) {}
+
+Result<std::optional<Entered>> Joiner::ask(const JoinRequest& request) {
+  log_info("asking {} to take this node into the cluster", fmt::join(urls_, ", "));
+  Duration pause = kPauseFirst;
+  for (;;) {
+    for (size_t i = 0; i < urls_.size(); ++i) {
+      Reply reply = ask_once(urls_[i], request);
+      if (reply.entered) return std::move(reply.entered);
+      if (!reply.may_pass)
+        return fail(ErrorCode::kInvalid,
+                    fmt::format("the cluster at {0} does not take this node in: {1}. (holdfast "
+                                "--endpoint {0} members shows who belongs to it, holdfast "
+                                "--endpoint {0} members remove NAME removes a member for good)",
+                                urls_[i], reply.why_not));
+      if (std::exchange(complaints_[i], reply.why_not) != reply.why_not)
+        log_warning("not taken into the cluster yet, trying again: {}: {}", urls_[i],
+                    reply.why_not);
+      if (!wait_(Duration::zero())) return std::nullopt;
+    }
+    if (!wait_(random_.between(pause / 2, pause))) return std::nullopt;
+    pause = std::min(pause * 2, kPauseMax);
+  }
+}
+
+Joiner::Reply Joiner::ask_once(const std::string& url, const JoinRequest& request) const {
+  HttpConnection connection = connect(url, clock_);
+  const auto answer = connection.exchange(post_of(request), clock_.now() + kPatience);
+  if (!answer) return {.entered = {}, .why_not = answer.error().message};
+  if (answer->status != 200 && answer->status != 201) {
+    Refused refused = refused_from(*answer);
+    return {.entered = {}, .why_not = std::move(refused.detail), .may_pass = refused.may_pass};
+  }
+  Result<Entered> entered = entered_from(answer->body, request.node);
+  if (!entered) return {.entered = {}, .why_not = entered.error().message};
+  return {.entered = *std::move(entered), .why_not = {}};
+}
+
+std::optional<ClusterId> cluster_at(const std::vector<std::string>& urls, const Clock& clock) {
+  for (const std::string& url : urls) {
+    HttpConnection connection = connect(url, clock);
+    const auto answer =
+        connection.exchange({.method = "GET", .target = "/v1/cluster", .headers = {}, .body = {}},
+                            clock.now() + kLookPatience);
+    if (!answer || answer->status != 200) continue;
+    const Json json = Json::parse(answer->body, nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object() || !json.contains("cluster_id")) continue;
+    try {
+      return ClusterId{from_hex(json.at("cluster_id"))};
+    } catch (const std::exception&) {
+      continue;  // not an answer of the API: as if none had come
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace holdfast

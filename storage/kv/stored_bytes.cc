@@ -1,0 +1,75 @@
+#include "storage/kv/stored_bytes.h"
+
+#include <bit>
+
+#include <fmt/core.h>
+
+#include "storage/base/codec.h"
+
+// The bytes on disk; all numbers little-endian but where said.
+//
+//   default family  name → value                              (the named values of Engine)
+//   kv              key, revision: u64 (timestamp) → row
+//   changes         revision: u64 big-endian → change
+//
+//   row    = create_revision: u64, mod_revision: u64, version: u64, hash: u64, value
+//   change = wall_ms: u64, { length: u32, key }
+
+namespace holdfast {
+
+std::array<char, 8> feed_key(Revision revision) {
+  return std::bit_cast<std::array<char, 8>>(__builtin_bswap64(revision.value));
+}
+
+void encode_row(const Row& row, std::string& out) {
+  out.clear();
+  out.reserve(kRowHeaderBytes + row.value.size());
+  put_fixed(out, row.info.create_revision.value);
+  put_fixed(out, row.info.mod_revision.value);
+  put_fixed(out, row.info.version);
+  put_fixed(out, row.info.hash);
+  out.append(row.value);
+}
+
+Result<RowInfo> decode_info(std::string_view key, std::string_view bytes) {
+  if (bytes.size() < kRowHeaderBytes) {
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("a row of {} bytes under a key of {} bytes is too short: the state's "
+                            "files are damaged, restore this node from its peers",
+                            bytes.size(), key.size()));
+  }
+  return RowInfo{.create_revision = {load_fixed<uint64_t>(bytes.data())},
+                 .mod_revision = {load_fixed<uint64_t>(bytes.data() + 8)},
+                 .version = load_fixed<uint64_t>(bytes.data() + 16),
+                 .hash = load_fixed<uint64_t>(bytes.data() + 24)};
+}
+
+void encode_change(const RevisionWrite& write, std::string& out) {
+  out.clear();
+  put_fixed(out, write.wall_ms);
+  for (const RowWrite& row : write.rows) {
+    put_fixed(out, static_cast<uint32_t>(row.key.size()));
+    out.append(row.key);
+  }
+}
+
+Result<Change> decode_change(std::string_view key, std::string_view bytes) {
+  const std::unexpected<Error> damaged =
+      fail(ErrorCode::kCorrupt,
+           "an element of the feed of changes cannot be read: the state's files are damaged, "
+           "restore this node from its peers");
+  FixedReader reader(bytes);
+  const std::optional<uint64_t> wall_ms = reader.take<uint64_t>();
+  if (key.size() != 8 || !wall_ms) return damaged;
+  Change change{{__builtin_bswap64(load_fixed<uint64_t>(key.data()))}, *wall_ms, {}};
+  while (!reader.rest().empty()) {
+    const std::optional<uint32_t> length = reader.take<uint32_t>();
+    if (!length) return damaged;
+    const std::optional<std::string_view> changed = reader.take_bytes(*length);
+    if (!changed) return damaged;
+    change.keys.emplace_back(*changed);
+  }
+  return change;
+}
+
+}  // namespace holdfast

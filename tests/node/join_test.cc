@@ -1,0 +1,127 @@
+#include "server/join.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/client/scripted_server_fixture.h"
+
+namespace holdfast {
+namespace {
+
+using Kind = Step::Kind;
+using testing::HasSubstr;
+
+const std::string kTaken = http_answer(201, R"({"cluster_id":"0000000000000abc","members":[
+    {"name":"n4","id":"0000000000000007","peer":"h4:1","voter":true},
+    {"name":"n1","id":"0000000000000001","peer":"h1:1","voter":true}]})");
+const std::string kNotReady = problem_answer(503, "not_ready", "not_applied", true);
+
+std::string conflict(bool retryable) {
+  return http_answer(409, std::string(R"({"code":"conflict","detail":"n4 is there already",)") +
+                              R"("retryable":)" + (retryable ? "true}" : "false}"));
+}
+
+class JoinTest : public testing::Test {
+ protected:
+  // `tries`: pauses after which it is told to stop.
+  Result<std::optional<Entered>> join(std::vector<std::string> urls, int tries = 100) {
+    Joiner joiner(std::move(urls), clock_, Random(1), [&](Duration pause) {
+      if (pause > Duration::zero()) pauses_.push_back(pause);
+      return static_cast<int>(pauses_.size()) <= tries;
+    });
+    return joiner.ask({.node = NodeId{7},
+                       .name = "n4",
+                       .peer_address = "h4:1",
+                       .client_url = "http://h4:2",
+                       .stays_learner = false});
+  }
+
+  SystemClock clock_;
+  std::vector<Duration> pauses_;
+};
+
+// Whatever it was made since, it is a learner until its own log says more.
+TEST_F(JoinTest, TheAnswerIsWhoBelongsToTheCluster) {
+  ScriptedServer server({{Kind::kAnswer, kTaken}});
+  const auto entered = join({server.endpoint().url()});
+  ASSERT_TRUE(entered.has_value() && *entered);
+  EXPECT_EQ((*entered)->cluster, ClusterId{0xabc});
+  const std::vector<raft::Member> members = {{NodeId{1}, "n1", "h1:1", true},
+                                             {NodeId{7}, "n4", "h4:1", false}};
+  EXPECT_EQ((*entered)->members.list, members);
+  EXPECT_TRUE(server.requests().at(0).starts_with("POST /v1/cluster/members"));
+}
+
+TEST_F(JoinTest, TheNextOneIsAskedWhereOneIsSilentOrNotReady) {
+  ScriptedServer first({{Kind::kAnswer, kNotReady}});
+  ScriptedServer second({{Kind::kCloseUnanswered, {}}});
+  ScriptedServer third({{Kind::kAnswer, kTaken}});
+  const auto entered = join({closed_endpoint().url(), first.endpoint().url(),
+                             second.endpoint().url(), third.endpoint().url()});
+  EXPECT_TRUE(entered.has_value() && *entered);
+  EXPECT_TRUE(pauses_.empty());
+}
+
+TEST_F(JoinTest, AllAreAskedAgainWithLongerPauses) {
+  ScriptedServer server({{Kind::kAnswerAndClose, kNotReady},
+                         {Kind::kAnswerAndClose, conflict(true)},
+                         {Kind::kAnswerAndClose, http_answer(504, "no JSON")},
+                         {Kind::kAnswerAndClose, http_answer(200, "{}")},
+                         {Kind::kAnswerAndClose, kTaken}});
+  const auto entered = join({server.endpoint().url()});
+  EXPECT_TRUE(entered.has_value() && *entered);
+  ASSERT_EQ(pauses_.size(), 4u);
+  EXPECT_GT(pauses_[3], pauses_[0]);
+}
+
+TEST_F(JoinTest, ARefusalThatWillNotPassEndsIt) {
+  for (const std::string& answer : {conflict(false), problem_answer(400, "bad_request", "x", false),
+                                    http_answer(404, "what?")}) {
+    ScriptedServer server({{Kind::kAnswer, answer}});
+    const auto entered = join({server.endpoint().url()});
+    ASSERT_FALSE(entered.has_value());
+    EXPECT_THAT(entered.error().message, HasSubstr(server.endpoint().url()));
+    EXPECT_THAT(entered.error().message, HasSubstr("members remove"));
+  }
+  ScriptedServer server({{Kind::kAnswer, conflict(false)}});
+  EXPECT_THAT(join({server.endpoint().url()}).error().message, HasSubstr("n4 is there already"));
+}
+
+TEST_F(JoinTest, ItStopsWhenAskedTo) {
+  const auto entered = join({closed_endpoint().url()}, 3);
+  ASSERT_TRUE(entered.has_value());
+  EXPECT_FALSE(*entered);
+}
+
+TEST_F(JoinTest, AnAnswerWithoutTheNodeIsNone) {
+  const std::string without = http_answer(201, R"({"cluster_id":"0000000000000abc","members":[
+      {"name":"n1","id":"0000000000000001","peer":"h1:1","voter":true}]})");
+  ScriptedServer server({{Kind::kAnswer, without}});
+  const auto entered = join({server.endpoint().url()}, 0);
+  ASSERT_TRUE(entered.has_value());
+  EXPECT_FALSE(*entered);
+}
+
+TEST_F(JoinTest, TheClusterOfWhoAnswersFirstIsKnown) {
+  ScriptedServer silent({{Kind::kAnswer, kNotReady}});
+  ScriptedServer server(
+      {{Kind::kAnswer, http_answer(200, R"({"cluster_id":"00000000000000ff"})")}});
+  EXPECT_EQ(cluster_at({closed_endpoint().url(), silent.endpoint().url(), server.endpoint().url()},
+                       clock_),
+            ClusterId{0xff});
+  EXPECT_EQ(cluster_at({closed_endpoint().url()}, clock_), std::nullopt);
+  for (const char* body : {"[]", "{}", R"({"cluster_id":7})", R"({"cluster_id":"x"})"}) {
+    ScriptedServer other({{Kind::kAnswer, http_answer(200, body)}});
+    EXPECT_EQ(cluster_at({other.endpoint().url()}, clock_), std::nullopt) << body;
+  }
+}
+
+TEST(JoinUrls, AreReadOrRefused) {
+  EXPECT_EQ(*parse_join_urls("http://h1:1,h2"),
+            (std::vector<std::string>{"http://h1:1", "http://h2:4653"}));
+  for (const char* wrong : {"", "https://h1:1", "h1:x", "h1,,h2"})
+    EXPECT_FALSE(parse_join_urls(wrong).has_value()) << wrong;
+}
+
+}  // namespace
+}  // namespace holdfast
