@@ -55,8 +55,8 @@ Result<SegmentedLog::Opened> SegmentedLog::open_to_read(FileSystem& fs, std::str
     return fail(ErrorCode::kNotFound, fmt::format("there is no log in {}", directory));
   HOLDFAST_ASSIGN(WalkedLog walked, walk_log(fs, directory, files.numbers));
   Recovered recovered = walked.recovered;
-  return Opened{.log = std::unique_ptr<SegmentedLog>(new SegmentedLog(
-                    fs, std::move(directory), Options(), std::move(walked))),
+  return Opened{.log = std::unique_ptr<SegmentedLog>(
+                    new SegmentedLog(fs, std::move(directory), Options(), std::move(walked))),
                 .recovered = std::move(recovered)};
 }
 
