@@ -84,6 +84,14 @@ std::unexpected<Error> state_without_log(const Recovered& on_disk, LogPosition s
 
 }  // namespace
 
+Result<std::optional<LogPosition>> restart_needed(const Recovered& on_disk,
+                                                  const KvStateMachine& machine) {
+  const LogPosition state = machine.applied();
+  if (term_at(on_disk, state.index) == state.term) return std::nullopt;
+  if (state == machine.installed() && state.index > on_disk.before.index) return state;
+  return state_without_log(on_disk, state);
+}
+
 Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& log,
                                         const KvStateMachine& machine,
                                         const raft::Members& first_members) {
@@ -96,18 +104,17 @@ Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& 
                             .members_index = state.index,
                             .members = {},
                             .newer_members = {}};
-  if (term_at(on_disk, state.index) == state.term) {
+  HOLDFAST_ASSIGN(const std::optional<LogPosition> begin, restart_needed(on_disk, machine));
+  if (!begin) {
     for (const TermRun& run : on_disk.terms) recovered.runs.push_back({run.first, run.term});
-  } else if (state == machine.installed() && state.index > on_disk.before.index) {
+  } else {
     LogWrite restart;
     restart.ticket = {1};
-    restart.restart_after = state;
+    restart.restart_after = begin;
     HOLDFAST_TRY(log.write(std::span(&restart, 1)));
     HOLDFAST_TRY(log.sync());
     recovered.before = state;
     recovered.last = state.index;
-  } else {
-    return state_without_log(on_disk, state);
   }
   const std::string members = machine.members_payload();
   recovered.members = first_members;

@@ -3,6 +3,8 @@
 // Makes what Raft starts from out of what lies on disk: the log, and the state that it has been
 // applied to. Blocking; at start only.
 
+#include <optional>
+
 #include "replication/raft/raft.h"
 #include "storage/kv/kv_state_machine.h"
 #include "storage/log/segmented_log.h"
@@ -23,9 +25,13 @@ inline bool was_begun(const Recovered& on_disk) {
   return static_cast<bool>(on_disk.hard_state.term);
 }
 
-// `first_members` count as long as neither the state nor the log hold any. A state that was
-// installed just before a crash may be ahead of its log, or beside it: then the log is made to
-// begin behind it. In all other cases a state that the log does not lead to is kCorrupt.
+// Where the log must be made to begin: a state that was installed just before a crash may be ahead
+// of its log, or beside it. Nothing: the log leads to the state. kCorrupt: neither.
+Result<std::optional<LogPosition>> restart_needed(const Recovered& on_disk,
+                                                  const KvStateMachine& machine);
+
+// `first_members` count as long as neither the state nor the log hold any. Makes the log begin
+// where that is needed; fails as restart_needed does.
 Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& log,
                                         const KvStateMachine& machine,
                                         const raft::Members& first_members);

@@ -38,6 +38,8 @@ struct Contents {
   HardState hard_state;
   LogPosition before;  // the entry before the log's first
   LogPosition last;
+  // The state was installed at `last`, and a crash came before the log was made to begin there.
+  bool log_restarts = false;
   raft::Members members;  // the newest that log or state names, committed or not
   std::optional<TornTail> torn_tail;
 };

@@ -37,10 +37,11 @@ Result<raft::Members> only_member(const Finding& finding, NodeId fresh, std::str
   return next;
 }
 
-Result<> append_members(SegmentedLog& log, const LogPosition& at, const raft::Members& members) {
+Result<> append_members(SegmentedLog& log, const Contents& found, const LogPosition& at,
+                        const raft::Members& members) {
   LogWrite write{.ticket = {1},
                  .hard_state = HardState{at.term, {}},
-                 .restart_after = {},
+                 .restart_after = found.log_restarts ? std::optional(found.last) : std::nullopt,
                  .cut_from = {},
                  .append = {},
                  .drop_before = {}};
@@ -62,7 +63,7 @@ Result<Revived> revive(FileSystem& fs, const Place& place, const Judgement& judg
   // Opening also syncs what a process wrote that ended before its sync: IDENTITY must not outlive
   // it.
   HOLDFAST_ASSIGN(SegmentedLog::Opened opened, SegmentedLog::open(fs, place.log_path(), {}));
-  if (opened.recovered.last != last) {
+  if (opened.recovered.last != last && !best.contents->log_restarts) {
     return fail(ErrorCode::kInvalid,
                 fmt::format("the log in {} ended at entry {} and now ends at {}: something else "
                             "uses it. Nothing was changed; look again with --plan",
@@ -71,7 +72,7 @@ Result<Revived> revive(FileSystem& fs, const Place& place, const Judgement& judg
   if (judgement.verdict == Verdict::kRecoverable) {
     HOLDFAST_ASSIGN(members, only_member(best, fresh, peer_address));
     last = {judgement.term + 1, last.index + 1};
-    HOLDFAST_TRY(append_members(*opened.log, last, members));
+    HOLDFAST_TRY(append_members(*opened.log, *best.contents, last, members));
   } else if (!peer_address.empty() && peer_address != members.list.front().peer_address) {
     return fail(ErrorCode::kInvalid,
                 fmt::format("the recovery was begun with the peer address {}: leave --peer-address "

@@ -63,7 +63,7 @@ Result<> read_state(FileSystem& fs, const Place& place, Engine& engine) {
   const std::string directory = states->active();
   HOLDFAST_ASSIGN(const bool there, fs.exists(directory + "/CURRENT"));
   // A node that ended before its first write to the state: it starts from the log's first entry.
-  if (!there) return {};
+  if (!there && states->may_be_missing()) return {};
   EngineBatch words;
   HOLDFAST_ASSIGN(const NamedValues named, RocksEngine::read_named_values(directory));
   words.meta.assign(named.begin(), named.end());
@@ -86,6 +86,16 @@ Result<Contents> read_log(FileSystem& fs, const Place& place, const KvStateMachi
   }
   if (!opened) return std::unexpected(opened.error());
   const Recovered& on_disk = opened->recovered;
+  HOLDFAST_ASSIGN(const std::optional<LogPosition> begin, restart_needed(on_disk, machine));
+  if (begin) {
+    HOLDFAST_ASSIGN(raft::Members installed, raft::decode_members(machine.members_payload()));
+    return Contents{.hard_state = on_disk.hard_state,
+                    .before = *begin,
+                    .last = *begin,
+                    .log_restarts = true,
+                    .members = std::move(installed),
+                    .torn_tail = on_disk.torn_tail};
+  }
   HOLDFAST_ASSIGN(const raft::Recovered recovered,
                   recover_replica(on_disk, *opened->log, machine, {}));
   HOLDFAST_ASSIGN(raft::Members members, newest_members(recovered));

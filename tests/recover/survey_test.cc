@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "server/recover/revive.h"
 #include "storage/fs/posix.h"
 #include "storage/kv/rocks_engine.h"
 #include "storage/log/segmented_log.h"
@@ -194,6 +195,45 @@ TEST_F(SurveyTest, AStateAheadOfItsLogIsDamage) {
   write_log({entry(1, EntryKind::kMembers, raft::encode_members(two()))});
   EXPECT_EQ(trouble(), Trouble::kDamaged);
   EXPECT_THAT(message_, HasSubstr("the log ends at 1"));
+}
+
+// A crash between the two steps of taking in a snapshot: the state is there, the log not yet.
+TEST_F(SurveyTest, AStateThatWasInstalledBehindItsLogCountsAndIsRecoveredFrom) {
+  make_node(4);
+  {
+    const auto engine = RocksEngine::open({.directory = state_path()}).value();
+    ASSERT_TRUE(KvStateMachine::open(*engine).value()->checkpoint(root_ + "/copy"));
+  }
+  place_.data_dir = root_ + "/other";
+  ASSERT_TRUE(fs_.create_directories(place_.data_dir + "/groups/1"));
+  ASSERT_TRUE(write_identity(fs_, place_.data_dir, {{2}, "n2", kCluster}));
+  write_log({entry(1, EntryKind::kMembers, raft::encode_members(two()))});
+  {
+    const auto engine = RocksEngine::open({.directory = state_path()}).value();
+    ASSERT_TRUE(KvStateMachine::open(*engine).value()->install(root_ + "/copy"));
+  }
+
+  const std::vector<std::string> before = everything();
+  const Finding finding = look_at(reader_, place_);
+  EXPECT_EQ(everything(), before);
+  ASSERT_FALSE(finding.problem) << finding.problem->message;
+  EXPECT_EQ(finding.contents->last, (LogPosition{{2}, {4}}));
+  EXPECT_EQ(finding.contents->members, four());
+
+  const auto revived = revive(fs_, place_, judge({finding}), NodeId{55}, "");
+  ASSERT_TRUE(revived) << revived.error().message;
+  const Finding after = look_at(reader_, place_);
+  ASSERT_FALSE(after.problem) << after.problem->message;
+  EXPECT_EQ(after.contents->before, (LogPosition{{2}, {4}}));
+  EXPECT_EQ(after.contents->last, (LogPosition{{4}, {5}}));
+  EXPECT_EQ(after.state->applied.index, LogIndex{4});
+  EXPECT_EQ(judge({after}).verdict, Verdict::kMajorityHere);
+}
+
+TEST_F(SurveyTest, AnInstalledStateWhoseFilesAreGoneIsDamage) {
+  make_node();
+  ASSERT_TRUE(fs_.create_directories(state_path() + ".1"));
+  EXPECT_NE(trouble(), Trouble::kNoNode);
 }
 
 TEST_F(SurveyTest, EachKindOfTroubleHasItsOwnLine) {
