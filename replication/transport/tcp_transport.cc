@@ -50,12 +50,13 @@ class Inbox {
 };
 
 // A handler that does nothing once `alive` has ended: operations in flight outlive the attempt or
-// the connection that began them.
+// the connection that began them. Those of several steps look at their socket between two, so it
+// stays until they are over; who ends before them closes it.
 template <class Handler>
 class Guarded {
  public:
-  Guarded(std::weak_ptr<const int> alive, Handler handler)
-      : alive_(std::move(alive)), handler_(std::move(handler)) {}
+  Guarded(std::weak_ptr<const int> alive, std::shared_ptr<tcp::socket> socket, Handler handler)
+      : alive_(std::move(alive)), socket_(std::move(socket)), handler_(std::move(handler)) {}
 
   template <class... Results>
     requires std::invocable<Handler&, Results...>
@@ -65,8 +66,14 @@ class Guarded {
 
  private:
   std::weak_ptr<const int> alive_;
+  std::shared_ptr<tcp::socket> socket_;
   Handler handler_;
 };
+
+void close_socket(tcp::socket& socket) {
+  error_code ignored;  // it is closed all the same
+  socket.close(ignored);
+}
 
 void set_socket_options(tcp::socket& socket) {
   error_code ignored;  // an option that is refused costs speed only
@@ -110,11 +117,15 @@ class TcpTransport::Link {
         address_(std::move(address)),
         expected_(expected),
         greeted_(std::move(greeted)),
-        socket_(owner.loop_),
+        socket_(std::make_shared<tcp::socket>(owner.loop_)),
         resolver_(owner.loop_),
         timer_(owner.loop_) {
     dial();
   }
+
+  ~Link() { close_socket(*socket_); }
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
 
   const std::string& address() const { return address_; }
 
@@ -126,26 +137,26 @@ class TcpTransport::Link {
   void flush() {
     if (!ready_ || waiting_.empty() || !writing_.empty()) return;
     std::swap(waiting_, writing_);
-    net::async_write(socket_, net::buffer(writing_), guarded([this](error_code code, size_t) {
-                       // An idle connection keeps no buffer of a busy hour.
-                       if (writing_.capacity() > 4 * kReadBytes) writing_ = {};
-                       writing_.clear();
-                       if (code) return lost(code.message());
-                       flush();
-                     }));
+    net::async_write(*socket_, net::buffer(writing_), guarded([this](error_code code, size_t) {
+      // An idle connection keeps no buffer of a busy hour.
+      if (writing_.capacity() > 4 * kReadBytes) writing_ = {};
+      writing_.clear();
+      if (code) return lost(code.message());
+      flush();
+    }));
   }
 
  private:
   template <class Handler>
   Guarded<Handler> guarded(Handler handler) {
-    return {attempt_, std::move(handler)};
+    return {attempt_, socket_, std::move(handler)};
   }
 
   // What was begun before is forgotten.
   void begin_attempt() {
     attempt_ = std::make_shared<const int>();
-    error_code ignored;
-    socket_.close(ignored);
+    close_socket(*socket_);
+    socket_ = std::make_shared<tcp::socket>(owner_.loop_);
   }
 
   void dial() {
@@ -168,29 +179,29 @@ class TcpTransport::Link {
   }
 
   void connect(const tcp::resolver::results_type& found) {
-    net::async_connect(socket_, found, guarded([this](error_code code, const tcp::endpoint&) {
-                         if (code == net::error::connection_refused) suspect();
-                         if (code) return lost(code.message());
-                         greet();
-                       }));
+    net::async_connect(*socket_, found, guarded([this](error_code code, const tcp::endpoint&) {
+      if (code == net::error::connection_refused) suspect();
+      if (code) return lost(code.message());
+      greet();
+    }));
   }
 
   void greet() {
-    set_socket_options(socket_);
+    set_socket_options(*socket_);
     encode_hello(owner_.self_, writing_);
-    net::async_write(socket_, net::buffer(writing_), guarded([this](error_code code, size_t) {
-                       if (code) return lost_to(code);
-                       writing_.clear();
-                       read();
-                     }));
+    net::async_write(*socket_, net::buffer(writing_), guarded([this](error_code code, size_t) {
+      if (code) return lost_to(code);
+      writing_.clear();
+      read();
+    }));
   }
 
   void read() {
-    socket_.async_read_some(inbox_.space(), guarded([this](error_code code, size_t count) {
-                              if (code) return lost_to(code);
-                              inbox_.grow(count);
-                              take();
-                            }));
+    socket_->async_read_some(inbox_.space(), guarded([this](error_code code, size_t count) {
+                               if (code) return lost_to(code);
+                               inbox_.grow(count);
+                               take();
+                             }));
   }
 
   void take() {
@@ -271,7 +282,7 @@ class TcpTransport::Link {
   const std::string address_;
   const NodeId expected_;
   Greeted greeted_;
-  tcp::socket socket_;
+  std::shared_ptr<tcp::socket> socket_;
   tcp::resolver resolver_;
   net::steady_timer timer_;
   std::shared_ptr<const int> attempt_;
@@ -290,8 +301,11 @@ class TcpTransport::Link {
 class TcpTransport::Incoming {
  public:
   Incoming(TcpTransport& owner, uint64_t id, tcp::socket socket)
-      : owner_(owner), id_(id), socket_(std::move(socket)), timer_(owner.loop_) {
-    set_socket_options(socket_);
+      : owner_(owner),
+        id_(id),
+        socket_(std::make_shared<tcp::socket>(std::move(socket))),
+        timer_(owner.loop_) {
+    set_socket_options(*socket_);
     timer_.expires_after(kGreetingPatience);
     timer_.async_wait(guarded([this](error_code code) {
       if (!code && !peer_.node) close();
@@ -299,12 +313,16 @@ class TcpTransport::Incoming {
     read();
   }
 
+  ~Incoming() { close_socket(*socket_); }
+  Incoming(const Incoming&) = delete;
+  Incoming& operator=(const Incoming&) = delete;
+
   const Hello& peer() const { return peer_; }  // no node: it has not said
 
  private:
   template <class Handler>
   Guarded<Handler> guarded(Handler handler) {
-    return {alive_, std::move(handler)};
+    return {alive_, socket_, std::move(handler)};
   }
 
   void close() {
@@ -314,20 +332,20 @@ class TcpTransport::Incoming {
   }
 
   void read() {
-    socket_.async_read_some(inbox_.space(), guarded([this](error_code code, size_t count) {
-                              if (code) return close();
-                              inbox_.grow(count);
-                              std::string_view bytes = inbox_.view();
-                              const Result<> taken = take(bytes);
-                              if (!taken) {
-                                log_warning("connection from {} ended: {}",
-                                            peer_.node ? peer_.name : "a stranger",
-                                            taken.error().message);
-                                return close();
-                              }
-                              inbox_.drop(inbox_.view().size() - bytes.size());
-                              if (!peer_.snapshot_term) read();
-                            }));
+    socket_->async_read_some(inbox_.space(), guarded([this](error_code code, size_t count) {
+                               if (code) return close();
+                               inbox_.grow(count);
+                               std::string_view bytes = inbox_.view();
+                               const Result<> taken = take(bytes);
+                               if (!taken) {
+                                 log_warning("connection from {} ended: {}",
+                                             peer_.node ? peer_.name : "a stranger",
+                                             taken.error().message);
+                                 return close();
+                               }
+                               inbox_.drop(inbox_.view().size() - bytes.size());
+                               if (!peer_.snapshot_term) read();
+                             }));
   }
 
   Result<> take(std::string_view& bytes) {
@@ -338,10 +356,10 @@ class TcpTransport::Incoming {
       if (peer_.snapshot_term) HOLDFAST_TRY(check_snapshot(bytes));
       owner_.dial_all();
       encode_hello(owner_.self_, answer_);
-      net::async_write(socket_, net::buffer(answer_), guarded([this](error_code code, size_t) {
-                         if (code) return close();
-                         if (peer_.snapshot_term) hand_over();
-                       }));
+      net::async_write(*socket_, net::buffer(answer_), guarded([this](error_code code, size_t) {
+        if (code) return close();
+        if (peer_.snapshot_term) hand_over();
+      }));
     }
     while (!bytes.empty()) {
       HOLDFAST_ASSIGN(std::optional<PeerMessage> message, take_message(bytes));
@@ -367,7 +385,7 @@ class TcpTransport::Incoming {
 
   void hand_over() {
     error_code code;
-    Descriptor connection(socket_.release(code));
+    Descriptor connection(socket_->release(code));
     if (code) {
       log_warning("connection from {} ended: {}", peer_.name, code.message());
     } else {
@@ -378,7 +396,7 @@ class TcpTransport::Incoming {
 
   TcpTransport& owner_;
   const uint64_t id_;
-  tcp::socket socket_;
+  std::shared_ptr<tcp::socket> socket_;
   net::steady_timer timer_;
   std::shared_ptr<const int> alive_ = std::make_shared<const int>();
   Hello peer_;
