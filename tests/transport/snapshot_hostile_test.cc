@@ -215,6 +215,27 @@ TEST_F(HostileSender, WhatIsStoredIsAnnouncedOnceAndSaidAgain) {
   arrivals_ = 1;
 }
 
+TEST(SilentSender, IsNotWaitedForLong) {
+  ReceivingNode node(std::chrono::milliseconds(200));
+  node.start();
+  const std::string offer = encode_offer(offer_of({{"a", 3}}));
+  const std::string bytes = piece({}, "xyz");
+  for (const std::string& said :
+       {std::string(), offer.substr(0, 30), offer, offer + bytes.substr(0, 10),
+        offer + bytes.substr(0, 25), offer + bytes}) {
+    Puppet puppet(node.address());
+    puppet.greet();
+    ASSERT_TRUE(puppet.hear().has_value());
+    puppet.say(said);
+    if (said.size() >= offer.size()) {
+      EXPECT_TRUE(puppet.answer().has_value());
+    }
+    const SnapshotRefused refused = puppet.refusal();
+    EXPECT_THAT(refused.reason, HasSubstr("no progress in time"));
+    EXPECT_TRUE(refused.may_dial_again);
+  }
+}
+
 // Says by hand what a receiver says, to a sender of 3 MiB and 10 bytes.
 class HostileReceiver : public testing::Test {
  protected:
@@ -283,6 +304,16 @@ TEST_F(HostileReceiver, AnEndlessVerificationIsGivenUp) {
   for (int i = 0; i < 2; ++i) puppet->say(encode_answer(SnapshotVerifying{}));
   ASSERT_TRUE(one_.done.wait_for(1));
   EXPECT_FALSE(one_.done.all()[0].delivered);
+}
+
+TEST(SilentReceiver, IsNotWaitedForLong) {
+  // Its port takes connections, and nobody says anything on them.
+  boost::asio::io_context loop;
+  const boost::asio::ip::tcp::acceptor port(loop, {boost::asio::ip::address_v4::loopback(), 0});
+  SendingNode one(Files{{"a", "1"}});
+  one.how.patience = std::chrono::milliseconds(200);
+  one.start();
+  EXPECT_FALSE(one.deliver("127.0.0.1:" + std::to_string(port.local_endpoint().port())));
 }
 
 TEST_F(HostileReceiver, OneThatAlwaysHangsUpIsGivenUp) {
