@@ -259,7 +259,7 @@ void RocksEngine::close_replaced() {
       const std::string path = database->db->GetName();
       database.reset();
       // What stays is removed at the next opening, which says why it cannot be.
-      if (is_replaced) (void)remove_directory(path);
+      if (is_replaced) (void)remove_tree(path);
     }
     databases.clear();
   }

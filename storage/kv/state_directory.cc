@@ -46,7 +46,7 @@ Result<std::vector<uint64_t>> StateDirectory::numbers() const {
 
 Result<std::string> StateDirectory::stage(const std::string& source) {
   PosixFileSystem fs;
-  HOLDFAST_TRY(remove_directory(staged()));  // of an install that failed
+  HOLDFAST_TRY(remove_tree(staged()));  // of an install that failed
   HOLDFAST_TRY(fs.rename(source, staged()));
   return staged();
 }
@@ -60,15 +60,15 @@ Result<> StateDirectory::activate() {
 }
 
 Result<> StateDirectory::remove_others() const {
-  HOLDFAST_TRY(remove_directory(staged()));
+  HOLDFAST_TRY(remove_tree(staged()));
   HOLDFAST_ASSIGN(const std::vector<uint64_t> numbers, this->numbers());
   for (const uint64_t number : numbers)
-    if (number < number_) HOLDFAST_TRY(remove_directory(path_of(number)));
-  if (number_ > 0) HOLDFAST_TRY(remove_directory(name_));
+    if (number < number_) HOLDFAST_TRY(remove_tree(path_of(number)));
+  if (number_ > 0) HOLDFAST_TRY(remove_tree(name_));
   return {};
 }
 
-Result<> remove_directory(const std::string& path) {
+Result<> remove_tree(const std::string& path) {
   std::error_code code;
   std::filesystem::remove_all(path, code);
   if (code) return fail(ErrorCode::kIo, fmt::format("remove {}: {}", path, code.message()));

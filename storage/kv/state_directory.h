@@ -41,6 +41,6 @@ class StateDirectory {
 };
 
 // The directory and all in it; nothing there is no error.
-Result<> remove_directory(const std::string& path);
+Result<> remove_tree(const std::string& path);
 
 }  // namespace holdfast
