@@ -94,7 +94,7 @@ Result<std::vector<std::string>> parse_join_urls(std::string_view text) {
 
 struct Joiner::Reply {
   std::optional<Entered> entered;
-  std::string why_not;
+  std::string why_not;  // and where
   bool may_pass = true;
 };
 
@@ -114,13 +114,12 @@ Result<std::optional<Entered>> Joiner::ask(const JoinRequest& request) {
       if (reply.entered) return std::move(reply.entered);
       if (!reply.may_pass)
         return fail(ErrorCode::kInvalid,
-                    fmt::format("the cluster at {0} does not take this node in: {1}. (holdfast "
+                    fmt::format("the cluster does not take this node in: {1}. (holdfast "
                                 "--endpoint {0} members shows who belongs to it, holdfast "
                                 "--endpoint {0} members remove NAME removes a member for good)",
                                 urls_[i], reply.why_not));
       if (std::exchange(complaints_[i], reply.why_not) != reply.why_not)
-        log_warning("not taken into the cluster yet, trying again: {}: {}", urls_[i],
-                    reply.why_not);
+        log_warning("not taken into the cluster yet, trying again: {}", reply.why_not);
       if (!wait_(Duration::zero())) return std::nullopt;
     }
     if (!wait_(random_.between(pause / 2, pause))) return std::nullopt;
@@ -133,11 +132,14 @@ Joiner::Reply Joiner::ask_once(const std::string& url, const JoinRequest& reques
   const auto answer = connection.exchange(post_of(request), clock_.now() + kPatience);
   if (!answer) return {.entered = {}, .why_not = answer.error().message};
   if (answer->status != 200 && answer->status != 201) {
-    Refused refused = refused_from(*answer);
-    return {.entered = {}, .why_not = std::move(refused.detail), .may_pass = refused.may_pass};
+    const Refused refused = refused_from(*answer);
+    return {.entered = {},
+            .why_not = fmt::format("{}: {}", url, refused.detail),
+            .may_pass = refused.may_pass};
   }
   Result<Entered> entered = entered_from(answer->body, request.node);
-  if (!entered) return {.entered = {}, .why_not = entered.error().message};
+  if (!entered)
+    return {.entered = {}, .why_not = fmt::format("{}: {}", url, entered.error().message)};
   return {.entered = *std::move(entered), .why_not = {}};
 }
 
