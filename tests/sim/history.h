@@ -27,7 +27,8 @@ struct Operation {
   uint64_t client = 0;
   ActKind kind = ActKind::kRead;
   std::string key;
-  std::optional<Command> command;  // of a change
+  std::optional<Command>
+      command;  // of a change; none: of members, and such that no leader makes it
   NodeId node;
   uint64_t life = 0;  // of the node
   RequestId request;

@@ -1,6 +1,7 @@
 #include "tests/sim/invariants.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include <fmt/format.h>
 
@@ -150,10 +151,10 @@ std::optional<Term> Invariants::term_before(const Node& node, const LogWrite& wr
   if (write.restart_after)
     return write.restart_after->index == at ? std::optional(write.restart_after->term)
                                             : std::nullopt;
-  for (auto w = node.disk.unsynced.rbegin(); w != node.disk.unsynced.rend(); ++w) {
-    for (const EntryPtr& earlier : w->append)
+  for (const LogWrite& waits : std::views::reverse(node.disk.unsynced)) {
+    for (const EntryPtr& earlier : waits.append)
       if (earlier->index == at) return earlier->term;
-    if (w->restart_after && w->restart_after->index == at) return w->restart_after->term;
+    if (waits.restart_after && waits.restart_after->index == at) return waits.restart_after->term;
   }
   if (at.value <= node.disk.terms.size()) return node.disk.terms[at.value - 1];
   return std::nullopt;

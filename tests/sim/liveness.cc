@@ -33,8 +33,7 @@ bool Simulator::majority_lives() {
 std::vector<NodeId> Simulator::draw_core() {
   std::vector<NodeId> core = whole_nodes();
   random_.shuffle(core);
-  if (random_.chance(0.5))
-    std::ranges::stable_partition(core, [this](NodeId id) { return !leads(id); });
+  if (random_.chance(0.5)) std::ranges::partition(core, [this](NodeId id) { return !leads(id); });
   const size_t least = raft::majority(plan_.nodes);
   core.resize(random_.chance(0.7) ? least : random_.between(least, core.size()));
   std::ranges::sort(core);

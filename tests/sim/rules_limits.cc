@@ -63,10 +63,10 @@ void Invariants::limits_hold(NodeId id, const raft::Status& status) {
   };
   within("changes that wait", status.proposals_bytes, own.proposals_bytes_max);
   // Entries are let go when they are on disk, so those of the appends in flight come on top: as
-  // many as their leader may send.
-  within(
-      "entries in memory", node.raft->log().window_bytes(),
-      own.proposals_bytes_max + own.window_bytes_max + widest_.in_flight_bytes_max + 2 * one_more);
+  // many as their leader may send. Who begins to lead appends all that waits with it besides.
+  within("entries in memory", node.raft->log().window_bytes(),
+         2 * own.proposals_bytes_max + own.window_bytes_max + widest_.in_flight_bytes_max +
+             2 * one_more);
   within("entries being applied", node.applying_bytes, own.apply_bytes_max + one_more);
   for (const raft::FollowerStatus& follower : status.followers)
     within("appends in flight", follower.in_flight_bytes, own.in_flight_bytes_max + one_more);

@@ -7,6 +7,18 @@
 #include "storage/base/check.h"
 
 namespace holdfast::sim {
+namespace {
+
+constexpr double kSenseless = 0.005;
+
+raft::Proposal proposal_of(const Operation& change, Instant deadline) {
+  if (change.command) return {change.request, deadline, encode_command(*change.command)};
+  const raft::MemberChange senseless{.act = raft::MemberChange::Act::kPromote,
+                                     .member = {.id = NodeId{1000}}};
+  return {change.request, deadline, raft::encode_change(senseless), EntryKind::kMembers};
+}
+
+}  // namespace
 
 void ClientPool::start() {
   for (uint64_t i = 0; i < watch_.plan.clients.count; ++i) {
@@ -43,7 +55,7 @@ void ClientPool::act(uint64_t number) {
   const bool reads = watch_.random.chance(plan.reads + plan.local_reads);
   if (!reads) {
     operation.kind = ActKind::kChange;
-    operation.command = draw_change(client, operation.key);
+    if (!watch_.random.chance(kSenseless)) operation.command = draw_change(client, operation.key);
   } else {
     const bool local = watch_.random.chance(plan.local_reads / (plan.reads + plan.local_reads));
     operation.kind = local ? ActKind::kLocalRead : ActKind::kRead;
@@ -116,7 +128,7 @@ void ClientPool::send(Operation operation) {
   if (sent.kind == ActKind::kRead) {
     target.submit(raft::ReadBarrier{{{request, deadline}}});
   } else {
-    target.submit(raft::Propose{{{request, deadline, encode_command(*sent.command)}}});
+    target.submit(raft::Propose{{proposal_of(sent, deadline)}});
   }
 }
 

@@ -17,6 +17,7 @@ bool SimNode::damage_log() {
     std::string file;
     uint64_t offset;
     uint64_t bytes;
+    bool is_marker;
   };
   std::vector<Batch> batches;
   const std::map<std::string, std::string> files = files_.files();
@@ -27,13 +28,15 @@ bool SimNode::damage_log() {
       const auto header = decode_batch_header(std::string_view(bytes).substr(at),
                                               {segment->salt, segment->number, at});
       if (!header) break;
-      batches.push_back({path, at, BatchHeader::kBytes + header->body_bytes});
+      batches.push_back({path, at, BatchHeader::kBytes + header->body_bytes, header->records == 0});
       if (header->records == 0) break;
       at += header->bytes_on_disk();
     }
   }
-  if (batches.size() < 2) return false;
-  const Batch& batch = batches[watch_.random.below(batches.size() - 1)];
+  if (!batches.empty()) batches.pop_back();  // nothing proves that it was synced
+  std::erase_if(batches, [](const Batch& batch) { return batch.is_marker; });  // holds nothing
+  if (batches.empty()) return false;
+  const Batch& batch = batches[watch_.random.below(batches.size())];
   std::string bytes = files.at(batch.file);
   const uint64_t at = batch.offset + watch_.random.below(batch.bytes);
   bytes[at] = static_cast<char>(bytes[at] ^ (1 << watch_.random.below(8)));
