@@ -111,6 +111,9 @@ Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& 
     LogWrite restart;
     restart.ticket = {1};
     restart.restart_after = begin;
+    // The term came with the state, and its write may have been lost.
+    if (state.term > recovered.hard_state.term) recovered.hard_state = {state.term, {}};
+    restart.hard_state = recovered.hard_state;
     HOLDFAST_TRY(log.write(std::span(&restart, 1)));
     HOLDFAST_TRY(log.sync());
     recovered.before = state;

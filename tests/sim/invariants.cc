@@ -66,7 +66,13 @@ void Invariants::started(NodeId id, const raft::Recovered& found, const raft::Ra
   node.raft = &raft;
   // It was installed, and the log did not say so yet.
   const bool begins_anew = found.before == node.installed && node.installed.index == found.last;
-  while (!holds(node.disk, found) && !(begins_anew && node.disk.hard_state == found.hard_state)) {
+  const auto keeps_term = [&] {
+    const HardState of_state{found.before.term, {}};
+    const HardState& on_disk = node.disk.hard_state;
+    return on_disk == found.hard_state ||
+           (found.hard_state == of_state && on_disk.term < of_state.term);
+  };
+  while (!holds(node.disk, found) && !(begins_anew && keeps_term())) {
     if (node.disk.unsynced.empty()) {
       fail("recovered log", fmt::format("node {} found term {} and entries up to {} on its disk, "
                                         "which is nothing that was written",
@@ -77,7 +83,10 @@ void Invariants::started(NodeId id, const raft::Recovered& found, const raft::Ra
     node.disk.unsynced.pop_front();
     ++unsynced_kept_;
   }
-  if (begins_anew) begin_behind(found.before, node.disk);
+  if (begins_anew) {
+    begin_behind(found.before, node.disk);
+    node.disk.hard_state = found.hard_state;
+  }
   unsynced_lost_ += node.disk.unsynced.size();
   node.disk.unsynced.clear();
   if (found.applied < node.durable)
@@ -107,6 +116,15 @@ void Invariants::weigh(Node& node) const {
 
 void Invariants::crashed(NodeId id) {
   nodes_[id].raft = nullptr;
+}
+
+void Invariants::begun(NodeId id, const EntryPtr& first) {
+  Node& node = nodes_[id];
+  node.disk.hard_state = {first->term, {}};
+  node.disk.terms = {first->term};
+  node.members_at = first->index;
+  written_.emplace(first->position(), Written{first, {}});
+  largest_entry_ = std::max(largest_entry_, first->bytes());
 }
 
 void Invariants::submitted(NodeId id, const LogWrite& write) {

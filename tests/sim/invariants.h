@@ -30,6 +30,8 @@ class Invariants {
   void started(NodeId node, const raft::Recovered& found, const raft::Raft& raft);
   void crashed(NodeId node);
 
+  // The node's log was made, and begins with this entry.
+  void begun(NodeId node, const EntryPtr& first);
   void submitted(NodeId node, const LogWrite& write);             // handed to the log
   void persisted(NodeId node, WriteTicket upto);                  // synced, just now
   void loaded(const std::vector<EntryPtr>& entries);              // read back from a disk

@@ -100,6 +100,16 @@ raft::Config draw_other_limits(const raft::Config& limits, Random& random) {
   return other;
 }
 
+// In some runs the log is never cut; in others the shortest absence asks for the state.
+SnapshotPlan draw_snapshots(Random& random) {
+  SnapshotPlan snapshots;
+  snapshots.keep_bytes = random.chance(0.3) ? UINT64_MAX : random.below(100'000);
+  snapshots.make = {microseconds(100), random.between(Duration(milliseconds(1)), milliseconds(50))};
+  snapshots.carry = {milliseconds(1), random.between(Duration(milliseconds(5)), milliseconds(400))};
+  snapshots.fails = draw_rate(random, 0.5, 0.5);
+  return snapshots;
+}
+
 Plan draw_plan(uint64_t seed) {
   Random random(seed);
   Plan plan;
@@ -111,6 +121,7 @@ Plan draw_plan(uint64_t seed) {
   plan.network = draw_network(random);
   plan.clocks = draw_clocks(random);
   plan.faults = draw_faults(random);
+  plan.snapshots = draw_snapshots(random);
   const Duration slowest = random.chance(0.3) ? milliseconds(60) : milliseconds(3);
   plan.disk = {.sync = {microseconds(100), random.between(Duration(microseconds(200)), slowest)},
                .segment_bytes = 4096 * random.between(uint64_t{4}, uint64_t{16}),

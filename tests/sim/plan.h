@@ -64,6 +64,13 @@ struct DiskPlan {
   Span apply;
 };
 
+struct SnapshotPlan {
+  uint64_t keep_bytes = 0;  // of log, behind what is durable
+  Span make;
+  Span carry;
+  double fails = 0;  // chance that a transfer ends early
+};
+
 struct ClientPlan {
   size_t count = 0;
   size_t in_flight = 1;  // requests of one client that wait at a time
@@ -86,6 +93,7 @@ struct Plan {
   ClockPlan clocks;
   FaultPlan faults;
   DiskPlan disk;
+  SnapshotPlan snapshots;
   ClientPlan clients;
 };
 

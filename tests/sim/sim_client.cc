@@ -39,7 +39,9 @@ Outside ClientPool::outside() {
           .readable = [this](NodeId id, RequestId request) { readable(id, request); },
           .refused = [this](NodeId id, const raft::Refusal& refusal) { refused(id, refusal); },
           .died = [this](NodeId id) { died(id); },
-          .wants_crash = {}};
+          .wants_crash = {},
+          .sends_state = {},
+          .ends_transfer = {}};
 }
 
 void ClientPool::act(uint64_t number) {

@@ -106,6 +106,12 @@ void SimNode::finish_sync(WriteTicket last, const std::vector<LoadOrder>& loads)
   watch_.line(id_, [&] { return fmt::format("persisted ticket={}", last.value); });
   give(raft::Persisted{last});
   answer_loads(loads);
+  for (std::string& file : log_->let_go()) let_go_.push_back(std::move(file));
+  if (!let_go_.empty() && watch_.random.chance(0.5)) {
+    watch_.marks.reach(Mark::kLogCut);
+    if (Result<> removed = log_->remove(std::exchange(let_go_, {})); !removed)
+      return died_of("remove", removed.error());
+  }
   if (log_->wants_spare() && watch_.random.chance(0.5)) {
     if (Result<> made = log_->prepare_spare(); !made) return died_of("spare", made.error());
   }
@@ -119,6 +125,10 @@ void SimNode::finish_sync(WriteTicket last, const std::vector<LoadOrder>& loads)
 void SimNode::answer_loads(const std::vector<LoadOrder>& loads) {
   for (const LoadOrder& order : loads) {
     Result<std::vector<EntryPtr>> entries = log_->read(order);
+    if (!entries && entries.error().code == ErrorCode::kNotFound) {
+      watch_.marks.reach(Mark::kLoadTooLate);
+      entries = std::vector<EntryPtr>();
+    }
     if (!entries) return died_of("load", entries.error());
     watch_.invariants.loaded(*entries);
     after(watch_.random.between(Duration{}, Duration(milliseconds(2))),

@@ -66,6 +66,13 @@ void SimNetwork::mend(NodeId from, NodeId to) {
   cuts = std::max(0, cuts - 1);
 }
 
+bool SimNetwork::connects(NodeId a, NodeId b) const {
+  const auto cuts = [this](NodeId from, NodeId to) {
+    return links_[(from.value - 1) * watch_.plan.nodes + to.value - 1].cuts;
+  };
+  return cuts(a, b) == 0 && cuts(b, a) == 0;
+}
+
 void SimNetwork::heal() {
   healed_ = true;
   for (State& state : links_) {

@@ -27,6 +27,8 @@ class SimNetwork final : public Transport {
   void cut(NodeId from, NodeId to) { ++link(from, to).cuts; }
   void mend(NodeId from, NodeId to);
   void lose_half(NodeId from, NodeId to) { link(from, to).loses_half = true; }
+  bool connects(NodeId a, NodeId b) const;  // in both directions, well or badly
+  bool is_healed() const { return healed_; }
   // From now on every message arrives once and soon, in order, but for what is cut after this.
   void heal();
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "replication/node/recovery.h"
 #include "replication/raft/print.h"
 
 namespace holdfast::sim {
@@ -109,7 +110,8 @@ void SimNode::start() {
 
 bool SimNode::open_log(raft::Recovered& found) {
   const SegmentedLog::Options options{.segment_bytes = watch_.plan.disk.segment_bytes,
-                                      .salt = watch_.random.next()};
+                                      .salt = watch_.random.next(),
+                                      .keep_bytes = watch_.plan.snapshots.keep_bytes};
   auto opened = SegmentedLog::open(files_, kLogDirectory, options);
   if (damaged_) {
     lost_ = true;
@@ -122,29 +124,38 @@ bool SimNode::open_log(raft::Recovered& found) {
     return false;
   }
   auto machine = KvStateMachine::open(engine_, watch_.plan.disk.unflushed_bytes_max);
-  if (!opened || !machine) {
-    watch_.invariants.fail("a crash leaves what can be opened",
-                           fmt::format("node {}: {}", id_.value,
-                                       !opened ? opened.error().message : machine.error().message));
-    return false;
-  }
+  if (!opened || !machine) return cannot_start(!opened ? opened.error() : machine.error());
   if (opened->recovered.torn_tail) watch_.marks.reach(Mark::kTornTail);
   if (machine->get()->applied().index < applied_at_crash_) watch_.marks.reach(Mark::kFlushLost);
   log_ = std::move(opened->log);
   machine_ = *std::move(machine);
-  found = {.hard_state = opened->recovered.hard_state,
-           .runs = {},
-           .last = opened->recovered.last.index,
-           .applied = machine_->applied().index,
-           .members_index = {},
-           .members = members_of(watch_.plan),
-           .newer_members = {}};
-  for (const TermRun& run : opened->recovered.terms) found.runs.push_back({run.first, run.term});
-  if (found.applied <= found.last) return true;
-  watch_.invariants.fail("order of indexes", fmt::format("node {} starts with its state ahead of "
-                                                         "its log",
-                                                         id_.value));
+  Result<raft::Recovered> recovered = recover(opened->recovered);
+  if (!recovered) return cannot_start(recovered.error());
+  found = *std::move(recovered);
+  return true;
+}
+
+bool SimNode::cannot_start(const Error& error) {
+  watch_.invariants.fail("a crash leaves what can be opened",
+                         fmt::format("node {}: {}", id_.value, error.message));
   return false;
+}
+
+// As a node of production: the log of a member begins with the list of the first members.
+Result<raft::Recovered> SimNode::recover(Recovered& on_disk) {
+  const raft::Members members = members_of(watch_.plan);
+  if (!was_begun(on_disk)) {
+    HOLDFAST_TRY(write_first_entry(on_disk, *log_, members));
+    on_disk.hard_state = {Term{1}, {}};
+    on_disk.terms = {{LogIndex{1}, Term{1}}};
+    on_disk.last = {Term{1}, LogIndex{1}};
+    watch_.invariants.begun(
+        id_, std::make_shared<const LogEntry>(LogEntry{
+                 LogIndex{1}, Term{1}, EntryKind::kMembers, {}, raft::encode_members(members)}));
+  }
+  HOLDFAST_ASSIGN(raft::Recovered recovered, recover_replica(on_disk, *log_, *machine_, members));
+  if (recovered.before != on_disk.before) watch_.marks.reach(Mark::kStateAheadOfLog);
+  return recovered;
 }
 
 void SimNode::crash() {
@@ -161,7 +172,10 @@ void SimNode::crash() {
   engine_.crash(watch_.random);
   inputs_.clear();
   orders_.clear();
+  let_go_.clear();
   applies_.clear();
+  // A start removes what was announced to a core that is gone.
+  for (const std::string& name : std::exchange(arrived_, {})) (void)engine_.take_image(name);
   turn_planned_ = disk_works_ = apply_works_ = read_is_asked_ = false;
   timer_ = kNever;
   paused_until_ = slow_until_ = stalled_until_ = {};
@@ -286,48 +300,6 @@ void SimNode::submit(LoadOrder order) {
   watch_.marks.reach(order.destination == id_ ? Mark::kLoadForApply : Mark::kLoadForFollower);
   orders_.push_back(order);
   work_disk();
-}
-
-void SimNode::submit(std::vector<EntryPtr> committed) {
-  watch_.invariants.given(id_, committed);
-  watch_.line(id_, [&] { return "apply " + raft::to_text(committed); });
-  applies_.push_back(std::move(committed));
-  work_apply();
-}
-
-void SimNode::submit(raft::InstallOrder order) {
-  watch_.invariants.fail("the log is not cut", "asked to install " + order.source);
-}
-void SimNode::send(raft::SnapshotOrder order) {
-  watch_.invariants.fail("the log is not cut", "asked for a " + raft::to_text(order));
-}
-void SimNode::end(NodeId) {}
-void SimNode::discard(const std::string&) {}
-
-// The apply thread.
-void SimNode::work_apply() {
-  if (apply_works_ || applies_.empty()) return;
-  apply_works_ = true;
-  after(watch_.draw(watch_.plan.disk.apply), [this] {
-    std::vector<EntryPtr> entries;
-    for (size_t most = watch_.random.between(uint64_t{1}, applies_.size()); most > 0; --most) {
-      entries.insert(entries.end(), applies_.front().begin(), applies_.front().end());
-      applies_.pop_front();
-    }
-    std::vector<Completion> completions;
-    machine_->apply(entries, id_, completions);
-    watch_.trace.mix(machine_->state_hash());
-    watch_.invariants.applied(id_, entries, machine_->state_hash());
-    watch_.invariants.durable(id_, machine_->durable());
-    // Answers keep the order of the log, as one thread gives them.
-    after(watch_.random.between(Duration{}, Duration(microseconds(200))),
-          [this, done = std::move(completions), upto = entries.back()->index] {
-            for (const Completion& completion : done) outside_.completed(id_, completion);
-            give(raft::Applied{upto});
-            apply_works_ = false;
-            work_apply();
-          });
-  });
 }
 
 void SimNode::readable(std::vector<RequestId> reads) {

@@ -25,6 +25,12 @@
 
 namespace holdfast::sim {
 
+// A copy of a node's state, made by its engine.
+struct StateCopy {
+  LogPosition position;
+  std::shared_ptr<const MemoryEngine::Image> image;
+};
+
 // What a node tells the world.
 struct Outside {
   std::function<void(NodeId, const Completion&)> completed;
@@ -32,6 +38,8 @@ struct Outside {
   std::function<void(NodeId, const raft::Refusal&)> refused;
   std::function<void(NodeId)> died;  // with every request that waited there
   std::function<void(NodeId)> wants_crash;
+  std::function<void(NodeId, const raft::SnapshotOrder&)> sends_state;
+  std::function<void(NodeId, NodeId)> ends_transfer;
 };
 
 class SimNode final : public LogStore, public ApplyQueue, public Snapshots, public Answers {
@@ -57,6 +65,9 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   uint64_t life() const { return life_; }
   raft::Status status() const { return replica_->status(); }
   void submit(raft::Input input);  // a message or requests; lost while the node is down
+  StateCopy copy_state();
+  // A state of a leader of `term` is stored here, and the node hears of it.
+  void take_copy(const std::string& name, const StateCopy& copy, NodeId from, Term term);
 
   // What is read on this node, now.
   Revision revision() const { return machine_->revision(); }
@@ -64,7 +75,7 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   std::vector<std::pair<std::string, Row>> content() const;
   uint64_t state_hash() const { return machine_->state_hash(); }
 
-  // LogStore, ApplyQueue and Answers: called by the replica in its turn.
+  // LogStore, ApplyQueue, Snapshots and Answers: called by the replica in its turn.
   void submit(LogWrite write) override;
   void submit(LoadOrder order) override;
   void submit(std::vector<EntryPtr> committed) override;
@@ -77,12 +88,15 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
 
  private:
   using Order = std::variant<LogWrite, LoadOrder>;
+  using ApplyOrder = std::variant<std::vector<EntryPtr>, raft::InstallOrder>;
 
   // Does `act` after `delay`, if the node still lives then, and later if it is paused then.
   template <class Act>
   void after(Duration delay, Act act);
   void go_on();
   bool open_log(raft::Recovered& found);
+  Result<raft::Recovered> recover(Recovered& on_disk);
+  bool cannot_start(const Error& error);
   void give(raft::Input input);
   void plan_turn(Duration delay);
   void turn();
@@ -95,6 +109,8 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   void finish_sync(WriteTicket last, const std::vector<LoadOrder>& loads);
   void answer_loads(const std::vector<LoadOrder>& loads);
   void work_apply();
+  void apply(const std::vector<EntryPtr>& entries);
+  void install(const raft::InstallOrder& order);
   void died_of(const char* what, const Error& error);
 
   const NodeId id_;
@@ -127,7 +143,9 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   Instant stalled_until_{};
   std::deque<Order> orders_;
   bool disk_works_ = false;
-  std::deque<std::vector<EntryPtr>> applies_;
+  std::vector<std::string> let_go_;  // files of the log that may be removed, oldest first
+  std::deque<ApplyOrder> applies_;
+  std::set<std::string> arrived_;  // states that wait to be put in use
   bool apply_works_ = false;
   raft::RoleChange role_{};
 

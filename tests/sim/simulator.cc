@@ -38,9 +38,14 @@ Simulator::Simulator(const Plan& plan, TraceKind trace_kind)
                  const NodeId to = envelope.to;
                  nodes_[to.value - 1]->submit(raft::Received{std::move(envelope)});
                }),
-      faults_(watch_, nodes_, network_) {
+      faults_(watch_, nodes_, network_),
+      carriers_(watch_, nodes_, network_) {
   Outside outside = clients_.outside();
   outside.wants_crash = [this](NodeId id) { faults_.crash(id); };
+  outside.sends_state = [this](NodeId from, const raft::SnapshotOrder& order) {
+    carriers_.send(from, order);
+  };
+  outside.ends_transfer = [this](NodeId from, NodeId to) { carriers_.end(from, to); };
   for (const NodeId id : ids(plan.nodes))
     nodes_.push_back(std::make_unique<SimNode>(id, watch_, network_, outside));
 }

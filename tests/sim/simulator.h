@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/carriers.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/sim_client.h"
 #include "tests/sim/sim_network.h"
@@ -80,6 +81,7 @@ class Simulator {
   ClientPool clients_;
   SimNetwork network_;
   Faults faults_;
+  Carriers carriers_;
   std::vector<NodeId> core_;
   std::vector<NodeId> heard_;  // of the rest: those that may still lead
   uint64_t steps_max_ = 0;

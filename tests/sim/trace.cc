@@ -58,6 +58,14 @@ std::string_view name(Mark mark) {
       "for ever: paused",
       "for ever: disk stalled",
       "for ever: links lose half",
+      "log files let go",
+      "loads of what was let go",
+      "states sent",
+      "transfers that failed",
+      "transfers ended",
+      "states not wanted",
+      "states put in use",
+      "states ahead of their log",
   };
   return kNames[static_cast<size_t>(mark)];
 }

@@ -68,6 +68,14 @@ enum class Mark : uint8_t {
   kRestPaused,
   kRestStalled,
   kRestLossy,
+  kLogCut,
+  kLoadTooLate,
+  kSnapshotSent,
+  kSnapshotFailed,
+  kSnapshotEnded,
+  kSnapshotDiscarded,
+  kStateInstalled,
+  kStateAheadOfLog,
   kCount,
 };
 inline constexpr size_t kMarks = static_cast<size_t>(Mark::kCount);
