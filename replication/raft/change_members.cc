@@ -30,10 +30,15 @@ void Raft::ask_change(AskedChange change) {
 }
 
 // None before an entry of the own term is committed (the flaw that Ongaro found in 2015: two lists
-// of different terms may have majorities that do not meet), and none before the last one is.
+// of different terms may have majorities that do not meet), and none before the last one is. And
+// none before it is known who answers: all voters have, or have had the time for it.
 bool Raft::may_change_members() const {
   const LeaderRole& leader = std::get<LeaderRole>(role_);
-  return commit_ >= leader.first_of_term && commit_ >= membership_.index() && !leader.handover;
+  const bool all_heard = std::ranges::all_of(leader.followers, [this](const auto& item) {
+    return item.second.heard || !members().votes(item.first);
+  });
+  return commit_ >= leader.first_of_term && commit_ >= membership_.index() && !leader.handover &&
+         (all_heard || now_ - leader.since >= config_.election_timeout);
 }
 
 void Raft::work_asked_changes() {

@@ -30,8 +30,7 @@ void Raft::on_peer_gone(NodeId peer) {
 
 void Raft::start_election(VotePhase phase, Cause cause) {
   reset_election_timer();
-  if (!members().votes(config_.self) || removed_ || fenced_)
-    return become_follower(hard_state_.term, {});
+  if (!may_stand()) return become_follower(hard_state_.term, {});
   take_back_reads();
   role_ = CandidateRole{phase, {}};
   if (phase == VotePhase::kVote) {
@@ -43,6 +42,12 @@ void Raft::start_election(VotePhase phase, Cause cause) {
     if (voter != config_.self)
       send(voter, VoteRequest{phase, term, log_.last(), cause == Cause::kHandedOver});
   count_votes();
+}
+
+// Until the list without it is committed, a voter may be needed: nobody else may hold that list,
+// and nobody be elected without the vote of who does (dissertation, section 4.2.2).
+bool Raft::may_stand() const {
+  return membership_.may_vote(config_.self, commit_) && !removed_ && !fenced_;
 }
 
 bool Raft::hears_leader() const {
@@ -116,8 +121,8 @@ void Raft::count_votes() {
 
 void Raft::become_leader() {
   CHECK(hard_state_.vote == config_.self);
-  CHECK(members().votes(config_.self) && !installing_);
-  role_ = LeaderRole{};
+  CHECK(may_stand() && !installing_);
+  role_ = LeaderRole{.since = now_};
   follow_members();
   taken_ = {hard_state_.term, {}};
   // An entry of the own term: earlier ones commit only through it (Raft, section 5.4.2), and reads

@@ -87,6 +87,7 @@ void Raft::on_heartbeat(NodeId from, const Heartbeat& heartbeat) {
 
 void Raft::set_commit(LogIndex commit) {
   commit_ = std::max(commit_, commit);
+  verified_ = std::max(verified_, commit_);
 }
 
 // One proof at a time waits to be applied: a newer one would push it away for ever under load.

@@ -51,7 +51,8 @@ struct Follower {
   LogIndex
       removed_by;  // the members entry without it, once there is one: it should still hear that
   bool loading = false;          // entries for it are being read from disk
-  Instant last_contact;          // it answered in our term
+  Instant last_contact;          // it answered in our term; first: this leadership began
+  bool heard = false;            // it has answered
   uint64_t confirmed_round = 0;  // the newest heartbeat round that it answered
   uint64_t newest_moment = 0;    // of its replies
   uint64_t moment_before_timed_round = 0;

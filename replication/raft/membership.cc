@@ -176,6 +176,14 @@ const Members& Membership::at(LogIndex index) const {
   return after == history_.begin() ? after->second : std::prev(after)->second;
 }
 
+bool Membership::may_vote(NodeId id, LogIndex commit) const {
+  for (auto item = history_.rbegin(); item != history_.rend(); ++item) {
+    if (item->second.votes(id)) return true;
+    if (item->first <= commit) break;
+  }
+  return false;
+}
+
 void Membership::installed(LogIndex index, Members members) {
   std::erase_if(history_, [index](const auto& item) { return item.first <= index; });
   history_.emplace(history_.begin(), index, std::move(members));

@@ -69,7 +69,9 @@ class Membership {
   const Members& current() const { return history_.back().second; }
   LogIndex index() const { return history_.back().first; }  // of the current list
   const Members& at(LogIndex index) const;  // the newest at or before it, or the first
-  void append(const LogEntry& entry);       // of kind kMembers
+  // By any list that may count: the one at `commit`, or a newer one.
+  bool may_vote(NodeId id, LogIndex commit) const;
+  void append(const LogEntry& entry);  // of kind kMembers
   void cut_from(LogIndex first);
   void applied(LogIndex upto);  // forgets members that no cut can bring back
   // A state that holds `members` was installed at `index`: what is older is forgotten.

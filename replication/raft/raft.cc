@@ -12,6 +12,8 @@ struct Overloaded : Cases... {
   using Cases::operator()...;
 };
 
+constexpr size_t kHeldMax = 10'000;
+
 HardState start_state(const Recovered& recovered) {
   // The log may name a later term than the hard state only if the latter is an older copy; a term
   // that was seen is never gone back on.
@@ -30,6 +32,7 @@ Raft::Raft(Config config, Recovered recovered, Random random, Instant now)
       log_(recovered.before, std::move(recovered.runs), recovered.last),
       membership_(recovered.members_index, std::move(recovered.members)),
       heartbeat_deadline_(now + config.heartbeat),
+      verified_(recovered.applied),
       commit_(recovered.applied),
       emitted_(recovered.applied),
       applied_(recovered.applied),
@@ -166,6 +169,9 @@ Output Raft::take_output() {
     work_asked_changes();
     for (auto& [id, follower] : leader->followers) send_appends(id, follower);
     tell_target();
+    // It led only to commit the list that it is not in.
+    if (!members().votes(config_.self) && commit_ >= membership_.index())
+      become_follower(hard_state_.term, {});
   }
   send_reads();
   emit_committed();
@@ -220,7 +226,8 @@ void Raft::announce_role() {
 void Raft::set_hard_state(HardState state) {
   CHECK(state.term >= hard_state_.term);
   CHECK(state.term > hard_state_.term || !hard_state_.vote || state.vote == hard_state_.vote);
-  if (state.term > hard_state_.term) verified_ = {};
+  // What is committed is in the log of every later leader.
+  if (state.term > hard_state_.term) verified_ = commit_;
   hard_state_ = state;
   log_.set_hard_state(state);
   hard_state_ticket_ = log_.newest_ticket();
@@ -231,7 +238,7 @@ void Raft::set_hard_state(HardState state) {
 void Raft::send(NodeId to, MessageBody body) {
   Envelope envelope{config_.self, to, hard_state_.term, std::move(body)};
   if (hard_state_ticket_ > log_.persisted_ticket()) {
-    held_.emplace_back(hard_state_ticket_, std::move(envelope));
+    hold(hard_state_ticket_, std::move(envelope));
   } else {
     output_.send.push_back(std::move(envelope));
   }
@@ -251,7 +258,12 @@ void Raft::send_when_persisted(NodeId to, MessageBody body) {
       return;
     }
   }
-  held_.emplace_back(ticket, std::move(envelope));
+  hold(ticket, std::move(envelope));
+}
+
+// A disk that stalls must not fill the memory: any message may be lost, and is said again.
+void Raft::hold(WriteTicket ticket, Envelope envelope) {
+  if (held_.size() < kHeldMax) held_.emplace_back(ticket, std::move(envelope));
 }
 
 Status Raft::status() const {

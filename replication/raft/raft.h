@@ -55,7 +55,8 @@ class Raft {
   void wake();
   void become_follower(Term term, NodeId leader);
   void announce_role();
-  void send(NodeId to, MessageBody body);                 // waits until the term is on disk
+  void send(NodeId to, MessageBody body);  // waits until the term is on disk
+  void hold(WriteTicket ticket, Envelope envelope);
   void send_when_persisted(NodeId to, MessageBody body);  // waits for all log writes until now
   void set_hard_state(HardState state);
   void forgive_own_pause(Instant now);
@@ -71,6 +72,7 @@ class Raft {
   void become_leader();
   void reset_election_timer();
   void on_peer_gone(NodeId peer);
+  bool may_stand() const;
   bool hears_leader() const;
   bool lost_majority() const;
 

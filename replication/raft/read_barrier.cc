@@ -34,6 +34,8 @@ void Raft::start_reads(ReadBarrier&& barrier) {
 
 void Raft::send_reads() {
   if (LeaderRole* leader = std::get_if<LeaderRole>(&role_)) {
+    // Those whose answers are missing may be voters no more.
+    confirm_reads();
     if (!leader->read_round && !(waiting_reads_.empty() && leader->remote_reads.empty()))
       start_read_round(*leader);
     return;

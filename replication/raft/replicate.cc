@@ -85,6 +85,7 @@ void Raft::on_appended(NodeId from, const Appended& appended) {
   if (leader == nullptr || !leader->followers.contains(from)) return;
   Follower& follower = leader->followers.at(from);
   follower.last_contact = now_;
+  follower.heard = true;
   CHECK(appended.match <= log_.last().index);
   follower.match = std::max(follower.match, appended.match);
   follower.next = std::max(follower.next, follower.match + 1);
@@ -109,6 +110,7 @@ void Raft::on_append_rejected(NodeId from, const AppendRejected& rejected) {
   if (leader == nullptr || !leader->followers.contains(from)) return;
   Follower& follower = leader->followers.at(from);
   follower.last_contact = now_;
+  follower.heard = true;
   // Late answers: about a place that was settled since, or not about the probe on its way.
   if (rejected.previous.index <= follower.match) return;
   if (std::holds_alternative<Snapshotting>(follower.progress)) return;
@@ -142,6 +144,7 @@ void Raft::on_heartbeat_reply(NodeId from, const HeartbeatReply& reply) {
   if (leader == nullptr || !leader->followers.contains(from)) return;
   Follower& follower = leader->followers.at(from);
   follower.last_contact = now_;
+  follower.heard = true;
   follower.confirmed_round = std::max(follower.confirmed_round, reply.round);
   follower.newest_moment = reply.moment;
   note_progress(follower);

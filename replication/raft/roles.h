@@ -68,6 +68,7 @@ struct AskedChange {
 };
 
 struct LeaderRole {
+  Instant since;
   std::map<NodeId, Follower> followers;
   std::deque<AskedChange> asked_changes;
   uint64_t round = 0;  // of the newest heartbeat

@@ -74,7 +74,6 @@ void Raft::on_installed(Installed&& installed) {
   set_commit(position.index);
   emitted_ = position.index;
   emitted_term_ = position.term;
-  verified_ = std::max(verified_, position.index);
   applying_.clear();
   applying_bytes_ = 0;
   on_applied({position.index, position.index});

@@ -27,7 +27,7 @@ void Raft::start_handover(LeaderRole& leader, NodeId target) {
 }
 
 bool Raft::is_in_contact(const Follower& follower) const {
-  return now_ - follower.last_contact < config_.election_timeout;
+  return follower.heard && now_ - follower.last_contact < config_.election_timeout;
 }
 
 // The voter with the longest log of those that are in contact; none: there is none.
@@ -69,7 +69,7 @@ void Raft::end_handover_if_late() {
 }
 
 void Raft::on_take_over(NodeId from) {
-  if (known_leader() == from && from != config_.self && members().votes(config_.self) && !fenced_)
+  if (known_leader() == from && from != config_.self && may_stand())
     start_election(VotePhase::kVote, Cause::kHandedOver);
 }
 

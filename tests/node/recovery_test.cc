@@ -43,6 +43,25 @@ class RecoveryTest : public testing::Test {
     return *std::move(recovered);
   }
 
+  // Entries up to `last`: the first is the list of members, the others are of `term`.
+  static void apply(KvStateMachine& machine, Term term, uint64_t last) {
+    std::vector<Completion> completions;
+    for (uint64_t i = machine.applied().index.value + 1; i <= last; ++i) {
+      LogEntry entry{LogIndex{i}, term, EntryKind::kBarrier, {}, {}};
+      if (i == 1)
+        entry = {LogIndex{1}, Term{1}, EntryKind::kMembers, {}, raft::encode_members(kMembers)};
+      machine.apply(std::vector{std::make_shared<const LogEntry>(std::move(entry))}, NodeId{7},
+                    completions);
+    }
+  }
+  void expect_corrupt(const KvStateMachine& machine, const std::string& says) {
+    const SegmentedLog::Opened opened = open();
+    const auto recovered = recover_replica(opened.recovered, *opened.log, machine, kMembers);
+    ASSERT_FALSE(recovered.has_value());
+    EXPECT_EQ(recovered.error().code, ErrorCode::kCorrupt);
+    EXPECT_NE(recovered.error().message.find(says), std::string::npos) << recovered.error().message;
+  }
+
   PosixFileSystem fs_;
   std::string root_;
   MemoryEngine engine_;
@@ -88,6 +107,60 @@ TEST_F(RecoveryTest, TheFirstMembersCountUntilTheStateHasSome) {
       LogEntry{LogIndex{1}, Term{1}, EntryKind::kMembers, {}, raft::encode_members(later)});
   (*machine)->apply(std::vector<EntryPtr>{entry}, NodeId{7}, completions);
   EXPECT_EQ(recover(**machine).members, later);
+}
+
+TEST_F(RecoveryTest, AStateThatTheLogDoesNotLeadToIsRefused) {
+  ASSERT_TRUE(form(kMembers).has_value());
+  auto machine = KvStateMachine::open(engine_);
+  apply(**machine, Term{1}, 3);
+  expect_corrupt(**machine, "the state holds entry 3, but the log ends at 1");
+
+  MemoryEngine other;
+  auto beside = KvStateMachine::open(other);
+  std::vector<Completion> completions;
+  (*beside)->apply(std::vector{std::make_shared<const LogEntry>(
+                       LogEntry{LogIndex{1}, Term{2}, EntryKind::kBarrier, {}, {}})},
+                   NodeId{7}, completions);
+  expect_corrupt(**beside, "the state ends with entry 1 of term 2");
+}
+
+TEST_F(RecoveryTest, AStateThatTheLogBeginsBehindIsRefused) {
+  {
+    const SegmentedLog::Opened opened = open();
+    LogWrite write;
+    write.ticket = {1};
+    write.hard_state = HardState{Term{1}, {}};
+    write.restart_after = {Term{1}, LogIndex{10}};
+    ASSERT_TRUE(opened.log->write(std::span(&write, 1)).has_value());
+    ASSERT_TRUE(opened.log->sync().has_value());
+  }
+  auto machine = KvStateMachine::open(engine_);
+  expect_corrupt(**machine, "the log begins behind entry 10, but the state ends at 0");
+}
+
+TEST_F(RecoveryTest, BehindAStateThatWasInstalledTheLogBeginsAnew) {
+  ASSERT_TRUE(form(kMembers).has_value());
+  MemoryEngine peer;
+  auto its_machine = KvStateMachine::open(peer);
+  apply(**its_machine, Term{4}, 3);
+  ASSERT_TRUE((*its_machine)->checkpoint("copy").has_value());
+  engine_.put_image("copy", peer.take_image("copy"));
+  auto machine = KvStateMachine::open(engine_);
+  ASSERT_TRUE((*machine)->install("copy").has_value());
+
+  const raft::Recovered recovered = recover(**machine);
+  EXPECT_EQ(recovered.before, (LogPosition{Term{4}, LogIndex{3}}));
+  EXPECT_EQ(recovered.last, LogIndex{3});
+  EXPECT_EQ(recovered.applied, LogIndex{3});
+  EXPECT_EQ(recovered.hard_state, (HardState{Term{4}, {}}));
+  EXPECT_EQ(recovered.members, kMembers);
+  const Recovered on_disk = open().recovered;
+  EXPECT_EQ(on_disk.before, recovered.before);
+  EXPECT_EQ(on_disk.hard_state, recovered.hard_state);
+
+  // What is applied behind it must be in the log.
+  apply(**machine, Term{4}, 5);
+  expect_corrupt(**machine, "the state holds entry 5, but the log ends at 3");
 }
 
 }  // namespace

@@ -51,6 +51,17 @@ TEST(MembershipTest, CountsFromTheMomentOfAppendingAndACutTakesItBack) {
   EXPECT_EQ(membership.current(), members_of({1}));
 }
 
+TEST(MembershipTest, AnyListThatMayCountMakesAVoter) {
+  Membership membership(LogIndex{3}, members_of({1}));
+  membership.append(entry(5, members_of({1, 2})));
+  membership.append(entry(7, members_of({1})));
+  EXPECT_TRUE(membership.may_vote(NodeId{1}, LogIndex{7}));
+  EXPECT_FALSE(membership.may_vote(NodeId{2}, LogIndex{7}));
+  EXPECT_TRUE(membership.may_vote(NodeId{2}, LogIndex{6}));
+  EXPECT_TRUE(membership.may_vote(NodeId{2}, LogIndex{4}));
+  EXPECT_FALSE(membership.may_vote(NodeId{3}, LogIndex{}));
+}
+
 TEST(MembershipTest, AnAppliedListIsNeverTakenBack) {
   Membership membership({}, members_of({1}));
   membership.append(entry(5, members_of({1, 2})));

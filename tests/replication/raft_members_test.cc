@@ -83,6 +83,7 @@ TEST_F(RaftMembersTest, ALearnerThatIsBehindIsNotPromoted) {
 TEST_F(RaftMembersTest, NothingIsChangedBeforeAnEntryOfTheOwnTermIsCommitted) {
   start();
   lead();
+  hear(kThird);
   ask(1, MemberChange::Act::kRemove, kThird);
   EXPECT_NE(members().find(kThird), nullptr);
   acknowledge(kOther);
@@ -114,6 +115,20 @@ TEST_F(RaftMembersTest, WhatWouldLeaveNoHealthyMajorityIsRefusedWithTheReason) {
            "1 can be reached (silent: n3)"));
   ask(2, MemberChange::Act::kRemove, kThird);
   EXPECT_EQ(members().find(kThird), nullptr);
+}
+
+TEST_F(RaftMembersTest, WhoHasNotBeenHeardInThisLeadershipIsNotHealthy) {
+  start();
+  lead();
+  acknowledge(kOther);
+  ask(1, MemberChange::Act::kRemove, kOther);
+  // It has some time to be heard.
+  EXPECT_FALSE(said("refused request=1"));
+  for (int i = 0; i < 7; ++i) {
+    hear(kOther);
+    wait(milliseconds(50));
+  }
+  EXPECT_TRUE(said("refused request=1 rejected: afterwards 2 of 2 voters would be needed"));
 }
 
 TEST_F(RaftMembersTest, TheLastVoterIsNotRemoved) {

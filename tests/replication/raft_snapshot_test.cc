@@ -162,6 +162,31 @@ TEST_F(RaftSnapshotTest, AStateThatIsNotAheadIsDropped) {
   EXPECT_TRUE(installs_.empty());
 }
 
+TEST_F(RaftSnapshotTest, AStateThatTheLogDoesNotReachBackToIsDropped) {
+  start_behind_ten();
+  arrive(1, {Term{1}, LogIndex{5}}, "a");
+  EXPECT_TRUE(said("discard a"));
+  EXPECT_TRUE(installs_.empty());
+}
+
+TEST_F(RaftSnapshotTest, TheTermOfTheStateIsNotForgotten) {
+  Recovered found;
+  found.members.list.push_back({kSelf, "n1", "", true});
+  found.hard_state = {Term{2}, kOther};
+  found.before = {Term{3}, LogIndex{10}};
+  found.last = found.applied = found.members_index = LogIndex{10};
+  raft_.emplace(Config{.self = kSelf}, std::move(found), Random(1), now_);
+  EXPECT_EQ(raft_->status().term, Term{3});
+  EXPECT_EQ(raft_->status().vote, NodeId{});
+}
+
+TEST_F(RaftSnapshotTest, ALeaderThatKnowsNothingOfAFollowerHearsWhatItHas) {
+  start_behind_ten();
+  receive(kOther, 2, Heartbeat{{}, 1});
+  settle();
+  EXPECT_TRUE(said("1 -> 2 Appended term=2 match=10"));
+}
+
 TEST_F(RaftSnapshotTest, AStateWhoseLastEntryIsInTheLogOnlyTellsWhatIsCommitted) {
   start();
   append(1, {}, 3);
@@ -293,6 +318,18 @@ TEST_F(RaftFenceTest, AFencedNodeTakesNoRequestsUntilItsDiskAnswers) {
   propose({4});
   settle();
   EXPECT_FALSE(said("refused request=4"));
+}
+
+TEST_F(RaftFenceTest, WhatWaitsForASilentDiskIsBounded) {
+  start();
+  disk_answers_ = false;
+  for (uint64_t round = 1; round <= 20'000; ++round) receive(kOther, 5, Heartbeat{{}, round});
+  settle();
+  EXPECT_TRUE(sent_.empty());
+  step(Persisted{writes_.back().ticket});
+  settle();
+  EXPECT_GE(sent_.size(), 9'000U);
+  EXPECT_LE(sent_.size(), 10'000U);
 }
 
 TEST_F(RaftFenceTest, AProcessThatWasItselfAsleepDoesNotBlameItsDisk) {

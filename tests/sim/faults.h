@@ -34,7 +34,7 @@ class Faults {
   std::vector<Link> draw_cut(bool& one_way);
   void damage();
   void spread_news_of_crash(NodeId gone);
-  NodeId any_node() { return NodeId{1 + watch_.random.below(watch_.plan.nodes)}; }
+  NodeId any_node() { return NodeId{1 + watch_.random.below(nodes_.size())}; }
   NodeId any_node_or_leader();
   SimNode& node(NodeId id) { return *nodes_[id.value - 1]; }
 

@@ -92,6 +92,8 @@ void Invariants::started(NodeId id, const raft::Recovered& found, const raft::Ra
   if (found.applied < node.durable)
     fail("nothing goes back", fmt::format("node {} restarts with applied {}, {} was durable",
                                           id.value, found.applied.value, node.durable.value));
+  node.members_at =
+      found.newer_members.empty() ? found.members_index : found.newer_members.back()->index;
   node.given = found.applied;
   node.durable = found.applied;
   node.seen = {.term = found.hard_state.term,
@@ -100,6 +102,7 @@ void Invariants::started(NodeId id, const raft::Recovered& found, const raft::Ra
                .applied = found.applied,
                .current_as_of = {}};
   weigh(node);
+  node.voters = raft.members().voters();
   node.asked.clear();
   node.asked_bytes = node.applying_bytes = 0;
 }
@@ -118,9 +121,10 @@ void Invariants::crashed(NodeId id) {
   nodes_[id].raft = nullptr;
 }
 
-void Invariants::begun(NodeId id, const EntryPtr& first) {
+void Invariants::begun(NodeId id, const HardState& hard_state, const EntryPtr& first) {
   Node& node = nodes_[id];
-  node.disk.hard_state = {first->term, {}};
+  node.disk.hard_state = hard_state;
+  if (!first) return;
   node.disk.terms = {first->term};
   node.members_at = first->index;
   written_.emplace(first->position(), Written{first, {}});
@@ -210,6 +214,8 @@ void Invariants::stepped(NodeId id, Instant now, std::optional<Instant> current_
   currency_is_true(id, status, current_as_of);
   limits_hold(id, status);
   bytes_add_up(id, status);
+  only_the_removed_leave(id, status);
+  nodes_.at(id).voters = raft.members().voters();
 }
 
 void Invariants::committed_never_changes(NodeId id, const raft::Status& status, Instant now) {
@@ -230,11 +236,12 @@ void Invariants::committed_never_changes(NodeId id, const raft::Status& status, 
                                 committed_[at.value - 1].term.value));
     } else {
       committed_.push_back({*term, status.term, now});
+      note_members(*written_.at({*term, at}).entry);
     }
   }
   if (committed_.size() > known) {
     // Log matching carries both back to the entries before the last.
-    committed_is_on_a_quorum(LogIndex{committed_.size()}, node.raft->members().voters());
+    committed_is_on_a_quorum(id, LogIndex{committed_.size()});
     later_leaders_have(LogIndex{committed_.size()});
   }
 }
@@ -250,18 +257,24 @@ void Invariants::currency_is_true(NodeId id, const raft::Status& status,
                                          id.value, status.applied.value, known.value));
 }
 
-// Of the voters in the list of the leader, which knows first that it is committed.
-void Invariants::committed_is_on_a_quorum(LogIndex index, const std::vector<NodeId>& voters) {
-  size_t copies = 0;
-  for (const NodeId voter : voters) {
-    const std::vector<Term>& terms = nodes_[voter].disk.terms;
-    if (terms.size() >= index.value && terms[index.value - 1] == committed_[index.value - 1].term)
-      ++copies;
-  }
-  if (copies < raft::majority(voters.size()))
-    fail("committed is on a quorum of disks",
-         fmt::format("entry {} was committed with {} synced copies of {}", index.value, copies,
-                     voters.size()));
+bool Invariants::is_on_a_quorum(LogIndex index, const std::vector<NodeId>& voters) const {
+  const auto holds = [&](NodeId voter) {
+    const std::vector<Term>& terms = nodes_.at(voter).disk.terms;
+    return terms.size() >= index.value &&
+           terms[index.value - 1] == committed_[index.value - 1].term;
+  };
+  return static_cast<size_t>(std::ranges::count_if(voters, holds)) >= raft::majority(voters.size());
+}
+
+// Of the voters in the list of the leader, which knows first that it is committed. It may have
+// changed the list behind the entry in the same step.
+void Invariants::committed_is_on_a_quorum(NodeId leader, LogIndex index) {
+  const Node& node = nodes_.at(leader);
+  if (is_on_a_quorum(index, node.voters) || is_on_a_quorum(index, node.raft->members().voters()))
+    return;
+  fail("committed is on a quorum of disks",
+       fmt::format("node {} committed entry {} without a majority of {} voters", leader.value,
+                   index.value, node.voters.size()));
 }
 
 void Invariants::sent(const raft::Envelope& envelope) {

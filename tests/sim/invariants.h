@@ -30,8 +30,8 @@ class Invariants {
   void started(NodeId node, const raft::Recovered& found, const raft::Raft& raft);
   void crashed(NodeId node);
 
-  // The node's log was made, and begins with this entry.
-  void begun(NodeId node, const EntryPtr& first);
+  // The node's log was made, and begins with this term and, perhaps, entry.
+  void begun(NodeId node, const HardState& hard_state, const EntryPtr& first);
   void submitted(NodeId node, const LogWrite& write);             // handed to the log
   void persisted(NodeId node, WriteTicket upto);                  // synced, just now
   void loaded(const std::vector<EntryPtr>& entries);              // read back from a disk
@@ -83,6 +83,7 @@ class Invariants {
     // Of this life.
     Seen seen;
     LogIndex given;                     // the last entry that its state machine applied
+    std::vector<NodeId> voters;         // in its list of members, after its last step
     std::map<RequestId, size_t> asked;  // bytes of each change whose fate is open
     size_t asked_bytes = 0;
     size_t applying_bytes = 0;
@@ -99,11 +100,14 @@ class Invariants {
   void leader_completeness(NodeId node, const raft::Raft& raft, Term term);
   void log_matching(NodeId node, const LogWrite& write);
   void one_change_of_members(NodeId node, const LogWrite& write);
+  void note_members(const LogEntry& committed);
+  void only_the_removed_leave(NodeId node, const raft::Status& status);
   void log_reaches_back(NodeId node, const LogWrite& write);
   void committed_never_changes(NodeId node, const raft::Status& status, Instant now);
   void currency_is_true(NodeId node, const raft::Status& status,
                         std::optional<Instant> current_as_of);
-  void committed_is_on_a_quorum(LogIndex index, const std::vector<NodeId>& voters);
+  void committed_is_on_a_quorum(NodeId leader, LogIndex index);
+  bool is_on_a_quorum(LogIndex index, const std::vector<NodeId>& voters) const;
   void later_leaders_have(LogIndex index);
   void order_of_indexes(NodeId node, const raft::Status& status);
   void nothing_goes_back(NodeId node, const raft::Status& status);
@@ -129,6 +133,7 @@ class Invariants {
   };
   std::vector<Committed> committed_;  // entry 1, 2, …
   std::map<LogIndex, uint64_t> state_hashes_;
+  std::vector<NodeId> removed_;  // by the newest committed list of members
   // Every entry ever written: by (term, index) there is one, and one before it (log matching).
   struct Written {
     EntryPtr entry;

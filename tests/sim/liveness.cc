@@ -23,7 +23,7 @@ bool Simulator::majority_lives() {
     node(id).heal();
     faults_.bring_back(id);
   }
-  for (uint64_t i = 1; i <= plan_.nodes; ++i)
+  for (uint64_t i = 1; i <= plan_.places(); ++i)
     if (std::ranges::find(core_, NodeId{i}) == core_.end()) break_for_ever(NodeId{i});
   // First the requests: what is wrong with a leader may show only when it has something to do.
   return core_answers() && core_agrees() && core_stays_calm();
@@ -31,11 +31,15 @@ bool Simulator::majority_lives() {
 
 // The smallest that can do it, or a greater one; often without the leader of the moment.
 std::vector<NodeId> Simulator::draw_core() {
-  std::vector<NodeId> core = whole_nodes();
+  const raft::Members members = members_.members();
+  std::vector<NodeId> core = members.voters();
+  const size_t least = raft::majority(core.size());
+  std::erase_if(core, [this](NodeId id) { return node(id).is_lost(); });
   random_.shuffle(core);
   if (random_.chance(0.5)) std::ranges::partition(core, [this](NodeId id) { return !leads(id); });
-  const size_t least = raft::majority(plan_.nodes);
   core.resize(random_.chance(0.7) ? least : random_.between(least, core.size()));
+  for (const raft::Member& member : members.list)
+    if (!member.voter && random_.chance(0.5)) core.push_back(member.id);
   std::ranges::sort(core);
   return core;
 }
@@ -57,7 +61,7 @@ void Simulator::break_for_ever(NodeId id) {
   if (way == Mark::kRestPaused) node(id).pause_for_ever();
   if (way == Mark::kRestStalled) node(id).stall_disk_for_ever();
   if (way == Mark::kRestLossy) heard_.push_back(id);
-  for (uint64_t i = 1; i <= plan_.nodes; ++i) {
+  for (uint64_t i = 1; i <= plan_.places(); ++i) {
     const NodeId other{i};
     if (other == id) continue;
     const bool first_way = random_.chance(0.5);
@@ -118,7 +122,7 @@ bool Simulator::core_stays_calm() {
     if (!run_until(agenda_.now() + milliseconds(200))) return false;
   }
   const uint64_t changes = node(core_.front()).status().term - before;
-  const uint64_t most = 2 * (plan_.nodes - core_.size());
+  const uint64_t most = 2 * (plan_.places() - core_.size());
   if (changes <= most) return true;
   invariants_.fail("a majority keeps its leader",
                    fmt::format("{} terms in {} ms", changes,

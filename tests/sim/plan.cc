@@ -122,6 +122,12 @@ Plan draw_plan(uint64_t seed) {
   plan.clocks = draw_clocks(random);
   plan.faults = draw_faults(random);
   plan.snapshots = draw_snapshots(random);
+  if (random.chance(0.5)) {
+    plan.members = {.spares = random.between(uint64_t{1}, uint64_t{5}),
+                    .change = random.between(Duration(milliseconds(100)), seconds(3))};
+    // What is lost for ever is counted against the first members.
+    plan.faults.damage = {};
+  }
   const Duration slowest = random.chance(0.3) ? milliseconds(60) : milliseconds(3);
   plan.disk = {.sync = {microseconds(100), random.between(Duration(microseconds(200)), slowest)},
                .segment_bytes = 4096 * random.between(uint64_t{4}, uint64_t{16}),

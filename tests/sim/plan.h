@@ -71,6 +71,11 @@ struct SnapshotPlan {
   double fails = 0;  // chance that a transfer ends early
 };
 
+struct MembersPlan {
+  size_t spares = 0;  // nodes that are no members at first
+  Duration change{};  // mean time between two wishes to change the members; 0: never
+};
+
 struct ClientPlan {
   size_t count = 0;
   size_t in_flight = 1;  // requests of one client that wait at a time
@@ -86,7 +91,8 @@ struct ClientPlan {
 
 struct Plan {
   uint64_t seed = 0;
-  size_t nodes = 0;
+  size_t nodes = 0;  // the first members
+  size_t places() const { return nodes + members.spares; }
   Duration safety{};  // how long faults and clients go on
   raft::Config limits;
   NetworkPlan network;
@@ -94,6 +100,7 @@ struct Plan {
   FaultPlan faults;
   DiskPlan disk;
   SnapshotPlan snapshots;
+  MembersPlan members;
   ClientPlan clients;
 };
 

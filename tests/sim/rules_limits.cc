@@ -17,7 +17,7 @@ void Invariants::order_of_indexes(NodeId id, const raft::Status& status) {
          fmt::format("node {}: applied ≤ min(commit, persisted) ≤ last does not hold: {}", id.value,
                      raft::to_text(status)));
   // What a node believes to be on its disk is there, in the log or in a state that was installed.
-  if (status.persisted == node.installed.index) return;
+  if (status.persisted <= node.installed.index) return;
   const std::vector<Term>& terms = node.disk.terms;
   const uint64_t at = status.persisted.value;
   if (at > terms.size() || (at > 0 && node.raft->log().term_at(status.persisted) != terms[at - 1]))

@@ -32,6 +32,24 @@ void Invariants::one_change_of_members(NodeId id, const LogWrite& write) {
   }
 }
 
+// An id that was removed is a member no more, whatever comes.
+void Invariants::note_members(const LogEntry& committed) {
+  if (committed.kind != EntryKind::kMembers) return;
+  const raft::Members members = raft::decode_members(committed.payload.view()).value();
+  for (const NodeId id : removed_)
+    if (members.find(id) != nullptr || !members.was_removed(id))
+      fail("the removed never come back",
+           fmt::format("node {} was removed, and is in the list at {} again, or forgotten",
+                       id.value, raft::to_text(committed.position())));
+  removed_ = members.removed;
+}
+
+void Invariants::only_the_removed_leave(NodeId id, const raft::Status& status) {
+  if (status.removed && !std::ranges::binary_search(removed_, id))
+    fail("only the removed leave",
+         fmt::format("node {} takes itself for removed, and no committed list says so", id.value));
+}
+
 void Invariants::log_reaches_back(NodeId id, const LogWrite& write) {
   const LogIndex durable = nodes_.at(id).durable;
   if (write.drop_before > durable + 1)

@@ -7,7 +7,9 @@
 namespace holdfast::sim {
 
 SimNetwork::SimNetwork(Watch& watch, Deliver deliver)
-    : watch_(watch), deliver_(std::move(deliver)), links_(watch.plan.nodes * watch.plan.nodes) {
+    : watch_(watch),
+      deliver_(std::move(deliver)),
+      links_(watch.plan.places() * watch.plan.places()) {
   if (watch_.plan.network.one_speed) return;
   for (State& state : links_)
     if (watch_.random.chance(0.5))
@@ -68,7 +70,7 @@ void SimNetwork::mend(NodeId from, NodeId to) {
 
 bool SimNetwork::connects(NodeId a, NodeId b) const {
   const auto cuts = [this](NodeId from, NodeId to) {
-    return links_[(from.value - 1) * watch_.plan.nodes + to.value - 1].cuts;
+    return links_[(from.value - 1) * watch_.plan.places() + to.value - 1].cuts;
   };
   return cuts(a, b) == 0 && cuts(b, a) == 0;
 }

@@ -43,7 +43,7 @@ class SimNetwork final : public Transport {
   void post(raft::Envelope envelope);
   bool loses(const raft::Envelope& envelope);
   State& link(NodeId from, NodeId to) {
-    return links_[(from.value - 1) * watch_.plan.nodes + to.value - 1];
+    return links_[(from.value - 1) * watch_.plan.places() + to.value - 1];
   }
 
   Watch& watch_;

@@ -66,7 +66,9 @@ SimNode::SimNode(NodeId id, Watch& watch, Transport& network, Outside outside)
       outside_(std::move(outside)),
       noted_(std::make_unique<NotedTransport>(*this)),
       files_(watch.random.next()),
-      clock_(draw_clock(watch.plan.clocks, watch.random, watch.agenda.now())) {}
+      clock_(draw_clock(watch.plan.clocks, watch.random, watch.agenda.now())) {
+  if (id.value <= watch.plan.nodes) first_members_ = members_of(watch.plan);
+}
 
 void SimNode::change_clock_rate() {
   if (!replica_) return;
@@ -84,7 +86,7 @@ void SimNode::go_on() {
 }
 
 void SimNode::start() {
-  if (lost_) return;
+  if (lost_ || gone_ || first_members_.list.empty()) return;
   ++life_;
   raft::Recovered found;
   if (!open_log(found)) return;
@@ -106,6 +108,19 @@ void SimNode::start() {
   watch_.invariants.runs_with(id_, config);
   watch_.invariants.started(id_, found, replica_->raft());
   plan_turn({});
+}
+
+void SimNode::join(const raft::Members& members) {
+  if (!first_members_.list.empty()) return;
+  first_members_ = members;
+  start();
+}
+
+// As the process of a node that hears that it was removed.
+void SimNode::leave() {
+  watch_.marks.reach(Mark::kMemberLeft);
+  gone_ = true;
+  crash();
 }
 
 bool SimNode::open_log(raft::Recovered& found) {
@@ -141,17 +156,23 @@ bool SimNode::cannot_start(const Error& error) {
   return false;
 }
 
-// As a node of production: the log of a member begins with the list of the first members.
+// As a node of production: the log of a first member begins with the list of them all, and the log
+// of one that joins with nothing but a term.
 Result<raft::Recovered> SimNode::recover(Recovered& on_disk) {
-  const raft::Members members = members_of(watch_.plan);
+  const raft::Members& members = first_members_;
   if (!was_begun(on_disk)) {
-    HOLDFAST_TRY(write_first_entry(on_disk, *log_, members));
     on_disk.hard_state = {Term{1}, {}};
-    on_disk.terms = {{LogIndex{1}, Term{1}}};
-    on_disk.last = {Term{1}, LogIndex{1}};
-    watch_.invariants.begun(
-        id_, std::make_shared<const LogEntry>(LogEntry{
-                 LogIndex{1}, Term{1}, EntryKind::kMembers, {}, raft::encode_members(members)}));
+    EntryPtr first;
+    if (id_.value <= watch_.plan.nodes) {
+      HOLDFAST_TRY(write_first_entry(Recovered(), *log_, members));
+      first = std::make_shared<const LogEntry>(
+          LogEntry{LogIndex{1}, Term{1}, EntryKind::kMembers, {}, raft::encode_members(members)});
+      on_disk.terms = {{first->index, first->term}};
+      on_disk.last = first->position();
+    } else {
+      HOLDFAST_TRY(write_first_hard_state(Recovered(), *log_));
+    }
+    watch_.invariants.begun(id_, on_disk.hard_state, first);
   }
   HOLDFAST_ASSIGN(raft::Recovered recovered, recover_replica(on_disk, *log_, *machine_, members));
   if (recovered.before != on_disk.before) watch_.marks.reach(Mark::kStateAheadOfLog);
@@ -229,6 +250,7 @@ void SimNode::turn() {
   std::optional<Instant> current_as_of;
   if (status.current_as_of) current_as_of = clock_.when(*status.current_as_of);
   watch_.invariants.stepped(id_, watch_.agenda.now(), current_as_of);
+  if (status.removed) return after({}, [this] { leave(); });
   watch_.trace.mix(id_.value << 56 ^ status.term.value << 40 ^ status.last.index.value << 20 ^
                    status.commit.value);
   watch_.trace.mix(static_cast<uint64_t>(watch_.agenda.now().time_since_epoch().count()));

@@ -46,7 +46,9 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
  public:
   SimNode(NodeId id, Watch& watch, Transport& network, Outside outside);
 
-  void start();  // does nothing on a node that is lost
+  void start();  // does nothing on a node that is lost, gone, or not needed yet
+  // Begins to live, as a node that asks the cluster of `members` to take it in.
+  void join(const raft::Members& members);
   void crash();
   void pause(Duration length);
   void pause_for_ever() { paused_until_ = kNever; }
@@ -61,6 +63,9 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
 
   bool is_up() const { return replica_ != nullptr; }
   bool is_lost() const { return damaged_; }
+  bool is_gone() const { return gone_; }  // it was removed, and has ended
+  const raft::Members& first_members() const { return first_members_; }
+  const raft::Members& members() const { return replica_->raft().members(); }
   Instant clock() const { return clock_.at(watch_.agenda.now()); }
   uint64_t life() const { return life_; }
   raft::Status status() const { return replica_->status(); }
@@ -97,6 +102,7 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   bool open_log(raft::Recovered& found);
   Result<raft::Recovered> recover(Recovered& on_disk);
   bool cannot_start(const Error& error);
+  void leave();
   void give(raft::Input input);
   void plan_turn(Duration delay);
   void turn();
@@ -127,6 +133,8 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   bool healed_ = false;
   bool damaged_ = false;
   bool lost_ = false;  // it has found the damage
+  bool gone_ = false;
+  raft::Members first_members_;  // that it knows of before its log holds any; none: a spare
   LogIndex applied_at_crash_;
   NodeClock clock_;
 

@@ -29,7 +29,7 @@ std::vector<NodeId> ids(size_t count) {
 Simulator::Simulator(const Plan& plan, TraceKind trace_kind)
     : plan_(plan),
       random_(plan.seed ^ kRunSalt),
-      invariants_(ids(plan.nodes), plan.limits),
+      invariants_(ids(plan.places()), plan.limits),
       trace_(trace_kind),
       watch_{plan_, agenda_, random_, invariants_, marks_, trace_},
       clients_(watch_, nodes_),
@@ -39,14 +39,15 @@ Simulator::Simulator(const Plan& plan, TraceKind trace_kind)
                  nodes_[to.value - 1]->submit(raft::Received{std::move(envelope)});
                }),
       faults_(watch_, nodes_, network_),
-      carriers_(watch_, nodes_, network_) {
-  Outside outside = clients_.outside();
+      carriers_(watch_, nodes_, network_),
+      members_(watch_, nodes_) {
+  Outside outside = MemberChanges::without_own(clients_.outside());
   outside.wants_crash = [this](NodeId id) { faults_.crash(id); };
   outside.sends_state = [this](NodeId from, const raft::SnapshotOrder& order) {
     carriers_.send(from, order);
   };
   outside.ends_transfer = [this](NodeId from, NodeId to) { carriers_.end(from, to); };
-  for (const NodeId id : ids(plan.nodes))
+  for (const NodeId id : ids(plan.places()))
     nodes_.push_back(std::make_unique<SimNode>(id, watch_, network_, outside));
 }
 
@@ -55,9 +56,13 @@ RunResult Simulator::run(uint64_t steps_max) {
   for (const auto& node : nodes_) node->start();
   clients_.start();
   faults_.start();
+  members_.start();
   bool done = run_until(agenda_.now() + plan_.safety);
   faults_.stop();
   clients_.stop();
+  members_.stop();
+  // A change that is half done when the rest breaks for ever may need those that are broken.
+  if (plan_.members.spares > 0) done = done && heal_and_agree();
   done = done && majority_lives() && heal_and_agree() && answers_at(whole_nodes()) &&
          heal_and_agree() && contents_are_equal();
   if (done) judge_history();
@@ -92,10 +97,14 @@ bool Simulator::run_until_it_holds(const char* rule, Duration most,
     if (!run_until(agenda_.now() + kLook)) return false;
     if (agenda_.now() < give_up) continue;
     std::string detail = fmt::format("not within {} ms:", most / milliseconds(1));
-    for (const NodeId id : ids(plan_.nodes)) {
+    for (const NodeId id : ids(plan_.places())) {
       const SimNode& node = *nodes_[id.value - 1];
-      detail += fmt::format("\n  {} {}", id.value,
-                            node.is_up() ? raft::to_text(node.status()) : std::string("down"));
+      if (!node.is_up()) {
+        detail += fmt::format("\n  {} {}", id.value, node.is_gone() ? "gone" : "down");
+        continue;
+      }
+      detail += fmt::format("\n  {} {} voters", id.value, raft::to_text(node.status()));
+      for (const NodeId voter : node.members().voters()) detail += fmt::format(" {}", voter.value);
     }
     invariants_.fail(rule, detail);
     return false;
@@ -104,7 +113,8 @@ bool Simulator::run_until_it_holds(const char* rule, Duration most,
 }
 
 std::vector<NodeId> Simulator::whole_nodes() const {
-  std::vector<NodeId> whole = ids(plan_.nodes);
+  std::vector<NodeId> whole;
+  for (const raft::Member& member : members_.members().list) whole.push_back(member.id);
   std::erase_if(whole, [this](NodeId id) { return node(id).is_lost(); });
   return whole;
 }
@@ -116,6 +126,7 @@ Duration Simulator::patience(const std::vector<NodeId>& nodes) const {
   uint64_t last = 0;
   uint64_t applied = UINT64_MAX;
   for (const NodeId id : nodes) {
+    if (!node(id).is_up()) continue;
     const raft::Status status = node(id).status();
     last = std::max(last, status.last.index.value);
     applied = std::min(applied, status.applied.value);
@@ -129,9 +140,10 @@ Duration Simulator::patience(const std::vector<NodeId>& nodes) const {
 bool Simulator::heal_and_agree() {
   network_.heal();
   for (const auto& node : nodes_) node->heal();
-  for (const NodeId id : ids(plan_.nodes)) faults_.bring_back(id);
-  return run_until_it_holds("all nodes agree", patience(whole_nodes()),
-                            [this] { return clients_.all_ended() && agree(whole_nodes()); });
+  for (const NodeId id : ids(plan_.places())) faults_.bring_back(id);
+  return run_until_it_holds("all nodes agree", patience(whole_nodes()), [this] {
+    return clients_.all_ended() && members_.are_settled() && agree(whole_nodes());
+  });
 }
 
 bool Simulator::agree(const std::vector<NodeId>& nodes) const {
@@ -140,8 +152,9 @@ bool Simulator::agree(const std::vector<NodeId>& nodes) const {
   const raft::Status first = node(nodes.front()).status();
   return leader_of(nodes) && std::ranges::all_of(nodes, [&](NodeId id) {
            const raft::Status status = node(id).status();
-           return status.last == first.last && status.commit == first.last.index &&
-                  status.applied == first.last.index && status.persisted == first.last.index;
+           return !status.fenced && status.last == first.last &&
+                  status.commit == first.last.index && status.applied == first.last.index &&
+                  status.persisted == first.last.index;
          });
 }
 

@@ -15,6 +15,7 @@
 
 #include "tests/sim/carriers.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/member_changes.h"
 #include "tests/sim/sim_client.h"
 #include "tests/sim/sim_network.h"
 #include "tests/sim/sim_node.h"
@@ -52,7 +53,7 @@ class Simulator {
   bool contents_are_equal();
   // A fresh write and read at each of these nodes, at the first attempt.
   bool answers_at(const std::vector<NodeId>& nodes);
-  std::vector<NodeId> whole_nodes() const;  // that are not lost
+  std::vector<NodeId> whole_nodes() const;  // members that are not lost
   void judge_history();
 
   // liveness.cc: the second phase
@@ -82,6 +83,7 @@ class Simulator {
   SimNetwork network_;
   Faults faults_;
   Carriers carriers_;
+  MemberChanges members_;
   std::vector<NodeId> core_;
   std::vector<NodeId> heard_;  // of the rest: those that may still lead
   uint64_t steps_max_ = 0;

@@ -66,6 +66,9 @@ std::string_view name(Mark mark) {
       "states not wanted",
       "states put in use",
       "states ahead of their log",
+      "members to be added",
+      "members to be removed",
+      "members that left",
   };
   return kNames[static_cast<size_t>(mark)];
 }

@@ -76,6 +76,9 @@ enum class Mark : uint8_t {
   kSnapshotDiscarded,
   kStateInstalled,
   kStateAheadOfLog,
+  kMemberAdded,
+  kMemberRemoved,
+  kMemberLeft,
   kCount,
 };
 inline constexpr size_t kMarks = static_cast<size_t>(Mark::kCount);
