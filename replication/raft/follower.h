@@ -50,11 +50,11 @@ struct Follower {
   CatchUp catch_up;
   LogIndex
       removed_by;  // the members entry without it, once there is one: it should still hear that
-  bool loading = false;          // entries for it are being read from disk
-  Instant last_contact;          // it answered in our term; first: this leadership began
-  bool heard = false;            // it has answered
-  uint64_t confirmed_round = 0;  // the newest heartbeat round that it answered
-  uint64_t newest_moment = 0;    // of its replies
+  std::optional<LogIndex> loading;  // from here on, entries for it are being read from disk
+  Instant last_contact;             // it answered in our term; first: this leadership began
+  bool heard = false;               // it has answered
+  uint64_t confirmed_round = 0;     // the newest heartbeat round that it answered
+  uint64_t newest_moment = 0;       // of its replies
   uint64_t moment_before_timed_round = 0;
   std::optional<CurrencyProof> proof;  // for it, the newest
   LogIndex told_commit;                // the newest commit index sent to it

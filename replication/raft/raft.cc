@@ -107,7 +107,8 @@ void Raft::receive(Envelope&& envelope) {
             on_append(from, std::move(append));
           },
           [&](Heartbeat& heartbeat) {
-            if (stale) return send(from, HeartbeatReply{heartbeat.round, {}});
+            // Not with its round: the same node may lead this term too, and count rounds anew.
+            if (stale) return send(from, HeartbeatReply{0, {}});
             on_heartbeat(from, heartbeat);
           },
           [&](Appended& appended) {

@@ -51,7 +51,7 @@ void Raft::send_appends(NodeId to, Follower& follower) {
     if (!entries) {
       if (!follower.loading)
         output_.load.push_back({to, follower.next, last, config_.append_bytes_max});
-      follower.loading = true;
+      follower.loading = follower.next;
       return;
     }
     send_entries(to, follower, *std::move(entries));
@@ -189,9 +189,13 @@ void Raft::on_loaded(Loaded&& loaded) {
   LeaderRole* leader = std::get_if<LeaderRole>(&role_);
   if (leader == nullptr || !leader->followers.contains(loaded.destination)) return;
   Follower& follower = leader->followers.at(loaded.destination);
-  follower.loading = false;
+  const std::optional<LogIndex> asked = std::exchange(follower.loading, std::nullopt);
   if (std::holds_alternative<Snapshotting>(follower.progress)) return;
-  if (loaded.entries.empty()) return order_snapshot(loaded.destination, follower);
+  if (loaded.entries.empty()) {
+    // What it lacks now may be another thing than what was asked for.
+    if (asked == follower.next) order_snapshot(loaded.destination, follower);
+    return;
+  }
   // The order may be of an earlier leadership: then the log, or what the follower needs, may have
   // changed since.
   const LogEntry& front = *loaded.entries.front();

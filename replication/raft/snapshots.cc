@@ -51,6 +51,8 @@ void Raft::on_snapshot_arrived(SnapshotArrived&& arrived) {
   if (stale || known || in_log || installing_) {
     // A state holds only what is committed, and what agrees in its last entry agrees in all.
     if (!stale && in_log) set_commit(arrived.position.index);
+    // The leader waits for a word that it is there.
+    if (!stale && !installing_) send(arrived.from, Appended{std::min(verified_, log_.persisted())});
     output_.discard.push_back(std::move(arrived.source));
     return;
   }

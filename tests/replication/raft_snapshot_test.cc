@@ -19,6 +19,15 @@ class RaftSnapshotTest : public RaftTest {
     found.members_index = LogIndex{1};
     raft_.emplace(Config{.self = kSelf}, std::move(found), Random(++lives_), now_);
   }
+  void lead_with_nothing_in_memory() {
+    lead();
+    receive(kThird, 1, Appended{LogIndex{1}});
+    settle();
+    propose({1});
+    settle();
+    receive(kThird, 1, Appended{LogIndex{2}});
+    settle();
+  }
   void arrive(uint64_t term, LogPosition position, const std::string& source) {
     step(SnapshotArrived{kOther, Term{term}, position, source});
     settle();
@@ -52,11 +61,24 @@ TEST_F(RaftSnapshotTest, AFollowerThatLacksWhatTheLogNoLongerHasIsSentTheState) 
 }
 
 TEST_F(RaftSnapshotTest, ALoadThatFindsNothingMeansThatTheLogBeginsLater) {
-  start();
-  lead();
+  start({kSelf, kOther, kThird}, {.window_bytes_max = 1});
+  lead_with_nothing_in_memory();
+  wait(milliseconds(250));
+  EXPECT_TRUE(said("load for=2 first=1"));
   step(Loaded{kOther, {}});
   settle();
   EXPECT_EQ(orders(), 1U);
+}
+
+TEST_F(RaftSnapshotTest, ALoadThatIsNotWantedAnyMoreMeansNothing) {
+  start({kSelf, kOther, kThird}, {.window_bytes_max = 1});
+  lead_with_nothing_in_memory();
+  wait(milliseconds(250));
+  EXPECT_TRUE(said("load for=2 first=1"));
+  receive(kOther, 1, Appended{LogIndex{2}});
+  step(Loaded{kOther, {}});
+  settle();
+  EXPECT_EQ(orders(), 0U);
 }
 
 TEST_F(RaftSnapshotTest, AnAcknowledgementBehindTheSnapshotGoesOnFromThere) {
@@ -166,6 +188,7 @@ TEST_F(RaftSnapshotTest, AStateThatTheLogDoesNotReachBackToIsDropped) {
   start_behind_ten();
   arrive(1, {Term{1}, LogIndex{5}}, "a");
   EXPECT_TRUE(said("discard a"));
+  EXPECT_TRUE(said("1 -> 2 Appended term=1 match=10")) << "the leader waits for a word";
   EXPECT_TRUE(installs_.empty());
 }
 

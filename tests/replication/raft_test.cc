@@ -138,6 +138,16 @@ TEST_F(RaftTest, AFollowerIsCurrentAsOfItsReplyOnceItHasAppliedWhatWasProven) {
   EXPECT_EQ(raft_->status().current_as_of, replied);
 }
 
+// Of the same node, which may lead this term too and count its rounds anew.
+TEST_F(RaftTest, AnAnswerToAnEarlierTermConfirmsNoRoundOfThis) {
+  start();
+  receive(kOther, 6, Heartbeat{{}, 1});
+  receive(kOther, 3, Heartbeat{{}, 25});
+  settle();
+  EXPECT_TRUE(said("1 -> 2 HeartbeatReply term=6 round=0"));
+  EXPECT_FALSE(said("round=25"));
+}
+
 TEST_F(RaftTest, AVoteGoesByTheLastTermBeforeTheLength) {
   start();
   append(2, {}, 1);
