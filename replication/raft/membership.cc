@@ -1,6 +1,7 @@
 #include "replication/raft/membership.h"
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include <fmt/format.h>
@@ -177,9 +178,9 @@ const Members& Membership::at(LogIndex index) const {
 }
 
 bool Membership::may_vote(NodeId id, LogIndex commit) const {
-  for (auto item = history_.rbegin(); item != history_.rend(); ++item) {
-    if (item->second.votes(id)) return true;
-    if (item->first <= commit) break;
+  for (const auto& [first, members] : std::views::reverse(history_)) {
+    if (members.votes(id)) return true;
+    if (first <= commit) break;
   }
   return false;
 }
