@@ -57,9 +57,11 @@ struct RevisionWrite {
   std::vector<RowWrite> rows;  // sorted by key, each key once
 };
 
+// Named values are written in the order given: the last word on a name stands.
 struct EngineBatch {
-  std::vector<RevisionWrite> revisions;                   // ascending, and above all written before
-  std::vector<std::pair<std::string, std::string>> meta;  // name → value
+  std::vector<RevisionWrite> revisions;  // ascending, and above all written before
+  // name → value; no value: the name is deleted, which it may have been before
+  std::vector<std::pair<std::string, std::optional<std::string>>> meta;
 };
 
 using NamedValues = std::map<std::string, std::string, std::less<>>;
@@ -95,6 +97,12 @@ class Engine {
   virtual Result<> scan(const RangeScan& scan, const Visitor& visit) const = 0;
 
   virtual Result<std::optional<std::string>> get_meta(std::string_view name) const = 0;
+  // The names that begin with `prefix`, in the order of their bytes, from the first one that comes
+  // behind `start_after` (a whole name, which need not exist; empty: from the first of all), at
+  // most `limit` of them. All of one moment. Any thread.
+  using NamedValueList = std::vector<std::pair<std::string, std::string>>;
+  virtual Result<NamedValueList> scan_meta(std::string_view prefix, std::string_view start_after,
+                                           size_t limit) const = 0;
   // The value of `name` that a crash right now would leave. Any thread.
   virtual Result<std::optional<std::string>> get_durable_meta(std::string_view name) const = 0;
   // The feed from revision `first` on, at most `limit` elements.

@@ -44,15 +44,21 @@ void MemoryEngine::write(const EngineBatch& batch) {
     undo.keys.emplace_back(write.revision, change.keys);
     changes_.emplace_hint(changes_.end(), write.revision, std::move(change));
   }
-  for (const auto& [name, value] : batch.meta) put_meta(name, value, undo);
+  for (const auto& [name, value] : batch.meta) write_meta(name, value, undo);
   unflushed_.push_back(std::move(undo));
   if (flushing_batches_ > 0 && --flushing_writes_ == 0) finish_flush(flushing_batches_);
 }
 
-void MemoryEngine::put_meta(const std::string& name, const std::string& value, Undo& undo) {
-  const auto [place, is_new] = meta_.try_emplace(name);
-  undo.meta.emplace_back(name, is_new ? std::nullopt : std::optional(std::move(place->second)));
-  place->second = value;
+void MemoryEngine::write_meta(const std::string& name, const std::optional<std::string>& value,
+                              Undo& undo) {
+  const auto found = meta_.find(name);
+  undo.meta.emplace_back(
+      name, found == meta_.end() ? std::nullopt : std::optional(std::move(found->second)));
+  if (value) {
+    meta_[name] = *value;
+  } else if (found != meta_.end()) {
+    meta_.erase(found);
+  }
 }
 
 Result<std::optional<Row>> MemoryEngine::get(std::string_view key, Revision at, ReadTier) const {
@@ -95,6 +101,18 @@ Result<std::optional<std::string>> MemoryEngine::get_meta(std::string_view name)
   const auto found = meta_.find(name);
   if (found == meta_.end()) return std::nullopt;
   return found->second;
+}
+
+Result<Engine::NamedValueList> MemoryEngine::scan_meta(std::string_view prefix,
+                                                       std::string_view start_after,
+                                                       size_t limit) const {
+  const std::lock_guard lock(mutex_);
+  NamedValueList found;
+  auto at = start_after < prefix ? meta_.lower_bound(prefix) : meta_.upper_bound(start_after);
+  for (; at != meta_.end() && found.size() < limit && at->first.starts_with(prefix); ++at) {
+    found.push_back(*at);
+  }
+  return found;
 }
 
 Result<std::optional<std::string>> MemoryEngine::get_durable_meta(std::string_view name) const {

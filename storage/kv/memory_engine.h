@@ -21,6 +21,8 @@ class MemoryEngine final : public Engine {
   Result<std::optional<RowInfo>> get_info(std::string_view key, Revision at) const override;
   Result<> scan(const RangeScan& scan, const Visitor& visit) const override;
   Result<std::optional<std::string>> get_meta(std::string_view name) const override;
+  Result<NamedValueList> scan_meta(std::string_view prefix, std::string_view start_after,
+                                   size_t limit) const override;
   Result<std::optional<std::string>> get_durable_meta(std::string_view name) const override;
   Result<std::vector<Change>> changes(Revision first, size_t limit) const override;
   // Complete a few writes later, or at the next flush.
@@ -58,7 +60,7 @@ class MemoryEngine final : public Engine {
 
   static void restore(NamedValues& values, const Undo& undo);
   static const Row* row_at(const Versions& versions, Revision at);
-  void put_meta(const std::string& name, const std::string& value, Undo& undo);
+  void write_meta(const std::string& name, const std::optional<std::string>& value, Undo& undo);
   void finish_flush(size_t batches);
   void take_back(const Undo& undo);
 

@@ -1,21 +1,17 @@
 #include "storage/kv/rocks_engine.h"
 
+#include <algorithm>
 #include <array>
-#include <atomic>
 #include <bit>
 
-#include <rocksdb/cache.h>
 #include <rocksdb/db.h>
-#include <rocksdb/filter_policy.h>
-#include <rocksdb/listener.h>
-#include <rocksdb/slice_transform.h>
-#include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
 #include "storage/kv/revision_order.h"
+#include "storage/kv/rocks_options.h"
 #include "storage/kv/stored_bytes.h"
 
 namespace holdfast {
@@ -26,9 +22,6 @@ using rocksdb::ReadOptions;
 using rocksdb::Slice;
 using rocksdb::Status;
 
-// The default's many shards are each too small for one file's filter, which is then read again and
-// again: a put cost ten times as much.
-constexpr int kCacheShardBits = 2;
 constexpr size_t kBatchBytesKept = 1 << 20;  // a larger write batch gives its memory back
 
 Slice slice(std::string_view bytes) {
@@ -60,96 +53,16 @@ Result<> done(const Status& status, std::string_view doing) {
   return fail(status, doing);
 }
 
-// Counts what became durable, and stops the process where RocksDB would go on read-only.
-class FlushWatch final : public rocksdb::EventListener {
- public:
-  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { count(); }
-
-  void OnBackgroundError(rocksdb::BackgroundErrorReason, Status* status) override {
-    // A flush that our own close interrupts is no fault: it is as if it had not begun.
-    if (status->IsShutdownInProgress()) return;
-    fatal(
-        fmt::format("writing the state failed: RocksDB says '{}'. Check the disk; the state is "
-                    "rebuilt from the log at the next start",
-                    status->ToString()));
-  }
-
-  void count() { flushes_.fetch_add(1, std::memory_order_release); }
-  uint64_t flushes() const { return flushes_.load(std::memory_order_acquire); }
-
- private:
-  std::atomic<uint64_t> flushes_ = 0;
-};
-
-rocksdb::ColumnFamilyOptions family_options(const RocksEngine::Options& options,
-                                            const std::shared_ptr<rocksdb::Cache>& cache) {
-  rocksdb::BlockBasedTableOptions table;
-  table.block_cache = cache;
-  table.cache_index_and_filter_blocks = true;  // else they grow beside the cache without a bound
-  table.cache_index_and_filter_blocks_with_high_priority = true;
-  table.pin_l0_filter_and_index_blocks_in_cache = true;
-  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-  table.format_version = 5;
-  table.enable_index_compression = false;
-
-  rocksdb::ColumnFamilyOptions family;
-  family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  family.write_buffer_size = options.memtable_bytes;
-  family.max_write_buffer_number = 3;
-  family.compression = rocksdb::kLZ4Compression;
-  family.level_compaction_dynamic_level_bytes = true;
-  return family;
-}
-
-rocksdb::DBOptions database_options(const std::shared_ptr<FlushWatch>& watch) {
-  rocksdb::DBOptions options;
-  options.atomic_flush = true;
-  options.avoid_flush_during_shutdown = true;  // a close must not wait; flush() is there for it
-  options.listeners = {watch};
-  options.allow_concurrent_memtable_write = false;  // one thread writes
-  options.enable_write_thread_adaptive_yield = false;
-  options.max_background_jobs = 2;
-  options.bytes_per_sync = 512 << 10;  // no burst of writes in front of the log's syncs
-  options.max_file_opening_threads = 1;
-  options.skip_stats_update_on_db_open = true;
-  options.stats_dump_period_sec = 0;
-  options.stats_persist_period_sec = 0;
-  options.max_bgerror_resume_count = 0;
-  options.info_log_level = rocksdb::WARN_LEVEL;
-  options.keep_log_file_num = 2;
-  options.max_log_file_size = 1 << 20;
-  options.max_manifest_file_size = 4 << 20;
-  return options;
-}
-
-std::vector<rocksdb::ColumnFamilyDescriptor> families(
-    const RocksEngine::Options& options, const std::shared_ptr<rocksdb::Cache>& cache) {
-  const rocksdb::ColumnFamilyOptions plain = family_options(options, cache);
-
-  rocksdb::ColumnFamilyOptions versioned = plain;
-  versioned.comparator = revision_order();
-  // A put first asks for the row that it replaces: most new keys are answered here.
-  versioned.memtable_prefix_bloom_size_ratio = 0.05;
-  versioned.memtable_whole_key_filtering = true;
-
-  rocksdb::ColumnFamilyOptions feed = plain;
-  // Elements come in ascending order: the place of the last one is where the next one goes.
-  feed.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(1));
-
-  return {{rocksdb::kDefaultColumnFamilyName, plain}, {"kv", versioned}, {"changes", feed}};
-}
-
 }  // namespace
 
 // What all databases of one engine have in common.
 struct RocksEngine::Common {
   explicit Common(const Options& options_in)
-      : options(options_in),
-        cache(rocksdb::NewLRUCache(options.block_cache_bytes, kCacheShardBits)) {}
+      : options(options_in), cache(block_cache(options.block_cache_bytes)) {}
 
   const Options options;
   const std::shared_ptr<rocksdb::Cache> cache;
-  const std::shared_ptr<FlushWatch> watch = std::make_shared<FlushWatch>();
+  const std::shared_ptr<FlushCount> flushes = std::make_shared<FlushCount>();
 };
 
 struct RocksEngine::Database {
@@ -227,7 +140,7 @@ Result<std::unique_ptr<RocksEngine>> RocksEngine::open(const Options& options) {
 Result<std::unique_ptr<RocksEngine::Database>> RocksEngine::open_database(
     const std::string& path, IfMissing if_missing) const {
   auto database = std::make_unique<Database>();
-  rocksdb::DBOptions options = database_options(common_->watch);
+  rocksdb::DBOptions options = database_options(common_->flushes);
   options.create_if_missing = if_missing == IfMissing::kMake;
   options.create_missing_column_families = options.create_if_missing;
   rocksdb::DB* db = nullptr;
@@ -284,7 +197,9 @@ void RocksEngine::Database::write(const EngineBatch& changes) {
     encode_change(change, scratch);
     expect(out.Put(feed(), slice(feed_key(change.revision)), scratch));
   }
-  for (const auto& [name, value] : changes.meta) expect(out.Put(meta(), name, value));
+  for (const auto& [name, value] : changes.meta) {
+    expect(value ? out.Put(meta(), name, *value) : out.Delete(meta(), name));
+  }
 
   rocksdb::WriteOptions options;
   options.disableWAL = true;
@@ -365,6 +280,23 @@ Result<std::optional<std::string>> RocksEngine::get_durable_meta(std::string_vie
   return database->get_named(rocksdb::kPersistedTier, name);
 }
 
+Result<Engine::NamedValueList> RocksEngine::scan_meta(std::string_view prefix,
+                                                      std::string_view start_after,
+                                                      size_t limit) const {
+  const std::shared_ptr<Database> database = in_use();
+  NamedValueList found;
+  const std::unique_ptr<rocksdb::Iterator> named(
+      database->db->NewIterator(ReadOptions(), database->meta()));
+  named->Seek(slice(std::max(prefix, start_after)));
+  if (named->Valid() && view(named->key()) == start_after) named->Next();
+  for (; named->Valid() && found.size() < limit; named->Next()) {
+    if (!view(named->key()).starts_with(prefix)) break;
+    found.emplace_back(view(named->key()), view(named->value()));
+  }
+  HOLDFAST_TRY(done(named->status(), fmt::format("reading the state's '{}…'", prefix)));
+  return found;
+}
+
 Result<std::vector<Change>> RocksEngine::changes(Revision first, size_t limit) const {
   const std::shared_ptr<Database> database = in_use();
   std::vector<Change> found;
@@ -402,12 +334,12 @@ Result<> RocksEngine::Database::flush() {
 Result<> RocksEngine::flush() {
   HOLDFAST_TRY(in_use()->flush());
   // The listener may be told a moment later than this caller.
-  common_->watch->count();
+  common_->flushes->add();
   return {};
 }
 
 uint64_t RocksEngine::flush_count() const {
-  return common_->watch->flushes();
+  return common_->flushes->count();
 }
 
 Result<> RocksEngine::checkpoint(const std::string& directory) {
@@ -428,15 +360,15 @@ Result<NamedValues> RocksEngine::read_named_values(const std::string& directory)
   const std::string doing = fmt::format("reading the state in '{}'", directory);
   const Options options{.directory = directory};
   Database copy;
-  rocksdb::DBOptions settings = database_options(std::make_shared<FlushWatch>());
+  rocksdb::DBOptions settings = database_options(std::make_shared<FlushCount>());
   settings.create_if_missing = false;  // else even this makes the directory
   rocksdb::DB* db = nullptr;
   // All families: each compares its files with its list of them.
-  HOLDFAST_TRY(done(
-      rocksdb::DB::OpenForReadOnly(
-          settings, directory, families(options, rocksdb::NewLRUCache(options.block_cache_bytes)),
-          &copy.families, &db),
-      doing));
+  HOLDFAST_TRY(
+      done(rocksdb::DB::OpenForReadOnly(settings, directory,
+                                        families(options, block_cache(options.block_cache_bytes)),
+                                        &copy.families, &db),
+           doing));
   copy.db.reset(db);
   NamedValues values;
   const std::unique_ptr<rocksdb::Iterator> named(db->NewIterator(ReadOptions(), copy.meta()));
@@ -470,7 +402,7 @@ Result<> RocksEngine::install(const std::string& directory, const NamedValues& m
   in_use_->is_replaced = true;
   use(std::move(*next));
   // Whoever looked since the flush of what was staged has seen the old state.
-  common_->watch->count();
+  common_->flushes->add();
   return {};
 }
 

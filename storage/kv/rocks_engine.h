@@ -40,6 +40,8 @@ class RocksEngine final : public Engine {
   Result<std::optional<RowInfo>> get_info(std::string_view key, Revision at) const override;
   Result<> scan(const RangeScan& scan, const Visitor& visit) const override;
   Result<std::optional<std::string>> get_meta(std::string_view name) const override;
+  Result<NamedValueList> scan_meta(std::string_view prefix, std::string_view start_after,
+                                   size_t limit) const override;
   Result<std::optional<std::string>> get_durable_meta(std::string_view name) const override;
   Result<std::vector<Change>> changes(Revision first, size_t limit) const override;
   void start_flush() override;

@@ -179,12 +179,66 @@ TEST_P(EngineTest, NamedValuesAreDurableWhenFlushed) {
   EXPECT_EQ(engine().get_durable_meta("head").value(), "2");
 }
 
+TEST_P(EngineTest, NamedValuesAreListedInOrderFromAnyPlaceAndGoWhenDeleted) {
+  using List = Engine::NamedValueList;
+  const List all = {{"a/", "0"}, {"a/\0"s, "1"}, {"a/b", ""}, {"a/\xff\xff"s, "3"}};
+  EngineBatch some = batch(2, {{"a/c", row(2, "a key is no name")}});
+  some.meta.insert(some.meta.end(), {{"a0", "behind"}, {"a", "before"}, {"b/", "elsewhere"}});
+  for (const auto& [name, value] : all) some.meta.emplace_back(name, value);
+  engine().write(some);
+  struct Case {
+    std::string prefix, start_after;
+    size_t limit;
+    List expected;
+  };
+  const std::vector<Case> cases = {
+      {"a/", "", 9, all},
+      {"a/", "", 2, {all[0], all[1]}},
+      {"a/", "", 0, {}},
+      {"a/", "a", 1, {all[0]}},
+      {"a/", "a/", 9, {all[1], all[2], all[3]}},
+      {"a/", "a/a", 9, {all[2], all[3]}},
+      {"a/", all[3].first, 9, {}},
+      {"a/", "b", 9, {}},
+      {"c", "", 9, {}},
+      {"", "a/b", 2, {all[3], {"a0", "behind"}}},
+  };
+  for (const bool flushed : {false, true}) {
+    if (flushed) {
+      ASSERT_TRUE(engine().flush());
+    }
+    for (const Case& one : cases) {
+      EXPECT_EQ(engine().scan_meta(one.prefix, one.start_after, one.limit).value(), one.expected)
+          << one.prefix << " after " << one.start_after << " flushed " << flushed;
+    }
+  }
+
+  EngineBatch changed = batch(3, {});
+  changed.meta.insert(changed.meta.end(), {{"a/b", std::nullopt},
+                                           {"a/never", std::nullopt},
+                                           {"a/", std::nullopt},
+                                           {"a/", "again"},
+                                           {"a/\0"s, "new"},
+                                           {"a/\0"s, std::nullopt}});
+  engine().write(changed);
+  const List left = {{"a/", "again"}, all[3]};
+  EXPECT_EQ(engine().scan_meta("a/", "", 9).value(), left);
+  EXPECT_EQ(engine().get_meta("a/b").value(), std::nullopt);
+  EXPECT_EQ(engine().get_durable_meta("a/b").value(), "");
+  ASSERT_TRUE(engine().flush());
+  EXPECT_EQ(engine().scan_meta("a/", "", 9).value(), left);
+  EXPECT_EQ(engine().get_durable_meta("a/b").value(), std::nullopt);
+}
+
 TEST_P(EngineTest, ACrashTakesBackWholeBatchesAndNothingDurable) {
   uint64_t revision = 1;
   for (int round = 0; round < 20; ++round) {
     for (uint64_t i = random_.below(5); i > 0; --i) {
       ++revision;
-      engine().write(batch(revision, {{"k", row(revision, std::to_string(revision))}}));
+      EngineBatch next = batch(revision, {{"k", row(revision, std::to_string(revision))}});
+      next.meta.emplace_back(fmt::format("n/{}", revision - 1), std::nullopt);
+      next.meta.emplace_back(fmt::format("n/{}", revision), "");
+      engine().write(next);
     }
     if (random_.chance(0.5)) engine().start_flush();
     if (random_.chance(0.3)) {
@@ -199,6 +253,9 @@ TEST_P(EngineTest, ACrashTakesBackWholeBatchesAndNothingDurable) {
     EXPECT_EQ(value_at("k", UINT64_MAX),
               found == 1 ? std::nullopt : std::optional(std::to_string(found)));
     EXPECT_TRUE(engine().changes({found + 1}, 1).value().empty());
+    Engine::NamedValueList names;
+    if (found > 1) names.emplace_back(fmt::format("n/{}", found), "");
+    EXPECT_EQ(engine().scan_meta("n/", "", 9).value(), names);
     revision = found;
   }
 }

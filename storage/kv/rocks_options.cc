@@ -1,0 +1,106 @@
+#include "storage/kv/rocks_options.h"
+
+#include <utility>
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/slice_transform.h>
+#include <rocksdb/table.h>
+
+#include "storage/base/check.h"
+#include "storage/kv/revision_order.h"
+
+namespace holdfast {
+namespace {
+
+// The default's many shards are each too small for one file's filter, which is then read again and
+// again: a put cost ten times as much.
+constexpr int kCacheShardBits = 2;
+
+// Counts what became durable, and stops the process where RocksDB would go on read-only.
+class FlushWatch final : public rocksdb::EventListener {
+ public:
+  explicit FlushWatch(std::shared_ptr<FlushCount> flushes) : flushes_(std::move(flushes)) {}
+
+  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { flushes_->add(); }
+
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    // A flush that our own close interrupts is no fault: it is as if it had not begun.
+    if (status->IsShutdownInProgress()) return;
+    fatal(
+        fmt::format("writing the state failed: RocksDB says '{}'. Check the disk; the state is "
+                    "rebuilt from the log at the next start",
+                    status->ToString()));
+  }
+
+ private:
+  const std::shared_ptr<FlushCount> flushes_;
+};
+
+rocksdb::ColumnFamilyOptions family_options(const RocksEngine::Options& options,
+                                            const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.cache_index_and_filter_blocks = true;  // else they grow beside the cache without a bound
+  table.cache_index_and_filter_blocks_with_high_priority = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.format_version = 5;
+  table.enable_index_compression = false;
+
+  rocksdb::ColumnFamilyOptions family;
+  family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  family.write_buffer_size = options.memtable_bytes;
+  family.max_write_buffer_number = 3;
+  family.compression = rocksdb::kLZ4Compression;
+  family.level_compaction_dynamic_level_bytes = true;
+  return family;
+}
+
+}  // namespace
+
+std::shared_ptr<rocksdb::Cache> block_cache(size_t bytes) {
+  return rocksdb::NewLRUCache(bytes, kCacheShardBits);
+}
+
+rocksdb::DBOptions database_options(std::shared_ptr<FlushCount> flushes) {
+  rocksdb::DBOptions options;
+  options.atomic_flush = true;
+  options.avoid_flush_during_shutdown = true;  // a close must not wait; flush() is there for it
+  options.listeners = {std::make_shared<FlushWatch>(std::move(flushes))};
+  options.allow_concurrent_memtable_write = false;  // one thread writes
+  options.enable_write_thread_adaptive_yield = false;
+  options.max_background_jobs = 2;
+  options.bytes_per_sync = 512 << 10;  // no burst of writes in front of the log's syncs
+  options.max_file_opening_threads = 1;
+  options.skip_stats_update_on_db_open = true;
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.max_bgerror_resume_count = 0;
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  options.keep_log_file_num = 2;
+  options.max_log_file_size = 1 << 20;
+  options.max_manifest_file_size = 4 << 20;
+  return options;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> families(
+    const RocksEngine::Options& options, const std::shared_ptr<rocksdb::Cache>& cache) {
+  const rocksdb::ColumnFamilyOptions plain = family_options(options, cache);
+
+  rocksdb::ColumnFamilyOptions versioned = plain;
+  versioned.comparator = revision_order();
+  // A put first asks for the row that it replaces: most new keys are answered here.
+  versioned.memtable_prefix_bloom_size_ratio = 0.05;
+  versioned.memtable_whole_key_filtering = true;
+
+  rocksdb::ColumnFamilyOptions feed = plain;
+  // Elements come in ascending order: the place of the last one is where the next one goes.
+  feed.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(1));
+
+  return {{rocksdb::kDefaultColumnFamilyName, plain}, {"kv", versioned}, {"changes", feed}};
+}
+
+}  // namespace holdfast

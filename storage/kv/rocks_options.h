@@ -1,0 +1,37 @@
+#pragma once
+
+// How RocksDB is set up. Each choice is told where it is made, the measured ones in README.md.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "storage/kv/rocks_engine.h"
+
+namespace rocksdb {
+class Cache;
+struct ColumnFamilyDescriptor;
+struct DBOptions;
+}  // namespace rocksdb
+
+namespace holdfast {
+
+// How many flushes have completed. Any thread.
+class FlushCount {
+ public:
+  void add() { flushes_.fetch_add(1, std::memory_order_release); }
+  uint64_t count() const { return flushes_.load(std::memory_order_acquire); }
+
+ private:
+  std::atomic<uint64_t> flushes_ = 0;
+};
+
+std::shared_ptr<rocksdb::Cache> block_cache(size_t bytes);
+// `flushes` counts those of the database. Where RocksDB would go on read-only, the process stops.
+rocksdb::DBOptions database_options(std::shared_ptr<FlushCount> flushes);
+// In this order: named values, versioned rows, the feed of changes.
+std::vector<rocksdb::ColumnFamilyDescriptor> families(const RocksEngine::Options& options,
+                                                      const std::shared_ptr<rocksdb::Cache>& cache);
+
+}  // namespace holdfast
