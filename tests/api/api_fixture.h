@@ -49,6 +49,10 @@ class ColdEngine final : public Engine {
   Result<std::optional<std::string>> get_meta(std::string_view name) const override {
     return engine_.get_meta(name);
   }
+  Result<NamedValueList> scan_meta(std::string_view prefix, std::string_view start_after,
+                                   size_t limit) const override {
+    return engine_.scan_meta(prefix, start_after, limit);
+  }
   Result<std::optional<std::string>> get_durable_meta(std::string_view name) const override {
     return engine_.get_durable_meta(name);
   }
