@@ -5,6 +5,7 @@
 
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
+#include "storage/kv/draft.h"
 #include "storage/kv/overlay.h"
 
 // The named values in the engine:
@@ -222,56 +223,42 @@ Reply KvStateMachine::refuse(ReplyStatus status, Revision current) const {
   return {.status = status, .revision = head_.revision, .current = current};
 }
 
-Reply KvStateMachine::act(PutCommand& put, Overlay& overlay) {
-  const std::optional<RowInfo> old = overlay.newest(put.key);
-  const Revision current = mod_revision_of(old);
-  if (!all_hold(put.conditions, current)) {
-    return refuse(ReplyStatus::kPreconditionFailed, current);
-  }
+Revision KvStateMachine::finish(Draft draft, Overlay& overlay) {
+  if (draft.empty()) return head_.revision;
+  head_.revision = draft.revision();
+  head_.state_hash += draft.hash_change();
+  overlay.write(draft.take(head_.wall_ms));
+  return head_.revision;
+}
 
-  const Revision now = head_.revision + 1;
-  RowInfo info{.create_revision = old ? old->create_revision : now,
-               .mod_revision = now,
-               .version = old ? old->version + 1 : 1};
-  info.hash = row_hash(put.key, info, put.value);
-  head_.state_hash += info.hash - (old ? old->hash : 0);
-  head_.revision = now;
-  RevisionWrite write{.revision = now, .wall_ms = head_.wall_ms, .rows = {}};
-  write.rows.emplace_back(std::move(put.key), Row{info, std::move(put.value)});
-  overlay.write(std::move(write));
-  return {.revision = now, .created = !old};
+Reply KvStateMachine::act(PutCommand& put, Overlay& overlay) {
+  Draft draft(overlay, head_.revision + 1);
+  if (!put.conditions.empty()) {
+    const Revision current = mod_revision_of(draft.newest(put.key));
+    if (!all_hold(put.conditions, current)) {
+      return refuse(ReplyStatus::kPreconditionFailed, current);
+    }
+  }
+  const bool created = draft.put(std::move(put.key), std::move(put.value));
+  return {.revision = finish(std::move(draft), overlay), .created = created};
 }
 
 Reply KvStateMachine::act(DeleteCommand& remove, Overlay& overlay) {
-  const std::optional<RowInfo> old = overlay.newest(remove.key);
-  const Revision current = mod_revision_of(old);
+  Draft draft(overlay, head_.revision + 1);
+  const Revision current = mod_revision_of(draft.newest(remove.key));
   if (!all_hold(remove.conditions, current)) {
     return refuse(ReplyStatus::kPreconditionFailed, current);
   }
-  if (!old) return {.revision = head_.revision};
-
-  head_.state_hash -= old->hash;
-  head_.revision = head_.revision + 1;
-  RevisionWrite write{.revision = head_.revision, .wall_ms = head_.wall_ms, .rows = {}};
-  write.rows.emplace_back(std::move(remove.key), std::nullopt);
-  overlay.write(std::move(write));
-  return {.revision = head_.revision, .deleted = 1};
+  const bool deleted = draft.remove(std::move(remove.key));
+  return {.revision = finish(std::move(draft), overlay), .deleted = deleted ? 1U : 0U};
 }
 
 Reply KvStateMachine::act(DeleteRangeCommand& range, Overlay& overlay) {
-  std::optional<std::vector<Overlay::Found>> found = overlay.range(range.start, range.end);
-  if (!found) return refuse(ReplyStatus::kRangeTooLarge);
-  if (found->empty()) return {.revision = head_.revision};
-
-  head_.revision = head_.revision + 1;
-  RevisionWrite write{.revision = head_.revision, .wall_ms = head_.wall_ms, .rows = {}};
-  write.rows.reserve(found->size());
-  for (Overlay::Found& row : *found) {
-    head_.state_hash -= row.info.hash;
-    write.rows.emplace_back(std::move(row.key), std::nullopt);
-  }
-  overlay.write(std::move(write));
-  return {.revision = head_.revision, .deleted = found->size()};
+  Draft draft(overlay, head_.revision + 1);
+  std::optional<std::vector<std::string>> keys = draft.keys(range.start, range.end);
+  if (!keys) return refuse(ReplyStatus::kRangeTooLarge);
+  for (std::string& key : *keys) draft.remove(std::move(key));
+  return {.revision = finish(std::move(draft), overlay), .deleted = keys->size()};
 }
 
 Reply KvStateMachine::act(AnnounceCommand& announce, Overlay&) {

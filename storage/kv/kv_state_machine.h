@@ -17,6 +17,7 @@
 
 namespace holdfast {
 
+class Draft;
 class Overlay;
 
 using ClientUrls = std::map<NodeId, std::string>;
@@ -78,6 +79,8 @@ class KvStateMachine final : public StateMachine {
   Reply act(DeleteCommand& remove, Overlay& overlay);
   Reply act(DeleteRangeCommand& range, Overlay& overlay);
   Reply act(AnnounceCommand& announce, Overlay& overlay);
+  // Makes `draft` the newest revision, if it changes anything. Gives back the newest.
+  Revision finish(Draft draft, Overlay& overlay);
   Reply refuse(ReplyStatus status, Revision current = {}) const;
   void publish();
   void ask_for_flush(uint64_t applied_bytes);

@@ -1,9 +1,9 @@
 #include "storage/kv/overlay.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "storage/base/check.h"
-#include "storage/kv/command.h"
+#include "storage/kv/layered_scan.h"
 
 namespace holdfast {
 namespace {
@@ -12,52 +12,44 @@ namespace {
   fatal(fmt::format("applying the log stopped, the state cannot be read: {}", error.message));
 }
 
+std::optional<RowInfo> info_of(const std::optional<Row>& row) {
+  return row ? std::optional(row->info) : std::nullopt;
+}
+
 }  // namespace
 
 std::optional<RowInfo> Overlay::newest(std::string_view key) const {
-  if (const auto found = newest_.find(key); found != newest_.end()) return found->second;
+  if (const auto found = newest_.find(key); found != newest_.end()) return info_of(*found->second);
   if (const auto known = recent_.find(key)) return *known;
   Result<std::optional<RowInfo>> stored = engine_.get_info(key, base_);
   if (!stored) stop(stored.error());
   return *stored;
 }
 
-std::optional<std::vector<Overlay::Found>> Overlay::range(const std::string& start,
-                                                          const std::string& end) const {
-  std::vector<Found> found;
-  if (!end.empty() && end <= start) return found;
-  uint64_t bytes = 0;
-  const auto add = [&](std::string_view key, const RowInfo& info) {
-    bytes += key.size();
-    found.push_back({std::string(key), info});
-    return found.size() <= kRangeKeysMax && bytes <= kRangeBytesMax;
-  };
-  bool fits = true;
+std::optional<Row> Overlay::get(std::string_view key) const {
+  if (const auto found = newest_.find(key); found != newest_.end()) return *found->second;
+  Result<std::optional<Row>> stored = engine_.get(key, base_, ReadTier::kDisk);
+  if (!stored) stop(stored.error());
+  return std::move(*stored);
+}
 
-  const auto last = end.empty() ? newest_.end() : newest_.lower_bound(end);
-  for (auto at = newest_.lower_bound(start); fits && at != last; ++at) {
-    if (at->second) fits = add(at->first, *at->second);
-  }
-  const auto visit = [&](std::string_view key, const RowInfo& info, std::string_view) {
-    // Where the batch touched a key, what the engine knows of it is old.
-    if (!newest_.contains(key)) fits = add(key, info);
-    return fits;
+void Overlay::scan(RangeScan scan, const Engine::Visitor& visit) const {
+  scan.at = base_;
+  const auto row_of = [](const std::optional<Row>* row) -> const std::optional<Row>& {
+    return *row;
   };
-  if (fits) {
-    const Result<> scanned = engine_.scan({.start = start, .end = end, .at = base_}, visit);
+  const auto scan_engine = [&](const Engine::Visitor& visit_stored) {
+    const Result<> scanned = engine_.scan(scan, visit_stored);
     if (!scanned) stop(scanned.error());
-  }
-  if (!fits) return std::nullopt;
-  std::ranges::sort(found, {}, &Found::key);
-  return found;
+  };
+  scan_layers(newest_, scan, row_of, scan_engine, visit);
 }
 
 void Overlay::write(RevisionWrite write) {
   const RevisionWrite& kept = written_.emplace_back(std::move(write));
   for (const RowWrite& row : kept.rows) {
-    const auto info = row.row ? std::optional(row.row->info) : std::nullopt;
-    newest_[row.key] = info;
-    recent_.remember(row.key, info);
+    newest_[row.key] = &row.row;
+    recent_.remember(row.key, info_of(row.row));
   }
 }
 

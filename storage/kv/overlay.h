@@ -20,14 +20,10 @@ class Overlay {
 
   // The newest version of `key`; nothing if it does not exist.
   std::optional<RowInfo> newest(std::string_view key) const;
-
-  struct Found {
-    std::string key;
-    RowInfo info;
-  };
-  // What exists in [start, end), sorted; an empty `end` means to the last key. Nothing, if it is
-  // more than one entry may change.
-  std::optional<std::vector<Found>> range(const std::string& start, const std::string& end) const;
+  // As newest, with the value.
+  std::optional<Row> get(std::string_view key) const;
+  // As Engine::scan, of the newest versions; `scan.at` is not looked at.
+  void scan(RangeScan scan, const Engine::Visitor& visit) const;
 
   void write(RevisionWrite write);
 
@@ -39,8 +35,8 @@ class Overlay {
   const Revision base_;
   RecentRows& recent_;
   std::vector<RevisionWrite> written_;
-  // Views into `written_`, whose inner vectors never move. No info: deleted.
-  std::map<std::string_view, std::optional<RowInfo>> newest_;
+  // Views into `written_`, whose inner vectors never move. No row: deleted.
+  std::map<std::string_view, const std::optional<Row>*> newest_;
 };
 
 }  // namespace holdfast

@@ -1,0 +1,87 @@
+#include "storage/kv/draft.h"
+
+#include <functional>
+#include <utility>
+
+#include "storage/kv/command.h"
+#include "storage/kv/layered_scan.h"
+
+namespace holdfast {
+
+std::optional<RowInfo> Draft::newest(std::string_view key) const {
+  const auto own = rows_.find(key);
+  if (own == rows_.end()) return below_.newest(key);
+  return own->second ? std::optional(own->second->info) : std::nullopt;
+}
+
+std::optional<Row> Draft::get(std::string_view key) const {
+  const auto own = rows_.find(key);
+  return own == rows_.end() ? below_.get(key) : own->second;
+}
+
+void Draft::scan(const RangeScan& scan, const Engine::Visitor& visit) const {
+  const auto scan_below = [&](const Engine::Visitor& visit_below) {
+    below_.scan(scan, visit_below);
+  };
+  scan_layers(rows_, scan, std::identity(), scan_below, visit);
+}
+
+std::optional<std::vector<std::string>> Draft::keys(const std::string& start,
+                                                    const std::string& end) const {
+  std::vector<std::string> found;
+  uint64_t bytes = 0;
+  bool fits = true;
+  scan({.start = start, .end = end, .at = {}},
+       [&](std::string_view key, const RowInfo&, std::string_view) {
+         bytes += key.size();
+         found.emplace_back(key);
+         fits = found.size() <= kRangeKeysMax && bytes <= kRangeBytesMax;
+         return fits;
+       });
+  if (!fits) return std::nullopt;
+  return found;
+}
+
+bool Draft::put(std::string key, std::string value) {
+  const std::optional<RowInfo> old = newest(key);
+  RowInfo info{.create_revision = old ? old->create_revision : revision_,
+               .mod_revision = revision_,
+               .version = old ? old->version + 1 : 1};
+  info.hash = row_hash(key, info, value);
+  hash_change_ += info.hash - (old ? old->hash : 0);
+  write(std::move(key), Row{info, std::move(value)});
+  return !old;
+}
+
+bool Draft::remove(std::string key) {
+  const std::optional<RowInfo> old = newest(key);
+  if (!old) return false;
+  hash_change_ -= old->hash;
+  write(std::move(key), std::nullopt);
+  return true;
+}
+
+void Draft::write(std::string key, std::optional<Row> row) {
+  const uint64_t key_bytes = key.size();
+  const auto [own, is_new] = rows_.try_emplace(std::move(key));
+  if (is_new) bytes_ += key_bytes;
+  if (own->second) bytes_ -= own->second->value.size();
+  if (row) bytes_ += row->value.size();
+  own->second = std::move(row);
+}
+
+bool Draft::has_room(uint64_t bytes) const {
+  return rows_.size() < kRangeKeysMax && bytes_ + bytes <= kRangeBytesMax;
+}
+
+RevisionWrite Draft::take(uint64_t wall_ms) {
+  RevisionWrite write{.revision = revision_, .wall_ms = wall_ms, .rows = {}};
+  write.rows.reserve(rows_.size());
+  while (!rows_.empty()) {
+    auto row = rows_.extract(rows_.begin());
+    write.rows.emplace_back(std::move(row.key()), std::move(row.mapped()));
+  }
+  return write;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,154 @@
+// A revision in the making: what it shows, what it becomes, and that nothing is changed before.
+
+#include "storage/kv/draft.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "storage/kv/command.h"
+#include "tests/kv/test_stores.h"
+
+namespace holdfast {
+namespace {
+
+using testing::ElementsAre;
+
+class DraftTest : public testing::TestWithParam<StoreKind> {
+ protected:
+  // Keys in the engine at revision 2, and more in the overlay at revision 3.
+  DraftTest() {
+    EngineBatch batch;
+    batch.revisions.push_back(revision({2}, {{"a", "1"}, {"c", "1"}, {"e", "1"}, {"g", "1"}}));
+    store_->engine().write(batch);
+    RevisionWrite later = revision({3}, {{"b", "2"}, {"c", "2"}});
+    later.rows.push_back({"e", std::nullopt});
+    overlay_.write(std::move(later));
+  }
+
+  static RevisionWrite revision(Revision now,
+                                const std::vector<std::pair<std::string, std::string>>& rows) {
+    RevisionWrite write{.revision = now, .wall_ms = 0, .rows = {}};
+    for (const auto& [key, value] : rows) {
+      RowInfo info{.create_revision = now, .mod_revision = now, .version = 1};
+      info.hash = row_hash(key, info, value);
+      write.rows.push_back({key, Row{info, value}});
+    }
+    return write;
+  }
+
+  template <class Layer>
+  static std::vector<std::string> read(const Layer& layer, const RangeScan& scan,
+                                       size_t limit = SIZE_MAX) {
+    std::vector<std::string> found;
+    layer.scan(scan, [&](std::string_view key, const RowInfo& info, std::string_view value) {
+      found.push_back(fmt::format("{}={}@{}", key, value, info.mod_revision.value));
+      return found.size() < limit;
+    });
+    return found;
+  }
+
+  std::unique_ptr<TestStore> store_ = make_store(GetParam());
+  RecentRows recent_;
+  Overlay overlay_{store_->engine(), {2}, recent_};
+  Draft draft_{overlay_, {4}};
+};
+
+TEST_P(DraftTest, ShowsItsOwnWritesOverWhatWasThere) {
+  EXPECT_TRUE(draft_.put("d", "3"));
+  EXPECT_FALSE(draft_.put("c", "3"));
+  EXPECT_TRUE(draft_.remove("a"));
+  EXPECT_FALSE(draft_.remove("e"));
+
+  EXPECT_FALSE(draft_.newest("a"));
+  EXPECT_FALSE(draft_.get("e"));
+  EXPECT_EQ(draft_.get("b")->value, "2");
+  EXPECT_EQ(draft_.get("g")->value, "1");
+  EXPECT_EQ(draft_.get("c")->value, "3");
+  EXPECT_EQ(draft_.newest("c")->version, 2u);
+  EXPECT_EQ(draft_.newest("c")->create_revision, Revision{3});
+  const RangeScan all{.start = "", .end = "", .at = {}};
+  EXPECT_THAT(read(draft_, all), ElementsAre("b=2@3", "c=3@4", "d=3@4", "g=1@2"));
+  EXPECT_THAT(read(overlay_, all), ElementsAre("a=1@2", "b=2@3", "c=2@3", "g=1@2"));
+}
+
+TEST_P(DraftTest, ScansPartsInBothDirections) {
+  draft_.put("d", "3");
+  draft_.put("f", "3");
+  draft_.remove("c");
+  const RangeScan part{.start = "b", .end = "g", .at = {}};
+  EXPECT_THAT(read(draft_, part), ElementsAre("b=2@3", "d=3@4", "f=3@4"));
+  EXPECT_THAT(read(draft_, part, 2), ElementsAre("b=2@3", "d=3@4"));
+  const RangeScan back{.start = "b", .end = "", .at = {}, .reverse = true};
+  EXPECT_THAT(read(draft_, back), ElementsAre("g=1@2", "f=3@4", "d=3@4", "b=2@3"));
+  EXPECT_THAT(read(draft_, back, 1), ElementsAre("g=1@2"));
+  EXPECT_THAT(read(draft_, {.start = "c", .end = "c", .at = {}}), ElementsAre());
+  EXPECT_THAT(read(draft_, {.start = "g", .end = "b", .at = {}}), ElementsAre());
+}
+
+TEST_P(DraftTest, BecomesOneRevisionWithEachKeyOnce) {
+  draft_.put("z", "first");
+  draft_.put("z", "second");
+  draft_.remove("a");
+  draft_.put("a", "again");
+  draft_.put("new", "x");
+  draft_.remove("new");
+  draft_.remove("g");
+
+  uint64_t expected = 0;
+  for (const char* gone : {"a", "g"}) expected -= overlay_.newest(gone)->hash;
+  for (const char* here : {"a", "z"}) expected += draft_.newest(here)->hash;
+  EXPECT_EQ(draft_.hash_change(), expected);
+
+  const RevisionWrite write = draft_.take(77);
+  EXPECT_EQ(write.revision, Revision{4});
+  EXPECT_EQ(write.wall_ms, 77u);
+  ASSERT_EQ(write.rows.size(), 4u);
+  EXPECT_EQ(write.rows[0].key, "a");  // a new life
+  EXPECT_EQ(write.rows[0].row->info.create_revision, Revision{4});
+  EXPECT_EQ(write.rows[0].row->info.version, 1u);
+  EXPECT_EQ(write.rows[1].key, "g");
+  EXPECT_FALSE(write.rows[1].row);
+  EXPECT_EQ(write.rows[2].key, "new");
+  EXPECT_FALSE(write.rows[2].row);
+  EXPECT_EQ(write.rows[3].row->value, "second");
+  EXPECT_EQ(write.rows[3].row->info.version, 2u);
+}
+
+TEST_P(DraftTest, WhatIsDroppedChangesNothing) {
+  {
+    Draft dropped(overlay_, {4});
+    dropped.put("a", "other");
+    dropped.remove("b");
+    EXPECT_FALSE(dropped.empty());
+  }
+  EXPECT_EQ(draft_.get("a")->value, "1");
+  EXPECT_EQ(draft_.get("b")->value, "2");
+  EXPECT_TRUE(draft_.empty());
+  EXPECT_FALSE(draft_.remove("never"));
+  EXPECT_TRUE(draft_.empty());
+}
+
+TEST_P(DraftTest, CountsWhatOneEntryMayChange) {
+  const uint64_t half = kRangeBytesMax / 2;
+  draft_.put("k", std::string(half, 'v'));
+  EXPECT_TRUE(draft_.has_room(half - 1));
+  EXPECT_FALSE(draft_.has_room(half));
+  draft_.put("k", "small");  // takes the place of the large one
+  EXPECT_TRUE(draft_.has_room(kRangeBytesMax - 6));
+  EXPECT_FALSE(draft_.has_room(kRangeBytesMax - 5));
+  draft_.remove("k");
+  EXPECT_TRUE(draft_.has_room(kRangeBytesMax - 1));
+
+  for (uint64_t i = 2; i < kRangeKeysMax; ++i) draft_.put(fmt::format("n{:06}", i), "");
+  EXPECT_FALSE(draft_.keys("n", "")->empty());
+  EXPECT_TRUE(draft_.has_room(0));
+  draft_.put("n", "");
+  EXPECT_FALSE(draft_.has_room(0));
+  EXPECT_EQ(draft_.keys("n", "o")->size(), kRangeKeysMax - 1);
+  EXPECT_FALSE(draft_.keys("a", ""));  // more lie below
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, DraftTest, testing::ValuesIn(store_kinds()), store_name);
+
+}  // namespace
+}  // namespace holdfast
