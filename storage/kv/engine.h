@@ -66,6 +66,8 @@ struct EngineBatch {
 
 using NamedValues = std::map<std::string, std::string, std::less<>>;
 
+inline constexpr size_t kFeedBytesMax = 1 << 20;
+
 // kMemory answers kIncomplete instead of waiting for the disk: for threads that carry heartbeats.
 enum class ReadTier { kMemory, kDisk };
 
@@ -105,8 +107,29 @@ class Engine {
                                            size_t limit) const = 0;
   // The value of `name` that a crash right now would leave. Any thread.
   virtual Result<std::optional<std::string>> get_durable_meta(std::string_view name) const = 0;
-  // The feed from revision `first` on, at most `limit` elements.
+
+  // The past is kept from the history floor on, which the caller knows: what lies below is
+  // forgotten at the engine's leisure, and nothing that is read there means anything.
+
+  // Calls `visit` for each version of `key` from `floor` to `at`, the newest first, and last for
+  // the row that stood at `floor`, if it is older; until it returns false. No info: a delete.
+  using VersionVisitor =
+      std::function<bool(Revision revision, const RowInfo* info, std::string_view value)>;
+  virtual Result<> versions(std::string_view key, Revision floor, Revision at,
+                            const VersionVisitor& visit) const = 0;
+  // The feed from revision `first` on: at most `limit` elements, and none more once those found
+  // hold kFeedBytesMax of keys.
   virtual Result<std::vector<Change>> changes(Revision first, size_t limit) const = 0;
+  // The time in the feed's element of `revision`; nothing if there is none.
+  virtual Result<std::optional<uint64_t>> wall_ms(Revision revision) const = 0;
+  // What the rows from `start` to before `end` (empty: to the last) take, with their kept versions
+  // and what is not reclaimed yet. An estimate, made without reading them.
+  virtual Result<uint64_t> approximate_bytes(const std::string& start,
+                                             const std::string& end) const = 0;
+  // From now on what no read at `floor` or later needs may be forgotten. Readers of what is older
+  // were refused before, and it is never above what a crash would leave, nor below an earlier one.
+  // Returns without reclaiming anything itself. By the thread that writes.
+  virtual Result<> set_history_floor(Revision floor) = 0;
 
   // Asks that what is written so far becomes durable; returns at once. Any thread.
   virtual void start_flush() = 0;

@@ -125,10 +125,65 @@ Result<std::optional<std::string>> MemoryEngine::get_durable_meta(std::string_vi
 Result<std::vector<Change>> MemoryEngine::changes(Revision first, size_t limit) const {
   const std::lock_guard lock(mutex_);
   std::vector<Change> found;
-  for (auto at = changes_.lower_bound(first); at != changes_.end() && found.size() < limit; ++at) {
+  size_t bytes = 0;
+  for (auto at = changes_.lower_bound(first);
+       at != changes_.end() && found.size() < limit && bytes < kFeedBytesMax; ++at) {
+    for (const std::string& key : at->second.keys) bytes += key.size();
     found.push_back(at->second);
   }
   return found;
+}
+
+Result<> MemoryEngine::versions(std::string_view key, Revision floor, Revision at,
+                                const VersionVisitor& visit) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = rows_.find(key);
+  if (found == rows_.end()) return {};
+  for (const Version& version : std::views::reverse(found->second)) {
+    if (version.revision > at) continue;
+    // What stood at the floor is a version of it; that there was nothing is none.
+    if (version.revision < floor && (at < floor || !version.row)) return {};
+    const bool goes_on = version.row
+                             ? visit(version.revision, &version.row->info, version.row->value)
+                             : visit(version.revision, nullptr, {});
+    if (!goes_on || version.revision <= floor) return {};
+  }
+  return {};
+}
+
+Result<std::optional<uint64_t>> MemoryEngine::wall_ms(Revision revision) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = changes_.find(revision);
+  if (found == changes_.end()) return std::nullopt;
+  return found->second.wall_ms;
+}
+
+Result<uint64_t> MemoryEngine::approximate_bytes(const std::string& start,
+                                                 const std::string& end) const {
+  const std::lock_guard lock(mutex_);
+  if (!end.empty() && end <= start) return 0;
+  const auto last = end.empty() ? rows_.end() : rows_.lower_bound(end);
+  uint64_t bytes = 0;
+  for (auto keyed = rows_.lower_bound(start); keyed != last; ++keyed) {
+    for (const Version& version : keyed->second)
+      bytes += keyed->first.size() + (version.row ? version.row->value.size() : 0);
+  }
+  return bytes;
+}
+
+Result<> MemoryEngine::set_history_floor(Revision floor) {
+  const std::lock_guard lock(mutex_);
+  changes_.erase(changes_.begin(), changes_.lower_bound(floor));
+  for (auto keyed = rows_.begin(); keyed != rows_.end();) {
+    Versions& kept = keyed->second;
+    // The last one not above the floor is what reads there see; it need not stay if it is nothing.
+    auto first = std::ranges::upper_bound(kept, floor, {}, &Version::revision);
+    if (first != kept.begin() && (std::prev(first)->row || std::prev(first)->revision == floor))
+      --first;
+    kept.erase(kept.begin(), first);
+    keyed = kept.empty() ? rows_.erase(keyed) : std::next(keyed);
+  }
+  return {};
 }
 
 void MemoryEngine::start_flush() {

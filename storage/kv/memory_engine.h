@@ -24,7 +24,15 @@ class MemoryEngine final : public Engine {
   Result<NamedValueList> scan_meta(std::string_view prefix, std::string_view start_after,
                                    size_t limit) const override;
   Result<std::optional<std::string>> get_durable_meta(std::string_view name) const override;
+  Result<> versions(std::string_view key, Revision floor, Revision at,
+                    const VersionVisitor& visit) const override;
   Result<std::vector<Change>> changes(Revision first, size_t limit) const override;
+  Result<std::optional<uint64_t>> wall_ms(Revision revision) const override;
+  // The bytes of keys and of all versions of them.
+  Result<uint64_t> approximate_bytes(const std::string& start,
+                                     const std::string& end) const override;
+  // Forgets at once.
+  Result<> set_history_floor(Revision floor) override;
   // Complete a few writes later, or at the next flush.
   void start_flush() override;
   Result<> flush() override;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 
 #include <rocksdb/db.h>
 #include <rocksdb/utilities/checkpoint.h>
@@ -10,8 +9,9 @@
 
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
-#include "storage/kv/revision_order.h"
 #include "storage/kv/rocks_options.h"
+#include "storage/kv/rocks_past.h"
+#include "storage/kv/rocks_words.h"
 #include "storage/kv/stored_bytes.h"
 
 namespace holdfast {
@@ -23,35 +23,6 @@ using rocksdb::Slice;
 using rocksdb::Status;
 
 constexpr size_t kBatchBytesKept = 1 << 20;  // a larger write batch gives its memory back
-
-Slice slice(std::string_view bytes) {
-  return {bytes.data(), bytes.size()};
-}
-
-std::string_view view(const Slice& bytes) {
-  return {bytes.data(), bytes.size()};
-}
-
-std::array<char, kRevisionBytes> timestamp_bytes(Revision revision) {
-  return std::bit_cast<std::array<char, kRevisionBytes>>(revision.value);
-}
-
-template <size_t N>
-Slice slice(const std::array<char, N>& bytes) {
-  return {bytes.data(), bytes.size()};
-}
-
-std::unexpected<Error> fail(const Status& status, std::string_view doing) {
-  const ErrorCode code = status.IsIncomplete()   ? ErrorCode::kIncomplete
-                         : status.IsCorruption() ? ErrorCode::kCorrupt
-                                                 : ErrorCode::kIo;
-  return holdfast::fail(code, fmt::format("{}: RocksDB says '{}'", doing, status.ToString()));
-}
-
-Result<> done(const Status& status, std::string_view doing) {
-  if (status.ok()) return {};
-  return fail(status, doing);
-}
 
 }  // namespace
 
@@ -297,19 +268,26 @@ Result<Engine::NamedValueList> RocksEngine::scan_meta(std::string_view prefix,
   return found;
 }
 
+Result<> RocksEngine::versions(std::string_view key, Revision floor, Revision at,
+                               const VersionVisitor& visit) const {
+  const std::shared_ptr<Database> database = in_use();
+  return read_versions({*database->db, database->kv()}, key, floor, at, visit);
+}
+
 Result<std::vector<Change>> RocksEngine::changes(Revision first, size_t limit) const {
   const std::shared_ptr<Database> database = in_use();
-  std::vector<Change> found;
-  const std::unique_ptr<rocksdb::Iterator> feed(
-      database->db->NewIterator(ReadOptions(), database->feed()));
-  const std::array<char, 8> start = feed_key(first);
-  for (feed->Seek(slice(start)); feed->Valid() && found.size() < limit; feed->Next()) {
-    Change change;
-    HOLDFAST_ASSIGN(change, decode_change(view(feed->key()), view(feed->value())));
-    found.push_back(std::move(change));
-  }
-  HOLDFAST_TRY(done(feed->status(), "reading the feed of changes"));
-  return found;
+  return read_changes({*database->db, database->feed()}, first, limit);
+}
+
+Result<std::optional<uint64_t>> RocksEngine::wall_ms(Revision revision) const {
+  const std::shared_ptr<Database> database = in_use();
+  return read_wall_ms({*database->db, database->feed()}, revision);
+}
+
+Result<uint64_t> RocksEngine::approximate_bytes(const std::string& start,
+                                                const std::string& end) const {
+  const std::shared_ptr<Database> database = in_use();
+  return holdfast::approximate_bytes({*database->db, database->kv()}, start, end);
 }
 
 void RocksEngine::start_flush() {
@@ -408,10 +386,7 @@ Result<> RocksEngine::install(const std::string& directory, const NamedValues& m
 
 Result<> RocksEngine::set_history_floor(Revision floor) {
   const std::shared_ptr<Database> database = in_use();
-  const std::array<char, kRevisionBytes> bytes = timestamp_bytes(floor);
-  return done(database->db->IncreaseFullHistoryTsLow(database->kv(),
-                                                     std::string(bytes.data(), bytes.size())),
-              fmt::format("setting the history floor to revision {}", floor.value));
+  return forget_below({*database->db, database->kv()}, {*database->db, database->feed()}, floor);
 }
 
 Result<> RocksEngine::compact() {

@@ -43,7 +43,15 @@ class RocksEngine final : public Engine {
   Result<NamedValueList> scan_meta(std::string_view prefix, std::string_view start_after,
                                    size_t limit) const override;
   Result<std::optional<std::string>> get_durable_meta(std::string_view name) const override;
+  Result<> versions(std::string_view key, Revision floor, Revision at,
+                    const VersionVisitor& visit) const override;
   Result<std::vector<Change>> changes(Revision first, size_t limit) const override;
+  Result<std::optional<uint64_t>> wall_ms(Revision revision) const override;
+  // Within some tenths where the range spans many blocks of 4 KiB; coarser below.
+  Result<uint64_t> approximate_bytes(const std::string& start,
+                                     const std::string& end) const override;
+  // Versions go when compactions come by (to cold files: within a day), files of the feed at once.
+  Result<> set_history_floor(Revision floor) override;
   void start_flush() override;
   Result<> flush() override;
   uint64_t flush_count() const override;
@@ -54,9 +62,6 @@ class RocksEngine final : public Engine {
   // the old state: it is closed and removed when the last of them is done.
   Result<> install(const std::string& directory, const NamedValues& meta) override;
 
-  // From now on compactions forget versions that no read at `floor` or later can see. The caller
-  // refuses reads below it, and never lets it pass the durable revision. It never falls.
-  Result<> set_history_floor(Revision floor);
   // Rewrites every file now, which forgets all that the floor allows. Minutes on a large state.
   Result<> compact();
 

@@ -18,6 +18,9 @@ namespace {
 // The default's many shards are each too small for one file's filter, which is then read again and
 // again: a put cost ten times as much.
 constexpr int kCacheShardBits = 2;
+// A file that nothing is written into is compacted when it is so old: only then is what lies below
+// the history floor given back.
+constexpr uint64_t kColdFileSeconds = uint64_t{24} * 60 * 60;
 
 // Counts what became durable, and stops the process where RocksDB would go on read-only.
 class FlushWatch final : public rocksdb::EventListener {
@@ -92,6 +95,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> families(
 
   rocksdb::ColumnFamilyOptions versioned = plain;
   versioned.comparator = revision_order();
+  versioned.periodic_compaction_seconds = kColdFileSeconds;
   // A put first asks for the row that it replaces: most new keys are answered here.
   versioned.memtable_prefix_bloom_size_ratio = 0.05;
   versioned.memtable_whole_key_filtering = true;

@@ -16,6 +16,15 @@
 //   change = wall_ms: u64, { length: u32, key }
 
 namespace holdfast {
+namespace {
+
+std::unexpected<Error> damaged_feed() {
+  return fail(ErrorCode::kCorrupt,
+              "an element of the feed of changes cannot be read: the state's files are damaged, "
+              "restore this node from its peers");
+}
+
+}  // namespace
 
 std::array<char, 8> feed_key(Revision revision) {
   return std::bit_cast<std::array<char, 8>>(__builtin_bswap64(revision.value));
@@ -54,22 +63,24 @@ void encode_change(const RevisionWrite& write, std::string& out) {
 }
 
 Result<Change> decode_change(std::string_view key, std::string_view bytes) {
-  const std::unexpected<Error> damaged =
-      fail(ErrorCode::kCorrupt,
-           "an element of the feed of changes cannot be read: the state's files are damaged, "
-           "restore this node from its peers");
   FixedReader reader(bytes);
   const std::optional<uint64_t> wall_ms = reader.take<uint64_t>();
-  if (key.size() != 8 || !wall_ms) return damaged;
+  if (key.size() != 8 || !wall_ms) return damaged_feed();
   Change change{{__builtin_bswap64(load_fixed<uint64_t>(key.data()))}, *wall_ms, {}};
   while (!reader.rest().empty()) {
     const std::optional<uint32_t> length = reader.take<uint32_t>();
-    if (!length) return damaged;
+    if (!length) return damaged_feed();
     const std::optional<std::string_view> changed = reader.take_bytes(*length);
-    if (!changed) return damaged;
+    if (!changed) return damaged_feed();
     change.keys.emplace_back(*changed);
   }
   return change;
+}
+
+Result<uint64_t> decode_wall_ms(std::string_view change) {
+  const std::optional<uint64_t> wall_ms = FixedReader(change).take<uint64_t>();
+  if (!wall_ms) return damaged_feed();
+  return *wall_ms;
 }
 
 }  // namespace holdfast

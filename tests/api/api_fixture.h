@@ -59,6 +59,18 @@ class ColdEngine final : public Engine {
   Result<std::vector<Change>> changes(Revision first, size_t limit) const override {
     return engine_.changes(first, limit);
   }
+  Result<> versions(std::string_view key, Revision floor, Revision at,
+                    const VersionVisitor& visit) const override {
+    return engine_.versions(key, floor, at, visit);
+  }
+  Result<std::optional<uint64_t>> wall_ms(Revision revision) const override {
+    return engine_.wall_ms(revision);
+  }
+  Result<uint64_t> approximate_bytes(const std::string& start,
+                                     const std::string& end) const override {
+    return engine_.approximate_bytes(start, end);
+  }
+  Result<> set_history_floor(Revision floor) override { return engine_.set_history_floor(floor); }
   void start_flush() override { engine_.start_flush(); }
   Result<> flush() override { return engine_.flush(); }
   uint64_t flush_count() const override { return engine_.flush_count(); }

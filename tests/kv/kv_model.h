@@ -33,7 +33,11 @@ class KvModel {
   }
 
   const StateSummary& summary() const { return summary_; }
-  const std::vector<Change>& changes() const { return changes_; }
+  std::vector<Change> changes(Revision first) const {
+    std::vector<Change> found = changes_;
+    std::erase_if(found, [first](const Change& change) { return change.revision < first; });
+    return found;
+  }
   const ClientUrls& urls() const { return urls_; }
   const std::string& members() const { return members_; }
   const std::map<std::string, Row>& newest() const { return newest_; }
@@ -49,6 +53,18 @@ class KvModel {
       }
     }
     return rows;
+  }
+
+  // What Engine::versions gives.
+  std::vector<KeptVersion> versions(const std::string& key, Revision floor, Revision at) const {
+    std::vector<KeptVersion> found;
+    for (const Write& write : writes_) {
+      if (write.key != key || write.revision > at) continue;
+      if (write.revision <= floor) found.clear();
+      if (write.row || write.revision >= floor) found.push_back({write.revision, write.row});
+    }
+    std::ranges::reverse(found);
+    return found;
   }
 
   Rows scan(const RangeScan& scan) const {
@@ -144,13 +160,15 @@ class KvModel {
 };
 
 // That `engine` and what `machine` says of it are what `model` holds.
-inline void expect_same(const KvModel& model, const KvStateMachine& machine, const Engine& engine) {
+// Of the feed from `floor` on.
+inline void expect_same(const KvModel& model, const KvStateMachine& machine, const Engine& engine,
+                        Revision floor = {}) {
   EXPECT_EQ(machine.summary(), model.summary());
   EXPECT_EQ(machine.applied(), model.summary().applied);
   EXPECT_EQ(machine.revision(), model.summary().revision);
   EXPECT_EQ(*machine.client_urls(), model.urls());
   EXPECT_EQ(machine.members_payload(), model.members());
-  EXPECT_EQ(engine.changes({0}, SIZE_MAX).value(), model.changes());
+  EXPECT_EQ(read_changes(engine, floor), model.changes(floor));
 
   // The far future shows whatever lies in the engine beyond the newest revision.
   const RangeScan all{.start = "", .end = "", .at = {UINT64_MAX}};
@@ -180,6 +198,7 @@ inline void expect_same_past(const KvModel& model, const Engine& engine, Revisio
           << "at revision " << at.value;
       const auto info = engine.get_info(key, at).value();
       ASSERT_EQ(info, expected ? std::optional(expected->info) : std::nullopt);
+      ASSERT_EQ(read_versions(engine, key, floor, at), model.versions(key, floor, at));
     }
   }
 }

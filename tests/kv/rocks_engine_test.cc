@@ -92,38 +92,6 @@ TEST_F(RocksEngineTest, ACheckpointHoldsTheStateOfItsMoment) {
   EXPECT_EQ(store.rocks().get("k", {9}, ReadTier::kDisk).value(), row(3, "new"));
 }
 
-TEST_F(RocksEngineTest, WhatTheFloorForgetsIsNeverMissedAboveIt) {
-  for (uint64_t seed = 1; seed <= 4; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
-    Random random(seed);
-    RocksStore store;
-    KvModel model;
-    auto machine = KvStateMachine::open(store.engine()).value();
-    Revision floor{1};
-    for (int round = 0; round < 6; ++round) {
-      for (int i = 0; i < 200; ++i) {
-        const EntryPtr entry =
-            random_entry(random, machine->applied().index + 1, machine->revision());
-        std::vector<Completion> completions;
-        machine->apply({&entry, 1}, {1}, completions);
-        model.apply(*entry);
-        if (random.chance(0.02)) {
-          ASSERT_TRUE(store.rocks().flush());
-        }
-      }
-      ASSERT_TRUE(store.rocks().flush());
-      floor.value = random.between(floor.value, model.summary().revision.value);
-      ASSERT_TRUE(store.rocks().set_history_floor(floor));
-      if (random.chance(0.7)) {
-        ASSERT_TRUE(store.rocks().compact());
-      }
-      expect_same(model, *machine, store.engine());
-      expect_same_past(model, store.engine(), floor, random, 20);
-      if (HasFailure()) return;
-    }
-  }
-}
-
 TEST_F(RocksEngineTest, CompactionForgetsWhatTheFloorAllows) {
   RocksStore store;
   for (uint64_t i = 0; i < 20; ++i) put(store.rocks(), i + 2, "k", std::to_string(i));

@@ -44,6 +44,8 @@ class TestStore {
   virtual Engine& engine() = 0;
   // What was not flushed may be lost. Pointers to the engine are void.
   virtual void crash(Random& random) = 0;
+  // Everything that the history floor allows to be forgotten is forgotten now.
+  virtual void reclaim() {}
   // Where a checkpoint of this name goes.
   virtual std::string checkpoint_path(const std::string& name) const { return name; }
   // The checkpoint of this name comes to another store of the same kind, as over a network.
@@ -70,6 +72,10 @@ class RocksStore final : public TestStore {
   void crash(Random&) override {
     engine_.reset();
     open();
+  }
+  void reclaim() override {
+    CHECK(engine_->flush().has_value());
+    CHECK(engine_->compact().has_value());
   }
   std::string checkpoint_path(const std::string& name) const override { return directory_ / name; }
   void send(const std::string& name, TestStore& to) override {
@@ -128,6 +134,37 @@ inline Rows read_rows(const Engine& engine, const RangeScan& scan) {
       });
   CHECK(done, "{}", done.error().message);
   return rows;
+}
+
+// One version of a key; no row: a delete.
+struct KeptVersion {
+  Revision revision;
+  std::optional<Row> row;
+  friend bool operator==(const KeptVersion&, const KeptVersion&) = default;
+};
+inline std::vector<KeptVersion> read_versions(const Engine& engine, std::string_view key,
+                                              Revision floor, Revision at,
+                                              size_t limit = SIZE_MAX) {
+  std::vector<KeptVersion> found;
+  const Result<> done = engine.versions(
+      key, floor, at, [&](Revision revision, const RowInfo* info, std::string_view value) {
+        found.push_back({revision, info != nullptr ? std::optional(Row{*info, std::string(value)})
+                                                   : std::nullopt});
+        return found.size() < limit;
+      });
+  CHECK(done, "{}", done.error().message);
+  return found;
+}
+
+// The whole feed from `first` on, page by page.
+inline std::vector<Change> read_changes(const Engine& engine, Revision first) {
+  std::vector<Change> found;
+  for (;;) {
+    const std::vector<Change> page = engine.changes(first, 100).value();
+    if (page.empty()) return found;
+    found.insert(found.end(), page.begin(), page.end());
+    first = page.back().revision + 1;
+  }
 }
 
 }  // namespace holdfast

@@ -37,7 +37,7 @@ MAY_INCLUDE = {
 
 # Headers of others, and the only files that may see them.
 KEPT_TO = {
-    r"rocksdb/": r"^storage/kv/(rocks_engine|rocks_options|revision_order)\.(cc|h)$|^(bench/micro|tests)/",
+    r"rocksdb/": r"^storage/kv/(rocks_\w+\.cc|rocks_words\.h|revision_order\.cc)$|^(bench/micro|tests)/",
     r"boost/beast": r"^server/http/[a-z_]+\.cc$|^client/[a-z_/]+\.cc$|^(bench|tests)/.*\.cc$",
     r"spdlog/": r"^storage/base/log\.cc$",
     r"nlohmann/": r"\.cc$|^tests/",

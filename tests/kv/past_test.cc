@@ -1,0 +1,184 @@
+// The past behind both engines: versions, the feed, and what the history floor lets them forget.
+
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/kv/kv_model.h"
+
+namespace holdfast {
+namespace {
+
+using namespace std::string_literals;
+using testing::ElementsAre;
+
+Row row(uint64_t revision, std::string value) {
+  return {{{revision}, {revision}, 1, 77}, std::move(value)};
+}
+
+void write(Engine& engine, uint64_t revision, std::vector<RowWrite> rows) {
+  EngineBatch batch;
+  batch.revisions.push_back({{revision}, revision * 10, std::move(rows)});
+  engine.write(batch);
+}
+
+class PastTest : public testing::TestWithParam<StoreKind> {
+ protected:
+  Engine& engine() { return store_->engine(); }
+  std::vector<uint64_t> revisions(std::string_view key, uint64_t floor, uint64_t at,
+                                  size_t limit = SIZE_MAX) {
+    std::vector<uint64_t> found;
+    for (const KeptVersion& version : read_versions(engine(), key, {floor}, {at}, limit))
+      found.push_back(version.revision.value);
+    return found;
+  }
+
+  std::unique_ptr<TestStore> store_ = make_store(GetParam());
+};
+
+INSTANTIATE_TEST_SUITE_P(Engines, PastTest, testing::ValuesIn(store_kinds()), store_name);
+
+TEST_P(PastTest, TheVersionsOfAKeyAreItsPutsAndDeletesNewestFirst) {
+  write(engine(), 2, {{"k", row(2, "two")}, {"k\0"s, row(2, "other")}});
+  write(engine(), 3, {{"k", std::nullopt}});
+  write(engine(), 4, {{"", row(4, "first of all")}, {"j", row(4, "before")}});
+  write(engine(), 5, {{"k", row(5, "")}});
+  write(engine(), 6, {{"kk", row(6, "behind")}});
+  for (const bool flushed : {false, true}) {
+    if (flushed) {
+      ASSERT_TRUE(engine().flush());
+    }
+    const std::vector<KeptVersion> all = {
+        {{5}, row(5, "")}, {{3}, std::nullopt}, {{2}, row(2, "two")}};
+    EXPECT_EQ(read_versions(engine(), "k", {1}, {9}), all);
+    EXPECT_THAT(revisions("k", 1, 9, 2), ElementsAre(5, 3));
+    EXPECT_THAT(revisions("k", 1, 4), ElementsAre(3, 2));
+    EXPECT_THAT(revisions("k", 1, 2), ElementsAre(2));
+    EXPECT_THAT(revisions("k", 1, 1), ElementsAre());
+    EXPECT_THAT(revisions("k\0"s, 1, 9), ElementsAre(2));
+    EXPECT_THAT(revisions("", 1, 9), ElementsAre(4));
+    EXPECT_THAT(revisions("never", 1, 9), ElementsAre());
+    // From a floor: what was written there or later, and before it what stood there.
+    EXPECT_THAT(revisions("k", 2, 9), ElementsAre(5, 3, 2));
+    EXPECT_THAT(revisions("k", 3, 9), ElementsAre(5, 3)) << "nothing stood there";
+    EXPECT_THAT(revisions("k", 4, 9), ElementsAre(5));
+    EXPECT_THAT(revisions("k", 7, 9), ElementsAre(5));
+    EXPECT_THAT(revisions("k\0"s, 7, 9), ElementsAre(2));
+    EXPECT_THAT(revisions("k", 9, 8), ElementsAre());
+  }
+}
+
+TEST_P(PastTest, TheFeedKnowsTheTimeOfEachRevision) {
+  write(engine(), 2, {{"a", row(2, "")}});
+  write(engine(), 300, {{"b", row(300, "")}});
+  for (const bool flushed : {false, true}) {
+    if (flushed) {
+      ASSERT_TRUE(engine().flush());
+    }
+    EXPECT_EQ(engine().wall_ms({2}).value(), 20u);
+    EXPECT_EQ(engine().wall_ms({300}).value(), 3000u);
+    EXPECT_EQ(engine().wall_ms({3}).value(), std::nullopt);
+  }
+}
+
+TEST_P(PastTest, APageOfTheFeedIsBoundedInBytes) {
+  const std::string half(kFeedBytesMax / 2, 'k');
+  for (uint64_t i = 2; i < 7; ++i) write(engine(), i, {{half, row(i, "")}});
+  EXPECT_EQ(engine().changes({2}, 9).value().size(), 2u);
+  EXPECT_EQ(engine().changes({6}, 9).value().size(), 1u);
+  EXPECT_EQ(read_changes(engine(), {2}).size(), 5u);
+}
+
+TEST_P(PastTest, WhatTheFloorForgetsIsNeverMissedAboveIt) {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Random random(seed);
+    const std::unique_ptr<TestStore> store = make_store(GetParam());
+    KvModel model;
+    auto machine = KvStateMachine::open(store->engine()).value();
+    Revision floor{1};
+    for (int round = 0; round < 6; ++round) {
+      for (int i = 0; i < 200; ++i) {
+        const EntryPtr entry =
+            random_entry(random, machine->applied().index + 1, machine->revision());
+        std::vector<Completion> completions;
+        machine->apply({&entry, 1}, {1}, completions);
+        model.apply(*entry);
+        if (random.chance(0.02)) {
+          ASSERT_TRUE(store->engine().flush());
+        }
+      }
+      ASSERT_TRUE(store->engine().flush());
+      floor.value = random.between(floor.value, model.summary().revision.value);
+      ASSERT_TRUE(store->engine().set_history_floor(floor));
+      ASSERT_TRUE(store->engine().set_history_floor(floor)) << "the same again";
+      if (random.chance(0.7)) store->reclaim();
+      expect_same(model, *machine, store->engine(), floor);
+      expect_same_past(model, store->engine(), floor, random, 20);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+TEST_P(PastTest, WhatLiesBelowTheFloorIsGivenBack) {
+  for (uint64_t i = 2; i < 22; ++i)
+    write(engine(), i,
+          {{fmt::format("gone{}", i), i < 12 ? std::nullopt : std::optional(row(i, ""))},
+           {"k", row(i, std::string(1000, 'v'))}});
+  const uint64_t before = engine().approximate_bytes("", "").value();
+  ASSERT_TRUE(engine().flush());
+  ASSERT_TRUE(engine().set_history_floor({15}));
+  store_->reclaim();
+  // Nothing promises an answer below the floor; that the version is gone shows that space is freed.
+  const auto below = engine().get("k", {5}, ReadTier::kDisk);
+  EXPECT_TRUE(!below || !*below);
+  EXPECT_THAT(revisions("k", 15, 99), ElementsAre(21, 20, 19, 18, 17, 16, 15));
+  EXPECT_LT(engine().approximate_bytes("", "").value(), before);
+}
+
+TEST_P(PastTest, TheSizeOfARangeIsEstimated) {
+  Random random(1);
+  for (uint64_t i = 2; i < 1002; ++i) {
+    std::string value(1000, ' ');
+    for (char& byte : value) byte = static_cast<char>(random.next());
+    write(engine(), i, {{fmt::format("{}/{:04}", i % 4 == 0 ? "few" : "many", i), row(i, value)}});
+  }
+  for (const bool flushed : {false, true}) {
+    if (flushed) {
+      ASSERT_TRUE(engine().flush());
+    }
+    const auto kib = [&](const std::string& start, const std::string& end) {
+      return engine().approximate_bytes(start, end).value() / 1000;
+    };
+    EXPECT_NEAR(static_cast<double>(kib("", "")), 1000, 400) << flushed;
+    // What is in memory only is estimated by a small sample.
+    EXPECT_NEAR(static_cast<double>(kib("few/", "few0")), 250, flushed ? 100 : 500) << flushed;
+    EXPECT_LT(kib("x", ""), 50u) << flushed;
+    EXPECT_LT(kib("a", "b"), 50u) << flushed;
+    EXPECT_EQ(kib("b", "a"), 0u) << flushed;
+  }
+}
+
+TEST_P(PastTest, ACrashTakesBackNothingThatTheFloorNeeds) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    Random random(seed);
+    const std::unique_ptr<TestStore> store = make_store(GetParam());
+    for (uint64_t i = 2; i < 20; ++i)
+      write(store->engine(), i,
+            {{fmt::format("{}", i % 3), i % 5 == 0 ? std::nullopt : std::optional(row(i, "v"))}});
+    ASSERT_TRUE(store->engine().flush());
+    for (uint64_t i = 20; i < 30; ++i)
+      write(store->engine(), i, {{fmt::format("{}", i % 3), std::nullopt}});
+    ASSERT_TRUE(store->engine().set_history_floor({19}));
+    store->crash(random);
+    ASSERT_TRUE(store->engine().set_history_floor({19})) << "as a start does";
+    EXPECT_EQ(store->engine().get("1", {19}, ReadTier::kDisk).value(), row(19, "v"));
+    EXPECT_EQ(store->engine().get("0", {19}, ReadTier::kDisk).value(), row(18, "v"));
+    EXPECT_EQ(store->engine().get("2", {19}, ReadTier::kDisk).value(), row(17, "v"));
+    EXPECT_EQ(store->engine().wall_ms({19}).value(), 190u);
+  }
+}
+
+}  // namespace
+}  // namespace holdfast
