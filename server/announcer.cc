@@ -31,7 +31,7 @@ std::vector<raft::Proposal> Announcer::due(Instant now, const NodeStatus& status
   last_ = now;
   std::vector<raft::Proposal> proposals;
   if (url_differs)
-    proposals.push_back(proposal(now, encode_command({0, AnnounceCommand{self_, own_.client_url}}),
+    proposals.push_back(proposal(now, encode_command({AnnounceCommand{self_, own_.client_url}}),
                                  EntryKind::kCommand));
   if (peer_differs) {
     raft::Member moved = *listed;

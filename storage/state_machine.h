@@ -24,6 +24,7 @@ struct Completion {
 struct SnapshotHead {
   LogPosition applied;
   std::string members;  // the payload of the last applied entry of kind kMembers
+  Stamp stamp;          // of the entry at `applied`
   friend bool operator==(const SnapshotHead&, const SnapshotHead&) = default;
 };
 

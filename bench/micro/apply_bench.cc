@@ -34,10 +34,9 @@ std::vector<EntryPtr> make_log(uint64_t keys) {
   for (uint64_t i = 1; i <= kPuts; ++i) {
     std::string value(100, ' ');
     for (size_t at = 0; at < 50; at += 8) store_fixed(value.data() + at, random.next());
-    const Command put{.wall_ms = i,
-                      .act = PutCommand{key_of(random.below(keys)), std::move(value), {}}};
+    const Command put{.act = PutCommand{key_of(random.below(keys)), std::move(value), {}}};
     log.push_back(std::make_shared<const LogEntry>(
-        LogEntry{{i}, {1}, EntryKind::kCommand, {{1}, {i}}, encode_command(put)}));
+        LogEntry{{i}, {1}, EntryKind::kCommand, {{1}, {i}}, encode_command(put), {i, i}}));
   }
   return log;
 }
@@ -109,7 +108,7 @@ void decode(benchmark::State& state) {
 BENCHMARK(decode);
 
 void encode(benchmark::State& state) {
-  const Command put{.wall_ms = 1, .act = PutCommand{key_of(7), std::string(100, 'v'), {}}};
+  const Command put{.act = PutCommand{key_of(7), std::string(100, 'v'), {}}};
   for (auto _ : state) benchmark::DoNotOptimize(encode_command(put));
 }
 BENCHMARK(encode);

@@ -64,7 +64,7 @@ void Applier::install(const raft::InstallOrder& order) {
   must(members);
   must(machine_.install(order.source));
   log_info("the state of a peer, up to entry {}, is in use", order.position.index.value);
-  answers_.installed({order.position, *std::move(members)});
+  answers_.installed({order.position, *std::move(members), head->stamp});
 }
 
 }  // namespace holdfast

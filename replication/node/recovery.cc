@@ -100,6 +100,7 @@ Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& 
                             .before = on_disk.before,
                             .runs = {},
                             .last = on_disk.last.index,
+                            .stamp = machine.summary().stamp(),
                             .applied = state.index,
                             .members_index = state.index,
                             .members = {},
@@ -129,6 +130,7 @@ Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& 
                     log.read({NodeId{}, next, recovered.last, kReadBytes}));
     for (const EntryPtr& entry : entries)
       if (entry->kind == EntryKind::kMembers) recovered.newer_members.push_back(entry);
+    recovered.stamp = entries.back()->stamp;
     next = entries.back()->index + 1;
   }
   return recovered;

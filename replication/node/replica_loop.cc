@@ -29,6 +29,7 @@ void ReplicaLoop::turn() {
   if (replica_ == nullptr) return;
   mailbox_.drain(inputs_);
   const Instant now = clock_.now();
+  inputs_.emplace_back(raft::Calendar{wall_ms(clock_)});
   const std::vector<raft::RoleChange> roles = replica_->turn(now, inputs_);
   set_timer(replica_->next_deadline());
   after_turn_(now, roles);

@@ -31,6 +31,7 @@ struct Recovered {
   LogPosition before;  // the log holds what follows this; at most `applied`
   std::vector<TermRun> runs;
   LogIndex last;
+  Stamp stamp;             // of the entry at `last`
   LogIndex applied;        // by the durable state; replay goes on behind it
   LogIndex members_index;  // where `members` come from, at or before `applied`
   Members members;

@@ -123,6 +123,7 @@ void Raft::become_leader() {
   CHECK(hard_state_.vote == config_.self);
   CHECK(may_stand() && !installing_);
   role_ = LeaderRole{.since = now_};
+  stamps_.lead_from(now_);
   follow_members();
   taken_ = {hard_state_.term, {}};
   // An entry of the own term: earlier ones commit only through it (Raft, section 5.4.2), and reads

@@ -59,6 +59,7 @@ void Raft::on_append(NodeId from, Append&& append) {
       membership_.cut_from(index);
     }
     if (entry->kind == EntryKind::kMembers) membership_.append(*entry);
+    stamps_.follow(entry->stamp);
     log_.append(std::move(entry));
   }
   // Beyond the last entry that this message compared, our log may differ from the leader's.

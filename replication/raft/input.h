@@ -73,6 +73,13 @@ struct SnapshotArrived {
 struct Installed {
   LogPosition position;
   Members members;
+  Stamp stamp = {};  // of the entry at `position`
+};
+
+// What the calendar says now, milliseconds since 1970. It only goes into the stamps of entries, and
+// is taken to go on at the pace of `now`; it may jump.
+struct Calendar {
+  uint64_t wall_ms;
 };
 
 // The answer to a LoadOrder. No entries: the log does not go back so far any more.
@@ -93,7 +100,8 @@ struct TransferLeader {
   NodeId target;
 };
 
-using Input = std::variant<Wake, Received, Propose, ReadBarrier, Persisted, Applied, Loaded,
-                           PeerGone, TransferLeader, SnapshotDone, SnapshotArrived, Installed>;
+using Input =
+    std::variant<Wake, Received, Propose, ReadBarrier, Persisted, Applied, Loaded, PeerGone,
+                 TransferLeader, SnapshotDone, SnapshotArrived, Installed, Calendar>;
 
 }  // namespace holdfast::raft

@@ -178,6 +178,7 @@ std::string to_text(const Input& input) {
                                to_text(in.position));
           },
           [](const Installed& in) { return "Installed position=" + to_text(in.position); },
+          [](const Calendar& in) { return fmt::format("Calendar wall={}", in.wall_ms); },
       },
       input);
 }

@@ -30,6 +30,7 @@ Raft::Raft(Config config, Recovered recovered, Random random, Instant now)
       last_step_(now),
       hard_state_(start_state(recovered)),
       log_(recovered.before, std::move(recovered.runs), recovered.last),
+      stamps_(recovered.stamp),
       membership_(recovered.members_index, std::move(recovered.members)),
       heartbeat_deadline_(now + config.heartbeat),
       verified_(recovered.applied),
@@ -65,6 +66,7 @@ void Raft::step(Instant now, Input input) {
                  [&](SnapshotDone& done) { on_snapshot_done(done); },
                  [&](SnapshotArrived& arrived) { on_snapshot_arrived(std::move(arrived)); },
                  [&](Installed& installed) { on_installed(std::move(installed)); },
+                 [&](Calendar& calendar) { stamps_.set_calendar(now_, calendar.wall_ms); },
              },
              input);
 }
@@ -277,6 +279,7 @@ Status Raft::status() const {
                 .commit = commit_,
                 .applied = applied_,
                 .current_as_of = proven_ ? std::optional(proven_->as_of) : std::nullopt,
+                .cluster_ms = is_leader() ? stamps_.cluster_ms(now_) : stamps_.last().cluster_ms,
                 .fenced = fenced_,
                 .removed = removed_,
                 .proposals_bytes = pending_bytes_,

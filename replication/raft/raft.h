@@ -33,6 +33,7 @@
 #include "replication/raft/output.h"
 #include "replication/raft/raft_log.h"
 #include "replication/raft/roles.h"
+#include "replication/raft/stamp_clock.h"
 #include "replication/raft/status.h"
 #include "storage/base/random.h"
 
@@ -177,6 +178,7 @@ class Raft {
   HardState hard_state_;
   WriteTicket hard_state_ticket_;  // writes hard_state_; 0: it was on disk at start
   RaftLog log_;
+  StampClock stamps_;
   Membership membership_;
   std::variant<FollowerRole, CandidateRole, LeaderRole> role_ = FollowerRole{};
   RoleChange announced_{};

@@ -17,7 +17,7 @@ constexpr int kInstallPatience = 10;
 LogIndex Raft::append_as_leader(EntryKind kind, Origin origin, Bytes payload) {
   const LogIndex index = log_.last().index + 1;
   log_.append(std::make_shared<const LogEntry>(
-      LogEntry{index, hard_state_.term, kind, origin, std::move(payload)}));
+      LogEntry{index, hard_state_.term, kind, origin, std::move(payload), stamps_.next(now_)}));
   return index;
 }
 

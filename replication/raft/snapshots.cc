@@ -69,6 +69,7 @@ void Raft::on_installed(Installed&& installed) {
   // never committed (RELIABILITY F4).
   if (log_.term_at(position.index) != position.term) {
     log_.restart_after(position);
+    stamps_.follow(installed.stamp);
     membership_.cut_from(LogIndex{});
   }
   membership_.installed(position.index, std::move(installed.members));

@@ -29,6 +29,7 @@ struct Status {
   LogIndex applied;
   // The applied state held all that the cluster had acknowledged at that moment.
   std::optional<Instant> current_as_of;
+  uint64_t cluster_ms = 0;                // the leader: the cluster's clock now; else as last heard
   bool fenced = false;                    // the disk has stopped answering
   bool removed = false;                   // this node is no member any more, and never will be
   size_t proposals_bytes = 0;             // begun here, and their fate is not known yet

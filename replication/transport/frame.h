@@ -20,7 +20,7 @@
 namespace holdfast {
 
 inline constexpr size_t kFrameHeadBytes = 4 * 4 + 8;
-inline constexpr size_t kFrameEntryHeadBytes = 4 + 1 + 5 * 8;
+inline constexpr size_t kFrameEntryHeadBytes = 4 + 1 + 7 * 8;
 
 // The parts of one frame whose outside has been verified.
 struct Frame {

@@ -44,6 +44,8 @@ void put_entry_head(std::string& out, const LogEntry& entry) {
   put_fixed<uint64_t>(out, entry.index.value);
   put_fixed<uint64_t>(out, entry.origin.node.value);
   put_fixed<uint64_t>(out, entry.origin.request.value);
+  put_fixed<uint64_t>(out, entry.stamp.cluster_ms);
+  put_fixed<uint64_t>(out, entry.stamp.wall_ms);
   put_fixed<uint64_t>(out, entry.payload.checksum());
 }
 
@@ -61,16 +63,18 @@ Result<std::vector<EntryPtr>> entries_of(const Frame& frame, size_t count) {
     const LogIndex index{*heads.take<uint64_t>()};
     const NodeId node{*heads.take<uint64_t>()};
     const RequestId request{*heads.take<uint64_t>()};
+    const uint64_t cluster_ms = *heads.take<uint64_t>();
+    const uint64_t wall_ms = *heads.take<uint64_t>();
     const uint64_t sum = *heads.take<uint64_t>();
     const auto payload = payloads.take_bytes(payload_bytes);
     if (!payload || checksum(*payload) != sum || kind < 1 || kind > 3)
       return fail(ErrorCode::kCorrupt, fmt::format("entry {} came damaged", index.value));
-    entries.push_back(
-        std::make_shared<const LogEntry>(LogEntry{index,
-                                                  term,
-                                                  static_cast<EntryKind>(kind),
-                                                  {node, request},
-                                                  Bytes(std::string(*payload), sum)}));
+    entries.push_back(std::make_shared<const LogEntry>(LogEntry{index,
+                                                                term,
+                                                                static_cast<EntryKind>(kind),
+                                                                {node, request},
+                                                                Bytes(std::string(*payload), sum),
+                                                                {cluster_ms, wall_ms}}));
   }
   return entries;
 }

@@ -30,7 +30,7 @@ std::expected<Change, Problem> change_of(Services& services, Request& request,
   HOLDFAST_TRY(finish_query(query));
   std::vector<Condition> conditions;
   HOLDFAST_ASSIGN(conditions, conditions_of(request));
-  Command command{.wall_ms = wall_ms(services)};
+  Command command;
   if (method == http::Method::kPut) {
     command.act =
         PutCommand{std::move(request.parameter), std::move(request.body), std::move(conditions)};
@@ -103,11 +103,6 @@ std::expected<Read, Problem> read_of(Services& services, const Request& request)
 }
 
 }  // namespace
-
-uint64_t wall_ms(const Services& services) {
-  return static_cast<uint64_t>(services.clock->wall().time_since_epoch() /
-                               std::chrono::milliseconds(1));
-}
 
 std::expected<void, Problem> refuse_unkept_promises(const Request& request) {
   if (request.header("Idempotency-Key")) {

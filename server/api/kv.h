@@ -16,6 +16,5 @@ std::expected<void, http::Problem> refuse_unkept_promises(const http::Request& r
 std::expected<void, http::Problem> refuse_body(const http::Request& request);
 
 // Milliseconds since 1970, which a change carries into the log for people to read.
-uint64_t wall_ms(const Services& services);
 
 }  // namespace holdfast

@@ -164,7 +164,7 @@ Task<Outcome> add_member(Services& services, http::Request request) {
   // So that clients are told where it is while it still catches up. Should this fail, the node says
   // it again itself.
   Gate::Waiting announcing = services.gate->propose(
-      encode_command({0, AnnounceCommand{id, addition->client_url}}), addition->deadline);
+      encode_command({AnnounceCommand{id, addition->client_url}}), addition->deadline);
   co_await announcing;
   co_return outcome;
 }

@@ -191,7 +191,7 @@ Task<Outcome> delete_range(Services& services, Request request) {
   if (!range) co_return std::unexpected(std::move(range).error());
   auto rest = finish_query(*query);
   if (!rest) co_return std::unexpected(std::move(rest).error());
-  Command command{.wall_ms = wall_ms(services)};
+  Command command;
   command.act = DeleteRangeCommand{std::move(range->start), std::move(range->end)};
   Gate::Waiting waiting = services.gate->propose(encode_command(std::move(command)), *deadline);
   const Gate::Outcome outcome = co_await waiting;

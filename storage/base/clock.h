@@ -3,6 +3,7 @@
 // Time is given in, never taken: only shells hold a Clock, logic is told `now`.
 
 #include <chrono>
+#include <cstdint>
 
 namespace holdfast {
 
@@ -20,6 +21,9 @@ class Clock {
   virtual Instant now() const = 0;
   virtual WallTime wall() const = 0;
 };
+
+// Milliseconds since 1970.
+uint64_t wall_ms(const Clock& clock);
 
 class SystemClock final : public Clock {
  public:

@@ -127,7 +127,6 @@ bool holds(const Condition& condition, Revision mod_revision) {
 
 Bytes encode_command(Command command) {
   command::Command out;
-  out.set_wall_ms(command.wall_ms);
   std::visit([&out](auto& act) { write_act(act, out); }, command.act);
   return Bytes(out.SerializeAsString());
 }
@@ -146,7 +145,6 @@ Result<Command> decode_command(std::string_view bytes) {
   }
   HOLDFAST_TRY(expect_known(in));
   Command command;
-  command.wall_ms = in.wall_ms();
   switch (in.act_case()) {
     case command::Command::kPut: {
       HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_put()));

@@ -59,10 +59,7 @@ struct AnnounceCommand {
   friend bool operator==(const AnnounceCommand&, const AnnounceCommand&) = default;
 };
 
-// `wall_ms` is the proposer's calendar, milliseconds since 1970, kept beside the revision for
-// people who ask for the past by time. The state machine never lets it fall.
 struct Command {
-  uint64_t wall_ms = 0;
   std::variant<PutCommand, DeleteCommand, DeleteRangeCommand, AnnounceCommand> act;
   friend bool operator==(const Command&, const Command&) = default;
 };

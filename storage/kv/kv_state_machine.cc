@@ -10,7 +10,7 @@
 
 // The named values in the engine:
 //
-//   head        index: u64, term: u64, revision: u64, wall_ms: u64, state_hash: u64
+//   head        index, term, revision, cluster_ms, wall_ms, state_hash: u64 each
 //   client_urls { node: u64, length: u32, url }, ascending by node
 //   members     the payload of the last entry of kind kMembers
 //   installed   index: u64, term: u64 of the last snapshot that was installed
@@ -18,6 +18,7 @@
 namespace holdfast {
 namespace {
 
+constexpr size_t kHeadBytes = 48;
 constexpr std::string_view kHead = "head";
 constexpr std::string_view kClientUrls = "client_urls";
 constexpr std::string_view kMembers = "members";
@@ -25,27 +26,29 @@ constexpr std::string_view kInstalled = "installed";
 
 std::string encode_head(const StateSummary& head) {
   std::string out;
-  out.reserve(40);
+  out.reserve(kHeadBytes);
   put_fixed(out, head.applied.index.value);
   put_fixed(out, head.applied.term.value);
   put_fixed(out, head.revision.value);
+  put_fixed(out, head.cluster_ms);
   put_fixed(out, head.wall_ms);
   put_fixed(out, head.state_hash);
   return out;
 }
 
 Result<StateSummary> decode_head(std::string_view bytes) {
-  if (bytes.size() != 40) {
+  if (bytes.size() != kHeadBytes) {
     return fail(ErrorCode::kCorrupt,
-                fmt::format("the state's head has {} bytes instead of 40: restore this node from "
+                fmt::format("the state's head has {} bytes instead of {}: restore this node from "
                             "its peers, or start it with the version that wrote the state",
-                            bytes.size()));
+                            bytes.size(), kHeadBytes));
   }
   const auto field = [bytes](size_t i) { return load_fixed<uint64_t>(bytes.data() + 8 * i); };
   return StateSummary{.applied = {.term = {field(1)}, .index = {field(0)}},
                       .revision = {field(2)},
-                      .wall_ms = field(3),
-                      .state_hash = field(4)};
+                      .cluster_ms = field(3),
+                      .wall_ms = field(4),
+                      .state_hash = field(5)};
 }
 
 std::string encode_urls(const ClientUrls& urls) {
@@ -177,6 +180,8 @@ void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
     CHECK(entry->index == head_.applied.index + 1, "entry {} after entry {}", entry->index.value,
           head_.applied.index.value);
     head_.applied = entry->position();
+    head_.cluster_ms = std::max(head_.cluster_ms, entry->stamp.cluster_ms);
+    head_.wall_ms = std::max(head_.wall_ms, entry->stamp.wall_ms);
     bytes += entry->bytes();
     Reply reply{.revision = head_.revision};
     switch (entry->kind) {
@@ -215,7 +220,6 @@ Reply KvStateMachine::apply_command(const LogEntry& entry, Overlay& overlay) {
         "entry {}; start a version that understands it",
         entry.index.value, entry.term.value, command.error().message, entry.index.value - 1));
   }
-  head_.wall_ms = std::max(head_.wall_ms, command->wall_ms);
   return std::visit([&](auto& todo) { return act(todo, overlay); }, command->act);
 }
 
@@ -346,7 +350,7 @@ Result<KvStateMachine::Words> KvStateMachine::read_words(const std::string& dire
 Result<SnapshotHead> KvStateMachine::read_snapshot_head(const std::string& directory) const {
   Words words;
   HOLDFAST_ASSIGN(words, read_words(directory));
-  return SnapshotHead{words.head.applied, std::move(words.members)};
+  return SnapshotHead{words.head.applied, std::move(words.members), words.head.stamp()};
 }
 
 Result<> KvStateMachine::install(const std::string& directory) {

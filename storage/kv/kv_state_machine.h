@@ -26,8 +26,11 @@ using ClientUrls = std::map<NodeId, std::string>;
 struct StateSummary {
   LogPosition applied;
   Revision revision{1};
-  uint64_t wall_ms = 0;     // of the newest command; never falls
+  uint64_t cluster_ms = 0;  // of the newest entry; never falls, nor does wall_ms
+  uint64_t wall_ms = 0;
   uint64_t state_hash = 0;  // sum modulo 2^64 of the hashes of the rows that exist
+
+  Stamp stamp() const { return {cluster_ms, wall_ms}; }
   friend bool operator==(const StateSummary&, const StateSummary&) = default;
 };
 

@@ -25,6 +25,13 @@ struct Origin {
   friend bool operator==(const Origin&, const Origin&) = default;
 };
 
+// When, as the leader that appended the entry said it. Neither falls along the log of one cluster.
+struct Stamp {
+  uint64_t cluster_ms = 0;  // the cluster's clock: stands still without a leader; leases go by it
+  uint64_t wall_ms = 0;     // the leader's calendar, milliseconds since 1970; for people
+  friend bool operator==(const Stamp&, const Stamp&) = default;
+};
+
 struct LogPosition {
   Term term;
   LogIndex index;
@@ -38,12 +45,13 @@ struct LogEntry {
   EntryKind kind;
   Origin origin;
   Bytes payload;
+  Stamp stamp = {};
 
   LogPosition position() const { return {term, index}; }
   size_t bytes() const { return payload.size() + kOverheadBytes; }
 
   // What an entry costs beside its payload, in memory and on disk, for every bound in bytes.
-  static constexpr size_t kOverheadBytes = 64;
+  static constexpr size_t kOverheadBytes = 80;
 };
 using EntryPtr = std::shared_ptr<const LogEntry>;  // shared by log, network and apply; never copied
 

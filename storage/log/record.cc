@@ -94,7 +94,8 @@ std::optional<RecordView> RecordReader::next() {
       .term = {load_fixed<uint64_t>(at + 8)},
       .index = {load_fixed<uint64_t>(at + 16)},
       .origin = {{load_fixed<uint64_t>(at + 24)}, {load_fixed<uint64_t>(at + 32)}},
-      .payload_checksum = load_fixed<uint64_t>(at + 40),
+      .stamp = {load_fixed<uint64_t>(at + 40), load_fixed<uint64_t>(at + 48)},
+      .payload_checksum = load_fixed<uint64_t>(at + 56),
       .payload = rest_.substr(kRecordHeaderBytes, payload_bytes)};
   chain_ = sum;
   rest_.remove_prefix(kRecordHeaderBytes + payload_bytes);
@@ -120,6 +121,8 @@ void BatchBuffer::add_header(const RecordView& record) {
   put_fixed(bytes_, record.index.value);
   put_fixed(bytes_, record.origin.node.value);
   put_fixed(bytes_, record.origin.request.value);
+  put_fixed(bytes_, record.stamp.cluster_ms);
+  put_fixed(bytes_, record.stamp.wall_ms);
   put_fixed(bytes_, record.payload_checksum);
   chain_ = checksum(std::string_view(bytes_).substr(start), chain_);
   put_fixed(bytes_, chain_);
@@ -132,6 +135,7 @@ void BatchBuffer::add(const HardState& state) {
               .term = state.term,
               .index = {},
               .origin = {.node = state.vote, .request = {}},
+              .stamp = {},
               .payload_checksum = Bytes().checksum(),
               .payload = {}});
 }
@@ -150,6 +154,7 @@ void BatchBuffer::add_mark(RecordType type, const LogPosition& at) {
               .term = at.term,
               .index = at.index,
               .origin = {},
+              .stamp = {},
               .payload_checksum = Bytes().checksum(),
               .payload = {}});
 }
@@ -161,6 +166,7 @@ RecordPlace BatchBuffer::add(const LogEntry& entry) {
               .term = entry.term,
               .index = entry.index,
               .origin = entry.origin,
+              .stamp = entry.stamp,
               .payload_checksum = entry.payload.checksum(),
               .payload = entry.payload.view()});
   bytes_.append(entry.payload.view());

@@ -62,7 +62,7 @@ enum class RecordType : uint8_t {
   kRestart = 4,    // term and index of the entry that the next one follows
 };
 
-inline constexpr size_t kRecordHeaderBytes = 56;
+inline constexpr size_t kRecordHeaderBytes = 72;
 static_assert(kRecordHeaderBytes <= LogEntry::kOverheadBytes);
 
 // One record, as it lies in a batch; `payload` points into the bytes that were read.
@@ -72,6 +72,7 @@ struct RecordView {
   Term term;
   LogIndex index;
   Origin origin;
+  Stamp stamp;  // of an entry
   uint64_t payload_checksum;
   std::string_view payload;
 

@@ -267,7 +267,8 @@ Result<> SegmentedLog::read_run(Loading& loading) {
                  .term = record->term,
                  .kind = record->kind,
                  .origin = record->origin,
-                 .payload = Bytes(std::string(record->payload), record->payload_checksum)}));
+                 .payload = Bytes(std::string(record->payload), record->payload_checksum),
+                 .stamp = record->stamp}));
     loading.bytes_left -= std::min(cost, loading.bytes_left);
     loading.next = index + 1;
   }

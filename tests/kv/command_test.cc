@@ -23,18 +23,17 @@ TEST(Command, ComesBackAsItWasEncoded) {
 TEST(Command, KeepsEveryByteOfKeyAndValue) {
   std::string all;
   for (int i = 0; i < 256; ++i) all.push_back(static_cast<char>(i));
-  const Command command{.wall_ms = UINT64_MAX, .act = PutCommand{all, all + all, {}}};
+  const Command command{.act = PutCommand{all, all + all, {}}};
   EXPECT_EQ(decode_command(encode_command(command).view()), command);
 }
 
 TEST(Command, TheEncodingIsFixed) {
   // Logs outlive versions: these bytes must always mean this command.
   const Command command{
-      .wall_ms = 5,
       .act = PutCommand{
           "k", "v", {{.kind = Condition::Kind::kNoneMatch, .any = true, .revisions = {}}}}};
   EXPECT_EQ(encode_command(command).view(),
-            "\x08\x05\x12\x0c\x0a\x01k\x12\x01v\x1a\x04\x08\x02\x10\x01"s);
+            "\x12\x0c\x0a\x01k\x12\x01v\x1a\x04\x08\x02\x10\x01"s);
 }
 
 TEST(Command, RefusesWhatNoCommandIs) {

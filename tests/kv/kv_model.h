@@ -18,11 +18,12 @@ class KvModel {
  public:
   Reply apply(const LogEntry& entry) {
     summary_.applied = entry.position();
+    summary_.cluster_ms = std::max(summary_.cluster_ms, entry.stamp.cluster_ms);
+    summary_.wall_ms = std::max(summary_.wall_ms, entry.stamp.wall_ms);
     Reply reply{.revision = summary_.revision};
     if (entry.kind == EntryKind::kMembers) members_ = entry.payload.view();
     if (entry.kind == EntryKind::kCommand) {
       const Command command = decode_command(entry.payload.view()).value();
-      summary_.wall_ms = std::max(summary_.wall_ms, command.wall_ms);
       reply = std::visit([this](const auto& act) { return obey(act); }, command.act);
     }
     summary_.state_hash = 0;

@@ -51,7 +51,7 @@ inline std::vector<Condition> random_conditions(Random& random, Revision newest)
 
 // `newest`: about where revisions are, for conditions that sometimes hold.
 inline Command random_command(Random& random, Revision newest) {
-  Command command{.wall_ms = 1'000'000 + newest.value * 10 + random.below(100), .act = {}};
+  Command command;
   const uint64_t draw = random.below(100);
   if (draw < 60) {
     const std::string value(random.below(random.chance(0.1) ? 5000 : 50),
@@ -69,10 +69,16 @@ inline Command random_command(Random& random, Revision newest) {
   return command;
 }
 
-inline EntryPtr make_entry(LogIndex index, EntryKind kind, Bytes payload, Origin origin = {}) {
-  // The term only has to grow.
-  return std::make_shared<const LogEntry>(
-      LogEntry{index, {1 + index.value / 100}, kind, origin, std::move(payload)});
+inline EntryPtr make_entry(LogIndex index, EntryKind kind, Bytes payload, Origin origin = {},
+                           std::optional<Stamp> stamp = {}) {
+  // The term only has to grow; time falls now and then, as no leader would let it.
+  const uint64_t ms = index.value * 10 + (index.value * 7919) % 100;
+  return std::make_shared<const LogEntry>(LogEntry{index,
+                                                   {1 + index.value / 100},
+                                                   kind,
+                                                   origin,
+                                                   std::move(payload),
+                                                   stamp.value_or(Stamp{ms, 1'000'000 + ms})});
 }
 
 inline EntryPtr random_entry(Random& random, LogIndex index, Revision newest) {

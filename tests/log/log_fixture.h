@@ -23,7 +23,8 @@ inline EntryPtr make_entry(uint64_t index, uint64_t term, size_t payload_bytes =
                                                    .term = {term},
                                                    .kind = EntryKind::kCommand,
                                                    .origin = {{7}, {index * 1000}},
-                                                   .payload = Bytes(std::move(payload))});
+                                                   .payload = Bytes(std::move(payload)),
+                                                   .stamp = {index * 3, index * 5}});
 }
 
 // What a log says, or should say.
@@ -54,7 +55,7 @@ struct LogContent {
     return a.hard_state == b.hard_state && a.before == b.before &&
            std::ranges::equal(a.entries, b.entries, [](const LogEntry& x, const LogEntry& y) {
              return x.index == y.index && x.term == y.term && x.kind == y.kind &&
-                    x.origin == y.origin && x.payload == y.payload;
+                    x.origin == y.origin && x.payload == y.payload && x.stamp == y.stamp;
            });
   }
 };

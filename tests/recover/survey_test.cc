@@ -77,7 +77,7 @@ class SurveyTest : public testing::Test {
   }
 
   static Bytes put(const std::string& key) {
-    return encode_command({.wall_ms = 1, .act = PutCommand{.key = key, .value = "v"}});
+    return encode_command({.act = PutCommand{.key = key, .value = "v"}});
   }
   static EntryPtr entry(uint64_t index, Bytes payload) {
     return entry(index, EntryKind::kCommand, std::move(payload));

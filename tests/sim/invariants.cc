@@ -12,7 +12,7 @@ namespace holdfast::sim {
 namespace {
 
 bool same_entry(const LogEntry& a, const LogEntry& b) {
-  return a.kind == b.kind && a.origin == b.origin && a.payload == b.payload;
+  return a.kind == b.kind && a.origin == b.origin && a.payload == b.payload && a.stamp == b.stamp;
 }
 
 }  // namespace
@@ -194,7 +194,10 @@ void Invariants::log_matching(NodeId id, const LogWrite& write) {
       return;
     }
     const auto [found, is_new] = written_.emplace(entry->position(), Written{entry, *before});
-    if (is_new) continue;
+    if (is_new) {
+      stamps_never_fall(*entry, *before);
+      continue;
+    }
     if (found->second.previous != *before || !same_entry(*found->second.entry, *entry))
       fail("log matching",
            fmt::format("node {} writes another entry {}, or behind one of term {} instead of {}",
@@ -211,6 +214,7 @@ void Invariants::stepped(NodeId id, Instant now, std::optional<Instant> current_
   nothing_goes_back(id, status);
   committed_never_changes(id, status, now);
   time_goes_on(id, now, current_as_of);
+  cluster_clock_is_not_ahead(id, status, now);
   currency_is_true(id, status, current_as_of);
   limits_hold(id, status);
   bytes_add_up(id, status);

@@ -112,6 +112,8 @@ class Invariants {
   void order_of_indexes(NodeId node, const raft::Status& status);
   void nothing_goes_back(NodeId node, const raft::Status& status);
   void time_goes_on(NodeId node, Instant now, std::optional<Instant> current_as_of);
+  void stamps_never_fall(const LogEntry& entry, Term before);
+  void cluster_clock_is_not_ahead(NodeId node, const raft::Status& status, Instant now);
   void limits_hold(NodeId node, const raft::Status& status);
   void bytes_add_up(NodeId node, const raft::Status& status);
   void term_before_message(const raft::Envelope& envelope);

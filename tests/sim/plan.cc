@@ -56,7 +56,7 @@ ClockPlan draw_clocks(Random& random) {
   clocks.far_origins = random.chance(0.5);
   if (random.chance(0.4)) return clocks;
   clocks.slowest = 1000 - static_cast<int64_t>(random.below(301));
-  clocks.fastest = 1000 + static_cast<int64_t>(random.below(301));
+  clocks.fastest = 1000 + static_cast<int64_t>(random.below(kFastestPermille - 1000 + 1));
   clocks.change = draw_interval(random, 0.5, milliseconds(100), seconds(5));
   return clocks;
 }

@@ -27,6 +27,8 @@ struct NetworkPlan {
   Duration slowest_link{};  // no message takes longer for its link alone
 };
 
+inline constexpr int64_t kFastestPermille = 1300;
+
 // Steady clocks run at a rate in thousandths of the run's time.
 struct ClockPlan {
   int64_t slowest = 1000;

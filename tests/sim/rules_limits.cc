@@ -6,6 +6,7 @@
 
 #include "replication/raft/print.h"
 #include "tests/sim/invariants.h"
+#include "tests/sim/plan.h"
 
 namespace holdfast::sim {
 
@@ -49,6 +50,26 @@ void Invariants::time_goes_on(NodeId id, Instant now, std::optional<Instant> cur
          fmt::format("node {}: a moment of its own falls, or lies ahead", id.value));
   seen.at = now;
   seen.current_as_of = current_as_of;
+}
+
+// Each written entry is known, with what it follows; a log that begins behind a state is not.
+void Invariants::stamps_never_fall(const LogEntry& entry, Term before) {
+  const auto previous = written_.find({before, entry.index - 1});
+  if (previous == written_.end()) return;
+  const Stamp& earlier = previous->second.entry->stamp;
+  if (entry.stamp.cluster_ms < earlier.cluster_ms || entry.stamp.wall_ms < earlier.wall_ms)
+    fail("stamps never fall", fmt::format("entry {} bears an earlier one than the entry before it",
+                                          raft::to_text(entry.position())));
+}
+
+// It only goes on while somebody leads, at that node's pace: it cannot get ahead of the run's own
+// time by more than the fastest clock does.
+void Invariants::cluster_clock_is_not_ahead(NodeId id, const raft::Status& status, Instant now) {
+  const uint64_t run_ms =
+      static_cast<uint64_t>(now.time_since_epoch() / std::chrono::milliseconds(1));
+  if (status.cluster_ms > run_ms * kFastestPermille / 1000 + 1)
+    fail("the cluster's clock is not ahead",
+         fmt::format("node {} shows {} ms after {} ms", id.value, status.cluster_ms, run_ms));
 }
 
 void Invariants::limits_hold(NodeId id, const raft::Status& status) {

@@ -77,7 +77,7 @@ void SimNode::install(const raft::InstallOrder& order) {
   watch_.invariants.installed(id_, order.position, machine_->state_hash());
   if (crashes()) return outside_.wants_crash(id_);
   after(watch_.random.between(Duration{}, Duration(microseconds(200))),
-        [this, installed = raft::Installed{order.position, *std::move(members)}] {
+        [this, installed = raft::Installed{order.position, *std::move(members), head->stamp}] {
           give(installed);
           apply_works_ = false;
           work_apply();

@@ -244,6 +244,9 @@ void SimNode::plan_turn(Duration delay) {
 
 void SimNode::turn() {
   for (const raft::Input& input : inputs_) note_input(input);
+  // A calendar that jumps by hours, in both directions.
+  if (watch_.random.chance(0.01))
+    inputs_.emplace_back(raft::Calendar{watch_.random.below(1 << 30)});
   const std::vector<raft::RoleChange> changes = replica_->turn(clock(), inputs_);
   note_roles(changes);
   const raft::Status status = replica_->status();

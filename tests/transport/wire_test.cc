@@ -14,7 +14,8 @@ EntryPtr entry(uint64_t index, std::string payload) {
                                                    Term{3},
                                                    EntryKind::kCommand,
                                                    {NodeId{7}, RequestId{index * 16}},
-                                                   Bytes(std::move(payload))});
+                                                   Bytes(std::move(payload)),
+                                                   {index * 3, index * 5}});
 }
 
 std::vector<MessageBody> one_of_each() {
