@@ -74,10 +74,16 @@ TEST_F(RaftMembersTest, ALearnerThatWantsToStaysOne) {
 
 TEST_F(RaftMembersTest, ALearnerThatIsBehindIsNotPromoted) {
   start({kSelf, kOther});
+  append(1, {}, 3);
+  settle();
   lead();
   acknowledge(kOther);
   ask(1, MemberChange::Act::kPromote, kThird);
-  EXPECT_TRUE(said("refused request=1 rejected: n3 cannot vote yet: it is 1 entries behind"));
+  EXPECT_TRUE(said("refused request=1 rejected: n3 cannot vote yet: it is 4 entries behind"));
+  // Nor one that answers, and has nothing yet.
+  receive(kThird, raft_->status().term.value, HeartbeatReply{0, {}});
+  ask(2, MemberChange::Act::kPromote, kThird);
+  EXPECT_TRUE(said("refused request=2 rejected: n3 cannot vote yet: it is 4 entries behind"));
 }
 
 TEST_F(RaftMembersTest, NothingIsChangedBeforeAnEntryOfTheOwnTermIsCommitted) {
@@ -129,6 +135,16 @@ TEST_F(RaftMembersTest, WhoHasNotBeenHeardInThisLeadershipIsNotHealthy) {
     wait(milliseconds(50));
   }
   EXPECT_TRUE(said("refused request=1 rejected: afterwards 2 of 2 voters would be needed"));
+}
+
+TEST_F(RaftMembersTest, TheLeadIsHandedToNobodyWhoHasNotBeenHeardInThisLeadership) {
+  start();
+  lead();
+  acknowledge(kOther);
+  step(TransferLeader{kThird});
+  propose({1});
+  settle();
+  EXPECT_TRUE(said("1 -> 2 Append term=1 previous=1/1 entries=1/2"));
 }
 
 TEST_F(RaftMembersTest, TheLastVoterIsNotRemoved) {

@@ -190,6 +190,8 @@ TEST_F(RaftSnapshotTest, AStateThatTheLogDoesNotReachBackToIsDropped) {
   EXPECT_TRUE(said("discard a"));
   EXPECT_TRUE(said("1 -> 2 Appended term=1 match=10")) << "the leader waits for a word";
   EXPECT_TRUE(installs_.empty());
+  arrive(2, {Term{1}, LogIndex{5}}, "b");
+  EXPECT_TRUE(said("1 -> 2 Appended term=2 match=10")) << "what is committed, later leaders have";
 }
 
 TEST_F(RaftSnapshotTest, TheTermOfTheStateIsNotForgotten) {

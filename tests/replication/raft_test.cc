@@ -148,6 +148,22 @@ TEST_F(RaftTest, AnAnswerToAnEarlierTermConfirmsNoRoundOfThis) {
   EXPECT_FALSE(said("round=25"));
 }
 
+TEST_F(RaftTest, AVoteOfAnEarlierElectionIsNotCounted) {
+  start();
+  for (const uint64_t term : {1, 2}) {
+    wait(milliseconds(1300));
+    receive(kOther, term - 1, VoteReply{VotePhase::kPreVote, Term{term}, true});
+    settle();
+    ASSERT_EQ(raft_->status().term, Term{term});
+  }
+  receive(kOther, 2, VoteReply{VotePhase::kVote, Term{1}, true});
+  settle();
+  EXPECT_EQ(raft_->status().role, Role::kCandidate);
+  receive(kOther, 2, VoteReply{VotePhase::kVote, Term{2}, true});
+  settle();
+  EXPECT_EQ(raft_->status().role, Role::kLeader);
+}
+
 TEST_F(RaftTest, AVoteGoesByTheLastTermBeforeTheLength) {
   start();
   append(2, {}, 1);
