@@ -248,6 +248,35 @@ TEST_F(TcpTransportTest, ConnectionsThatSpeakNonsenseEndAndDisturbNobody) {
   EXPECT_TRUE(connect(one, two));
 }
 
+TEST_F(TcpTransportTest, MorePeersThanTheLimitAreTurnedAway) {
+  Peer two(loop_, 2, ClusterId{9});
+  const Result<HostPort> target = parse_host_port(two.address);
+  const net::ip::tcp::endpoint endpoint(net::ip::make_address(target->host),
+                                        static_cast<uint16_t>(std::stoi(target->port)));
+  // Dials in and greets; true: it was greeted.
+  std::vector<net::ip::tcp::socket> sockets;
+  const auto is_taken = [&] {
+    sockets.emplace_back(loop_).connect(endpoint);
+    std::string hello;
+    encode_hello(Hello{kPeerProtocol, ClusterId{9}, NodeId{sockets.size() + 10}, "peer", ""},
+                 hello);
+    boost::system::error_code ignored;  // who is turned away may be so before it has spoken
+    net::write(sockets.back(), net::buffer(hello), ignored);
+    std::optional<size_t> came;
+    char byte = 0;
+    sockets.back().async_read_some(net::buffer(&byte, 1),
+                                   [&](boost::system::error_code, size_t count) { came = count; });
+    EXPECT_TRUE(run_until([&] { return came.has_value(); }));
+    return came == 1;
+  };
+  sockets.reserve(TcpTransport::kConnectionsMax + 100);
+  for (size_t i = 0; i < TcpTransport::kConnectionsMax; ++i) ASSERT_TRUE(is_taken()) << i;
+  EXPECT_FALSE(is_taken());
+  sockets.erase(sockets.begin());
+  bool again = false;
+  EXPECT_TRUE(run_until([&] { return again = again || is_taken(); }));
+}
+
 TEST(PeerAddress, IsOneThatOthersCanReach) {
   for (const char* fine : {"127.0.0.1:1", "db-1.example:4654", "[::1]:4654"})
     EXPECT_TRUE(check_peer_address(fine).has_value()) << fine;
