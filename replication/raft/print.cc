@@ -42,6 +42,8 @@ const char* name(RefusalReason reason) {
       return "rejected";
     case RefusalReason::kFenced:
       return "fenced";
+    case RefusalReason::kOvertaken:
+      return "overtaken";
   }
   return "?";
 }

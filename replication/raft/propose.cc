@@ -2,7 +2,8 @@
 //
 // A change is given to the leader of one term, at most once in that term. The log's terms never
 // fall, so when an entry of a later term is committed here and the change has not been seen, it
-// never will be: it can be given to the new leader, and its client sees only a pause.
+// never will be: it can be given to the new leader, and its client sees only a pause. Unless it was
+// lost on its way and one that was given behind it was not: then it would take effect too late.
 
 #include <algorithm>
 
@@ -60,6 +61,7 @@ void Raft::send_proposals() {
   for (const RequestId request : unsent_) {
     Pending& pending = pending_.at(request);
     pending.term = hard_state_.term;
+    pending.place = ++given_;
     if (pending.kind == EntryKind::kMembers) {
       asked.push_back({config_.self, request, pending.payload});
     } else {
@@ -81,6 +83,7 @@ void Raft::forward_proposals(NodeId leader) {
   for (const RequestId request : unsent_) {
     Pending& pending = pending_.at(request);
     pending.term = hard_state_.term;
+    pending.place = ++given_;
     bytes += pending.payload.size();
     batch.push_back({request, pending.payload, pending.kind});
     if (bytes >= config_.append_bytes_max) send_batch();
@@ -168,18 +171,33 @@ void Raft::resolve(const LogEntry& committed) {
   CHECK(found->second.term == committed.term, "request {} was given in term {} and is in {}",
         committed.origin.request.value, found->second.term.value, committed.term.value);
   if (found->second.term < hard_state_.term) --given_before_;
+  note_in_log(found->second);
   pending_bytes_ -= found->second.bytes();
   pending_.erase(found);
 }
 
 void Raft::take_back_proposals(Term before) {
-  for (auto& [request, pending] : pending_) {
-    if (!pending.term || pending.term >= before) continue;
-    pending.term = {};
-    pending.since = now_;
-    unsent_.insert(request);
+  for (auto item = pending_.begin(); item != pending_.end();) {
+    auto& [request, pending] = *item;
+    if (!pending.term || pending.term >= before) {
+      ++item;
+    } else if (pending.kind == EntryKind::kCommand && pending.place < in_log_) {
+      output_.refused.push_back({request, RefusalReason::kOvertaken});
+      pending_bytes_ -= pending.bytes();
+      item = pending_.erase(item);
+    } else {
+      pending.term = {};
+      pending.since = now_;
+      unsent_.insert(request);
+      ++item;
+    }
   }
   count_given_before();
+}
+
+// Changes of members have no order among the others.
+void Raft::note_in_log(const Pending& pending) {
+  if (pending.kind == EntryKind::kCommand) in_log_ = std::max(in_log_, pending.place);
 }
 
 void Raft::count_given_before() {
@@ -200,6 +218,7 @@ void Raft::expire_pending() {
     }
     output_.refused.push_back(
         {request, waits ? RefusalReason::kNoLeader : RefusalReason::kUnknown});
+    if (!waits) note_in_log(pending);
     unsent_.erase(request);
     pending_bytes_ -= pending.bytes();
     item = pending_.erase(item);

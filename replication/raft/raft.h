@@ -153,6 +153,7 @@ class Raft {
   void forward_proposals(NodeId leader);
   void resolve(const LogEntry& committed);
   void take_back_proposals(Term before);
+  void note_in_log(const Pending& pending);
   void count_given_before();
   bool overloaded(size_t more_bytes) const;
   void expire_pending();
@@ -212,6 +213,8 @@ class Raft {
   std::set<RequestId> unsent_;  // of pending_: term 0
   size_t pending_bytes_ = 0;
   size_t given_before_ = 0;  // of pending_: given to a leader of an earlier term
+  uint64_t given_ = 0;       // how many changes were given to leaders
+  uint64_t in_log_ = 0;      // the last of them that is committed, or may be and is not waited for
   const uint64_t run_;
   uint64_t forwards_sent_ = 0;
   TakenForwards taken_;

@@ -88,6 +88,7 @@ struct Pending {
   Term term;
   Bytes payload;
   EntryKind kind;
+  uint64_t place = 0;  // among all that this node ever gave to leaders
 
   size_t bytes() const { return payload.size() + LogEntry::kOverheadBytes; }
 };

@@ -38,6 +38,11 @@ Problem problem_of_change(const raft::Refusal& refusal) {
       return {.code = Code::kConflict, .detail = refusal.detail};
     case raft::RefusalReason::kFenced:
       return {.code = Code::kNotReady, .detail = std::string(kFenced)};
+    case raft::RefusalReason::kOvertaken:
+      return {.code = Code::kNoLeader,
+              .detail =
+                  "the change was lost on its way to a leader that is gone, and later ones were "
+                  "not; nothing was changed, try again"};
     case raft::RefusalReason::kTimeout:
     case raft::RefusalReason::kUnknown:
       break;
@@ -58,6 +63,7 @@ Problem problem_of_read(raft::RefusalReason reason) {
     case raft::RefusalReason::kFenced:
       return {.code = Code::kNotReady, .detail = std::string(kFenced)};
     case raft::RefusalReason::kRejected:
+    case raft::RefusalReason::kOvertaken:
     case raft::RefusalReason::kTimeout:
     case raft::RefusalReason::kUnknown:
       break;

@@ -203,6 +203,7 @@ TEST_F(KvApi, RefusalsOfTheReplicaSayWhatIsKnown) {
   } rows[] = {
       {raft::RefusalReason::kNoLeader, 503, "no_leader", "not_applied"},
       {raft::RefusalReason::kOverloaded, 503, "overloaded", "not_applied"},
+      {raft::RefusalReason::kOvertaken, 503, "no_leader", "not_applied"},
       {raft::RefusalReason::kUnknown, 504, "outcome_unknown", "unknown"},
   };
   for (const auto& row : rows) {

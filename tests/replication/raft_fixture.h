@@ -44,6 +44,16 @@ class RaftTest : public testing::Test {
           LogEntry{previous.index + i, Term{term}, EntryKind::kCommand, {}, Bytes("x")}));
     receive(kOther, term, Append{previous, std::move(entries), LogIndex{commit}});
   }
+  // One entry, committed: this node's request, or none of it.
+  void append_of(uint64_t term, LogPosition previous, uint64_t request) {
+    const Origin origin = request != 0 ? Origin{kSelf, RequestId{request}} : Origin{};
+    const LogIndex index = previous.index + 1;
+    receive(kOther, term,
+            Append{previous,
+                   {std::make_shared<const LogEntry>(
+                       LogEntry{index, Term{term}, EntryKind::kCommand, origin, Bytes("x")})},
+                   index});
+  }
   void propose(const std::vector<uint64_t>& requests) {
     Propose propose;
     for (const uint64_t request : requests)

@@ -238,5 +238,50 @@ TEST_F(RaftTest, ALaterChangeDoesNotOvertakeOneWhoseFateIsOpen) {
   EXPECT_TRUE(said("Forward term=2 number=2 requests=7,8"));
 }
 
+// Of three changes that were given one after the other only the second reached the leader.
+TEST_F(RaftTest, AChangeThatWasLostIsNotGivenAgainBehindALaterOne) {
+  start();
+  receive(kOther, 1, Heartbeat{{}, 1});
+  for (const uint64_t request : {7, 8, 9}) {
+    propose({request});
+    settle();
+  }
+  append_of(1, {}, 8);
+  append_of(2, {Term{1}, LogIndex{1}}, 0);
+  settle();
+  EXPECT_TRUE(said("refused request=7 overtaken"));
+  EXPECT_TRUE(said("Forward term=2 number=4 requests=9"));
+  EXPECT_FALSE(said("requests=7,"));
+}
+
+// The second may be in the log, though nobody waits for it.
+TEST_F(RaftTest, AChangeThatWasLostIsNotGivenAgainBehindOneWhoseOutcomeIsUnknown) {
+  start();
+  receive(kOther, 1, Heartbeat{{}, 1});
+  step(Propose{{{RequestId{7}, now_ + milliseconds(1000), Bytes("x")}}});
+  settle();
+  step(Propose{{{RequestId{8}, now_ + milliseconds(100), Bytes("x")}}});
+  settle();
+  wait(milliseconds(200));
+  EXPECT_TRUE(said("refused request=8 unknown"));
+  append_of(2, {}, 0);
+  settle();
+  EXPECT_TRUE(said("refused request=7 overtaken"));
+}
+
+TEST_F(RaftTest, AChangeOfMembersIsGivenAgainBehindAnyChange) {
+  start();
+  receive(kOther, 1, Heartbeat{{}, 1});
+  const Bytes change = encode_change({MemberChange::Act::kRemove, {kThird, "n3", "", true, false}});
+  step(Propose{{{RequestId{7}, now_ + milliseconds(1000), change, EntryKind::kMembers}}});
+  settle();
+  propose({8});
+  settle();
+  append_of(1, {}, 8);
+  append_of(2, {Term{1}, LogIndex{1}}, 0);
+  settle();
+  EXPECT_TRUE(said("Forward term=2 number=3 requests=7"));
+}
+
 }  // namespace
 }  // namespace holdfast::raft

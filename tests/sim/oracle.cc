@@ -200,18 +200,16 @@ class Judge {
     }
   }
 
-  // Only of entries of one term. Open, README.md: a change that was lost on its way to a leader is
-  // given to the next, behind what came after it.
   void judge_order() {
     struct Last {
       RequestId request;
       LogIndex index;
     };
-    // Of client, node, life of the node and term.
-    std::map<std::tuple<uint64_t, NodeId, uint64_t, Term>, Last> last;
+    // Of client, node and life of the node.
+    std::map<std::tuple<uint64_t, NodeId, uint64_t>, Last> last;
     for (const auto& [request, effect] : effects_) {
       const Operation& operation = history_[request.value - 1];
-      Last& before = last[{operation.client, operation.node, operation.life, effect.position.term}];
+      Last& before = last[{operation.client, operation.node, operation.life}];
       if (effect.position.index < before.index)
         object(verdict::kOvertaken, operation,
                fmt::format("it is entry {}, request {}, sent before it, is entry {}",

@@ -60,10 +60,12 @@ struct Story {
     return read;
   }
 
-  void commit(uint64_t request) { commit(request, *history.at(request - 1).command); }
-  void commit(uint64_t request, const Command& command) {
+  void commit(uint64_t request, uint64_t term = 1) {
+    commit(request, *history.at(request - 1).command, term);
+  }
+  void commit(uint64_t request, const Command& command, uint64_t term = 1) {
     log.push_back(std::make_shared<const LogEntry>(LogEntry{LogIndex{log.size() + 1},
-                                                            Term{1},
+                                                            Term{term},
                                                             EntryKind::kCommand,
                                                             {kNode, RequestId{request}},
                                                             encode_command(command)}));
@@ -207,17 +209,18 @@ TEST(Oracle, WrongAnswer) {
 
 TEST(Oracle, Overtaken) {
   // Both wait at the same time; nothing is wrong with their order in real time.
-  const auto crossed = [](uint64_t second_client, uint64_t second_life) {
+  const auto crossed = [](uint64_t second_client, uint64_t second_life, uint64_t first_term = 1) {
     Story story;
     story.put("a", 1, 8).outcome = Outcome::kUnknown;
     Operation& second = story.put_ok("b", 2, 7, 2, true);
     second.client = second_client;
     second.life = second_life;
     story.commit(2);
-    story.commit(1);
+    story.commit(1, first_term);
     return story;
   };
   EXPECT_EQ(crossed(0, 1).verdict(), "overtaken");
+  EXPECT_EQ(crossed(0, 1, 2).verdict(), "overtaken") << "whoever led";
   EXPECT_EQ(crossed(1, 1).verdict(), "") << "clients have no order among each other";
   EXPECT_EQ(crossed(0, 2).verdict(), "") << "a request sent before a crash may come later";
 }

@@ -211,7 +211,8 @@ void ClientPool::refused(NodeId id, const raft::Refusal& refusal) {
   if (operation == nullptr) return;
   constexpr Mark kMarkOf[] = {Mark::kRefusedNoLeader, Mark::kRefusedOverloaded,
                               Mark::kRefusedTimeout,  Mark::kRefusedUnknown,
-                              Mark::kRefusedRejected, Mark::kRefusedFenced};
+                              Mark::kRefusedRejected, Mark::kRefusedFenced,
+                              Mark::kRefusedOvertaken};
   watch_.marks.reach(kMarkOf[static_cast<size_t>(refusal.reason)]);
   end(*operation, outcome);
 }

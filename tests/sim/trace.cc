@@ -28,6 +28,7 @@ std::string_view name(Mark mark) {
       "refused: unknown",
       "refused: rejected",
       "refused: fenced",
+      "refused: overtaken",
       "unknown, then seen",
       "conditions that failed",
       "crashes",

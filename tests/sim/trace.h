@@ -38,6 +38,7 @@ enum class Mark : uint8_t {
   kRefusedUnknown,
   kRefusedRejected,
   kRefusedFenced,
+  kRefusedOvertaken,
   kUnknownThenSeen,
   kConditionFailed,
   kCrash,
