@@ -41,9 +41,22 @@ bool Raft::may_change_members() const {
          (all_heard || now_ - leader.since >= config_.election_timeout);
 }
 
+// Two voters, each to be removed through the other, would hand over to each other for as long as
+// the requests wait. So a new leader first does what else it is asked for.
+bool Raft::may_work(const AskedChange& asked) const {
+  const Result<MemberChange> change = decode_change(asked.payload.view());
+  const bool removes_self =
+      change && change->act == MemberChange::Act::kRemove && change->member.id == config_.self;
+  return !removes_self || now_ - std::get<LeaderRole>(role_).since >= config_.election_timeout;
+}
+
 void Raft::work_asked_changes() {
   LeaderRole& leader = std::get<LeaderRole>(role_);
   while (!leader.asked_changes.empty() && may_change_members()) {
+    const auto next_asked = std::ranges::find_if(
+        leader.asked_changes, [this](const AskedChange& asked) { return may_work(asked); });
+    if (next_asked == leader.asked_changes.end()) return;
+    std::rotate(leader.asked_changes.begin(), next_asked, next_asked + 1);
     const AskedChange& asked = leader.asked_changes.front();
     const Result<MemberChange> change = decode_change(asked.payload.view());
     const Result<Members> next =

@@ -130,7 +130,9 @@ void Raft::become_leader() {
   // wait for it (dissertation, section 6.4).
   const LogIndex first = append_as_leader(EntryKind::kBarrier, {}, {});
   std::get<LeaderRole>(role_).first_of_term = first;
-  heartbeat_deadline_ = now_ + config_.heartbeat;
+  // If one is due sooner it stays so: leaders that follow each other fast keep nobody from the
+  // deadline of a request.
+  if (heartbeat_deadline_ <= now_) heartbeat_deadline_ = now_ + config_.heartbeat;
 }
 
 bool Raft::lost_majority() const {

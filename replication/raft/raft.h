@@ -90,6 +90,7 @@ class Raft {
   void ask_change(AskedChange change);
   void work_asked_changes();
   bool may_change_members() const;
+  bool may_work(const AskedChange& asked) const;
   Result<Members> judge_change(const MemberChange& change) const;
   void reject_change(const AskedChange& change, std::string why);
   void give_back_asked_changes(const std::deque<AskedChange>& changes, Term led_in);

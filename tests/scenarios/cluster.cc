@@ -11,6 +11,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr int kRoundsMax = 1000;
+
 std::vector<NodeId> ids(size_t count) {
   std::vector<NodeId> ids;
   for (uint64_t i = 1; i <= count; ++i) ids.push_back(NodeId{i});
@@ -204,7 +206,11 @@ void Cluster::deliver(const std::optional<Route>& route) {
 }
 
 void Cluster::settle() {
-  while (!network_.empty()) deliver(std::nullopt);
+  for (int rounds = 0; !network_.empty() && !violation(); ++rounds) {
+    if (rounds == kRoundsMax)
+      invariants_.fail("messages end", "each answer brings another, and no time passes");
+    deliver(std::nullopt);
+  }
 }
 
 void Cluster::drop(const std::optional<Route>& route) {

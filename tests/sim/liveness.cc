@@ -87,8 +87,10 @@ bool Simulator::core_agrees() {
   });
 }
 
-// Until each has answered: a leader behind links that lose half of all takes several attempts.
+// Until each has answered: a leader behind links that lose half of all takes many attempts, as each
+// may be lost.
 bool Simulator::core_answers() {
+  const Duration most = (heard_.empty() ? 2 : 8) * patience(core_);
   const size_t before = clients_.history().size();
   std::vector<NodeId> asked = core_;
   const auto failed_at = [&](NodeId id) {
@@ -102,7 +104,7 @@ bool Simulator::core_answers() {
     }
     return true;
   };
-  return run_until_it_holds("a majority answers for ever", 2 * patience(core_), [&] {
+  return run_until_it_holds("a majority answers for ever", most, [&] {
     for (const NodeId id : asked)
       if (!clients_.waits_at({id}) && failed_at(id)) clients_.probe(id);
     return std::ranges::none_of(

@@ -199,7 +199,9 @@ void SimNode::crash() {
   for (const std::string& name : std::exchange(arrived_, {})) (void)engine_.take_image(name);
   turn_planned_ = disk_works_ = apply_works_ = read_is_asked_ = false;
   timer_ = kNever;
-  paused_until_ = slow_until_ = stalled_until_ = {};
+  // What is broken for ever is so in the next life too.
+  for (Instant* const until : {&paused_until_, &slow_until_, &stalled_until_})
+    if (*until != kNever) *until = {};
   held_.clear();
   role_ = {};
   given_in_.clear();
