@@ -161,6 +161,7 @@ class Raft {
 
   // read_barrier.cc
   void start_reads(ReadBarrier&& barrier);
+  size_t reads_that_wait() const;
   void on_read_request(NodeId from, const ReadRequest& request);
   void on_read_reply(const ReadReply& reply);
   void send_reads();

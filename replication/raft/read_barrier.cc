@@ -22,14 +22,24 @@ constexpr int kPatience = 4;
 }  // namespace
 
 void Raft::start_reads(ReadBarrier&& barrier) {
+  size_t waiting = reads_that_wait();
   for (const ReadTicket& ticket : barrier.reads) {
-    if (fenced_ || waiting_reads_.size() >= kWaitingReadsMax) {
+    if (fenced_ || waiting >= kWaitingReadsMax) {
       output_.refused.push_back(
           {ticket.request, fenced_ ? RefusalReason::kFenced : RefusalReason::kOverloaded});
     } else {
       waiting_reads_.push_back({ticket, now_});
+      ++waiting;
     }
   }
+}
+
+size_t Raft::reads_that_wait() const {
+  size_t waiting = waiting_reads_.size() + confirmed_reads_.size();
+  if (read_attempt_) waiting += read_attempt_->reads.size();
+  if (const LeaderRole* leader = std::get_if<LeaderRole>(&role_); leader && leader->read_round)
+    waiting += leader->read_round->own.size();
+  return waiting;
 }
 
 void Raft::send_reads() {
