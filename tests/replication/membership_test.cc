@@ -51,6 +51,17 @@ TEST(MembershipTest, CountsFromTheMomentOfAppendingAndACutTakesItBack) {
   EXPECT_EQ(membership.current(), members_of({1}));
 }
 
+TEST(MembershipTest, AnInstalledStateBringsTheListOfItsPlaceAndANewerOneStays) {
+  Membership membership(LogIndex{3}, members_of({1}));
+  membership.append(entry(5, members_of({1, 2})));
+  membership.append(entry(7, members_of({1, 2, 3})));
+  membership.installed(LogIndex{6}, members_of({1, 2, 4}));
+  EXPECT_EQ(membership.at(LogIndex{6}), members_of({1, 2, 4}));
+  EXPECT_EQ(membership.current(), members_of({1, 2, 3}));
+  membership.installed(LogIndex{9}, members_of({4}));
+  EXPECT_EQ(membership.current(), members_of({4}));
+}
+
 TEST(MembershipTest, AnyListThatMayCountMakesAVoter) {
   Membership membership(LogIndex{3}, members_of({1}));
   membership.append(entry(5, members_of({1, 2})));

@@ -60,6 +60,27 @@ TEST_F(RaftSnapshotTest, AFollowerThatLacksWhatTheLogNoLongerHasIsSentTheState) 
   EXPECT_EQ(orders(), 1U);
 }
 
+TEST_F(RaftSnapshotTest, ATransferToWhoWasRemovedEndsWhenItIsSilent) {
+  start_behind_ten();
+  lead();
+  const uint64_t term = raft_->status().term.value;
+  receive(kThird, term, Appended{LogIndex{11}});
+  reject_probe(kOther, 10);
+  step(Propose{
+      {{RequestId{1}, now_ + milliseconds(1000),
+        encode_change({MemberChange::Act::kRemove, {.id = kOther}}), EntryKind::kMembers}}});
+  settle();
+  receive(kThird, term, Appended{LogIndex{12}});
+  settle();
+  ASSERT_EQ(raft_->members().find(kOther), nullptr);
+  EXPECT_FALSE(said("end snapshot"));
+  for (int i = 0; i < 30; ++i) {
+    receive(kThird, term, HeartbeatReply{0, LogIndex{12}});
+    wait(milliseconds(50));
+  }
+  EXPECT_TRUE(said("end snapshot to=2"));
+}
+
 TEST_F(RaftSnapshotTest, ALoadThatFindsNothingMeansThatTheLogBeginsLater) {
   start({kSelf, kOther, kThird}, {.window_bytes_max = 1});
   lead_with_nothing_in_memory();

@@ -214,6 +214,71 @@ TEST_F(RaftTest, ARejectionThatAnAcknowledgementOvertookChangesNothing) {
   EXPECT_TRUE(streams());
 }
 
+TEST_F(RaftTest, AnAppendWithAGapIsNotTaken) {
+  start();
+  std::vector<EntryPtr> entries;
+  for (const uint64_t index : {1, 3})
+    entries.push_back(std::make_shared<const LogEntry>(
+        LogEntry{LogIndex{index}, Term{1}, EntryKind::kCommand, {}, Bytes("x")}));
+  receive(kOther, 1, Append{{}, std::move(entries), LogIndex{1}});
+  settle();
+  EXPECT_EQ(raft_->status().last.index, LogIndex{});
+  EXPECT_EQ(raft_->status().commit, LogIndex{});
+  EXPECT_FALSE(said("Appended"));
+}
+
+TEST_F(RaftTest, AnAnswerToAReadCommitsNothing) {
+  start();
+  append(1, {}, 3);
+  read(5);
+  receive(kOther, 1, ReadReply{newest_attempt(), LogIndex{3}});
+  settle();
+  EXPECT_EQ(raft_->status().commit, LogIndex{});
+  EXPECT_FALSE(said("readable"));
+  // It waits for what it was told, and a word of the leader that this is committed.
+  receive(kOther, 1, Heartbeat{LogIndex{3}, 1});
+  settle();
+  EXPECT_TRUE(said("readable 5"));
+}
+
+TEST_F(RaftTest, AnAnswerOfALeaderThatIsGoneReleasesNoRead) {
+  start();
+  receive(kOther, 1, Heartbeat{{}, 1});
+  read(5);
+  const uint64_t asked = newest_attempt();
+  receive(kThird, 2, Heartbeat{{}, 1});
+  receive(kOther, 1, ReadReply{asked, {}});
+  settle();
+  receive(kThird, 2, ReadReply{asked, {}});
+  settle();
+  EXPECT_FALSE(said("readable"));
+  receive(kThird, 2, ReadReply{newest_attempt(), {}});
+  settle();
+  EXPECT_TRUE(said("readable 5"));
+}
+
+TEST_F(RaftTest, WhoLeadsNoMoreServesNoReadThatItTookAsLeader) {
+  start();
+  lead();
+  receive(kOther, 1, Appended{LogIndex{1}});
+  settle();
+  read(5);
+  EXPECT_TRUE(said("1 -> 2 Heartbeat term=1 commit=1 round=1"));
+  receive(kThird, 2, Heartbeat{{}, 1});
+  receive(kOther, 1, HeartbeatReply{1, LogIndex{1}});
+  receive(kOther, 2, HeartbeatReply{1, LogIndex{1}});
+  settle();
+  EXPECT_FALSE(said("readable"));
+}
+
+TEST_F(RaftTest, AForwardedChangeIsNotPassedOnAgain) {
+  start();
+  receive(kOther, 4, Heartbeat{{}, 1});
+  receive(kThird, 4, Forward{77, 1, {{RequestId{5}, Bytes("x")}}});
+  settle();
+  EXPECT_FALSE(said("1 -> 2 Forward"));
+}
+
 TEST_F(RaftTest, OnlyWhoLedTheTermSaysThatAForwardedChangeWasNotTaken) {
   start();
   receive(kOther, 4, Heartbeat{{}, 1});
