@@ -24,6 +24,11 @@ std::optional<uint64_t> parse_number(std::string_view text) {
   return number;
 }
 
+std::string_view trimmed(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+  return text.substr(0, text.find_last_not_of(" \t") + 1);
+}
+
 // One list of entity tags (RFC 9110, section 8.8.3), added to `condition`. Gives back how many.
 std::expected<size_t, Problem> add_tags(std::string_view list, std::string_view field,
                                         Condition& condition) {
@@ -164,6 +169,22 @@ std::expected<ReadOptions, Problem> take_read_options(Query& query, Instant now)
     return std::unexpected(bad_request("'revision' must be 1 or more"));
   }
   return options;
+}
+
+bool accepts(const http::Request& request, std::string_view type) {
+  for (std::string_view list : request.headers("Accept")) {
+    while (!list.empty()) {
+      const std::string_view range = list.substr(0, list.find(','));
+      list.remove_prefix(std::min(list.size(), range.size() + 1));
+      const size_t semicolon = range.find(';');
+      if (!http::same_word(trimmed(range.substr(0, semicolon)), type)) continue;
+      // A weight of zero means: not this.
+      const std::string_view weight =
+          semicolon == std::string_view::npos ? "" : trimmed(range.substr(semicolon + 1));
+      return weight.find_first_not_of("qQ=0.") != std::string_view::npos || weight.empty();
+    }
+  }
+  return false;
 }
 
 std::expected<std::vector<Condition>, Problem> conditions_of(const http::Request& request) {

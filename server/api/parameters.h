@@ -42,6 +42,9 @@ std::expected<std::optional<uint64_t>, http::Problem> take_number(http::Query& q
 // `true` or `false`; false if it is not there.
 std::expected<bool, http::Problem> take_flag(http::Query& query, std::string_view name);
 
+// Whether the request's Accept asks for `type` by its name (RFC 9110, section 12.5.1).
+bool accepts(const http::Request& request, std::string_view type);
+
 // If-Match and If-None-Match. A weak tag, and one that is no revision, matches nothing.
 std::expected<std::vector<Condition>, http::Problem> conditions_of(const http::Request& request);
 

@@ -1,5 +1,8 @@
 #include "server/api/scan.h"
 
+#include <algorithm>
+#include <memory>
+
 #include <fmt/format.h>
 
 #include "server/api/json_text.h"
@@ -8,6 +11,7 @@
 #include "server/api/parameters.h"
 #include "server/api/readers.h"
 #include "server/api/reads.h"
+#include "server/http/body_stream.h"
 
 namespace holdfast {
 namespace {
@@ -17,7 +21,13 @@ using http::Problem;
 using http::Request;
 using http::Response;
 
+constexpr std::string_view kLinesType = "application/x-ndjson";
+
 enum class Shows : uint8_t { kItems, kKeys, kCount };
+enum class Form : uint8_t {
+  kPage,   // one JSON object, cut where it grows large
+  kLines,  // an item a line, to the end
+};
 
 struct Scan {
   ReadOptions options;
@@ -25,12 +35,13 @@ struct Scan {
   bool reverse = false;
   uint64_t range_checksum = 0;  // of the range that the first page began with
   Shows shows = Shows::kItems;
+  Form form = Form::kPage;
   uint64_t limit = kPageItems;
 };
 
 struct Page {
   Revision revision;
-  std::string items;  // JSON, without the brackets
+  std::string items;  // JSON, without the brackets; or lines
   uint64_t count = 0;
   std::optional<std::string> next_key;
   bool out_of_time = false;
@@ -47,11 +58,14 @@ std::expected<void, Problem> take_shape(http::Query& query, Scan& scan) {
   scan.shows = count_only ? Shows::kCount : keys_only ? Shows::kKeys : Shows::kItems;
   std::optional<uint64_t> limit;
   HOLDFAST_ASSIGN(limit, take_number(query, "limit"));
-  if (limit && (*limit == 0 || *limit > kPageItemsMax)) {
-    return std::unexpected(bad_request(fmt::format("'limit' must be from 1 to {}", kPageItemsMax)));
+  const bool has_pages = scan.form == Form::kPage;
+  if (limit && (*limit == 0 || (has_pages && *limit > kPageItemsMax))) {
+    return std::unexpected(
+        bad_request(has_pages ? fmt::format("'limit' must be from 1 to {}", kPageItemsMax)
+                              : "'limit' must be 1 or more"));
   }
   // Counting brings nothing that would have to be cut into pages.
-  scan.limit = limit.value_or(count_only ? UINT64_MAX : kPageItems);
+  scan.limit = limit.value_or(count_only || !has_pages ? UINT64_MAX : kPageItems);
   return {};
 }
 
@@ -81,6 +95,7 @@ std::expected<Scan, Problem> scan_of(Services& services, const Request& request)
   http::Query query;
   HOLDFAST_ASSIGN(query, parse_query(request));
   Scan scan;
+  if (accepts(request, kLinesType)) scan.form = Form::kLines;
   HOLDFAST_ASSIGN(scan.options, take_read_options(query, services.clock->now()));
   HOLDFAST_ASSIGN(scan.range, take_range(query));
   HOLDFAST_TRY(take_shape(query, scan));
@@ -97,53 +112,64 @@ std::expected<Scan, Problem> scan_of(Services& services, const Request& request)
   return scan;
 }
 
-void append_item(std::string& items, Shows shows, std::string_view key, const RowInfo& info,
+void append_item(std::string& items, const Scan& scan, std::string_view key, const RowInfo& info,
                  std::string_view value) {
-  items.append(items.empty() ? "{" : ",{");
+  if (scan.form == Form::kPage && !items.empty()) items.push_back(',');
+  items.push_back('{');
   append_json_bytes(items, "key", key);
-  if (shows == Shows::kItems) {
+  if (scan.shows == Shows::kItems) {
     items.push_back(',');
     append_json_bytes(items, "value", value);
   }
   fmt::format_to(std::back_inserter(items),
                  ",\"create_revision\":{},\"mod_revision\":{},\"version\":{}}}",
                  info.create_revision.value, info.mod_revision.value, info.version);
+  if (scan.form == Form::kLines) items.push_back('\n');
 }
 
 // On a reader thread. The clock is looked at now and then: a count may pass over very many keys.
 Result<> read_page(const Engine& engine, const Clock& clock, const Scan& scan, Page& page) {
   constexpr uint64_t kKeysBetweenLooks = 4096;
+  // A stream comes back for more, and other reads have their turn meanwhile.
+  constexpr uint64_t kKeysOfPiece = 65'536;
+  const size_t bytes_max = scan.form == Form::kPage ? kPageBytesMax : http::kPieceBytes;
+  const uint64_t keys_max =
+      scan.form == Form::kPage ? scan.limit : std::min(scan.limit, kKeysOfPiece);
   if (!scan.range.end.empty() && scan.range.start >= scan.range.end) return {};
   return engine.scan({scan.range.start, scan.range.end, page.revision, scan.reverse},
                      [&](std::string_view key, const RowInfo& info, std::string_view value) {
-                       const bool full =
-                           page.count > 0 && scan.shows != Shows::kCount &&
-                           page.items.size() + key.size() + value.size() > kPageBytesMax;
-                       if (page.count == scan.limit || full) {
+                       const bool full = page.count > 0 && scan.shows != Shows::kCount &&
+                                         page.items.size() + key.size() + value.size() > bytes_max;
+                       if (page.count == keys_max || full) {
                          page.next_key = std::string(key);
                          return false;
                        }
                        ++page.count;
                        if (scan.shows != Shows::kCount)
-                         append_item(page.items, scan.shows, key, info, value);
+                         append_item(page.items, scan, key, info, value);
                        page.out_of_time = page.count % kKeysBetweenLooks == 0 &&
                                           clock.now() > scan.options.deadline;
                        return !page.out_of_time;
                      });
 }
 
-Answered answer_page(const Scan& scan, Page page) {
+// What is left of the range behind a page.
+void go_on_at(const std::string& next_key, Scan& scan) {
+  if (scan.reverse) {
+    scan.range.end = next_key + '\0';  // the first key behind it: an end is exclusive
+  } else {
+    scan.range.start = next_key;
+  }
+}
+
+Answered answer_page(Scan scan, Page page) {
   std::string body = fmt::format("{{\"revision\":{}", page.revision.value);
   if (scan.shows != Shows::kCount) body.append(",\"items\":[").append(page.items).append("]");
   fmt::format_to(std::back_inserter(body), ",\"count\":{}", page.count);
   if (page.next_key) {
-    Cursor cursor{page.revision, scan.reverse, scan.range.start, scan.range.end,
-                  scan.range_checksum};
-    if (scan.reverse) {
-      cursor.end = *page.next_key + '\0';  // the first key behind it: an end is exclusive
-    } else {
-      cursor.start = *page.next_key;
-    }
+    go_on_at(*page.next_key, scan);
+    const Cursor cursor{page.revision, scan.reverse, scan.range.start, scan.range.end,
+                        scan.range_checksum};
     body.append(",\"next\":\"").append(encode_cursor(cursor)).append("\"");
   }
   body.append("}\n");
@@ -163,6 +189,70 @@ std::expected<KeyRange, Problem> range_to_delete(const Request& request, http::Q
       bad_request("give 'prefix', 'start' or 'end'; start=%00 means every key there is"));
 }
 
+// On a reader thread. Awaited in the caller's frame.
+Task<std::expected<Page, Problem>> next_page(Services& services, const Scan& scan,
+                                             Revision revision) {
+  Page page{.revision = revision};
+  Result<> outcome;
+  auto work = [&] { outcome = read_page(*services.engine, *services.clock, scan, page); };
+  Readers::Waiting waiting = services.readers->run(*services.loop, work);
+  const bool done = co_await waiting;
+  if (!done) co_return std::unexpected(problem_of_read(raft::RefusalReason::kOverloaded));
+  if (!outcome) co_return std::unexpected(problem_of(outcome.error()));
+  if (page.out_of_time) co_return std::unexpected(problem_of_read(raft::RefusalReason::kTimeout));
+  co_return page;
+}
+
+// The lines of a scan, page after page, each read when it is asked for.
+class Lines final : public http::BodyStream {
+ public:
+  Lines(Services& services, Scan scan) : services_(services), scan_(std::move(scan)) {}
+
+  // The lines of one page, with the last line of all behind the last page.
+  std::string take(Page page) {
+    revision_ = page.revision;
+    count_ += page.count;
+    scan_.limit -= page.count;
+    ended_ = !page.next_key || scan_.limit == 0;
+    if (ended_) {
+      fmt::format_to(std::back_inserter(page.items), "{{\"revision\":{},\"count\":{}}}\n",
+                     revision_.value, count_);
+    } else {
+      go_on_at(*page.next_key, scan_);
+    }
+    // It was for the first byte.
+    scan_.options.deadline = Instant::max();
+    return std::move(page.items);
+  }
+  bool ended() const { return ended_; }
+
+  Task<Result<std::string>> next() override {
+    std::string lines;
+    while (lines.empty() && !ended_) {
+      Task<std::expected<Page, Problem>> reading = next_page(services_, scan_, revision_);
+      std::expected<Page, Problem> page = co_await reading;
+      if (!page) co_return fail(ErrorCode::kIo, "a scan: " + page.error().detail);
+      lines = take(std::move(*page));
+    }
+    co_return lines;
+  }
+
+ private:
+  Services& services_;
+  Scan scan_;  // what is left
+  Revision revision_;
+  uint64_t count_ = 0;
+  bool ended_ = false;
+};
+
+Answered answer_lines(Services& services, Scan scan, Page page) {
+  const Revision revision = page.revision;
+  auto lines = std::make_shared<Lines>(services, std::move(scan));
+  Response response(200, kLinesType, lines->take(std::move(page)));
+  if (!lines->ended()) response.stream = std::move(lines);
+  return {std::move(response), revision};
+}
+
 }  // namespace
 
 Task<Outcome> scan_keys(Services& services, Request request) {
@@ -171,15 +261,13 @@ Task<Outcome> scan_keys(Services& services, Request request) {
   Task<std::expected<Revision, Problem>> fixing = read_revision(services, scan->options);
   std::expected<Revision, Problem> revision = co_await fixing;
   if (!revision) co_return std::unexpected(std::move(revision).error());
-  Page page{.revision = *revision};
-  Result<> outcome;
-  auto work = [&] { outcome = read_page(*services.engine, *services.clock, *scan, page); };
-  Readers::Waiting waiting = services.readers->run(*services.loop, work);
-  const bool done = co_await waiting;
-  if (!done) co_return std::unexpected(problem_of_read(raft::RefusalReason::kOverloaded));
-  if (!outcome) co_return std::unexpected(problem_of(outcome.error()));
-  if (page.out_of_time) co_return std::unexpected(problem_of_read(raft::RefusalReason::kTimeout));
-  co_return answer_page(*scan, std::move(page));
+  Task<std::expected<Page, Problem>> reading = next_page(services, *scan, *revision);
+  std::expected<Page, Problem> page = co_await reading;
+  if (!page) co_return std::unexpected(std::move(page).error());
+  if (scan->form == Form::kLines) {
+    co_return answer_lines(services, std::move(*scan), std::move(*page));
+  }
+  co_return answer_page(std::move(*scan), std::move(*page));
 }
 
 Task<Outcome> delete_range(Services& services, Request request) {

@@ -92,6 +92,20 @@ Detached Connections::run(ConnectionId id, Pipeline::Ticket ticket, Task<Respons
   if (Session* session = find(id)) session->answered(ticket, std::move(response));
 }
 
+// `stream` is held here, too: the client may be gone before the piece comes.
+Detached Connections::pull(ConnectionId id, std::shared_ptr<BodyStream> stream) {
+  ++handlers_running_;
+  Result<std::string> piece;
+  try {
+    Task<Result<std::string>> next = stream->next();
+    piece = co_await next;
+  } catch (const std::exception& error) {
+    piece = fail(ErrorCode::kIo, error.what());
+  }
+  --handlers_running_;
+  if (Session* session = find(id)) session->take_piece(std::move(piece));
+}
+
 void Connections::flush_soon(ConnectionId id) {
   to_flush_.push_back(id);
   if (std::exchange(flush_posted_, true)) return;

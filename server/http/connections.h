@@ -15,6 +15,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include "server/http/body_stream.h"
 #include "server/http/limits.h"
 #include "server/http/pipeline.h"
 #include "server/http/router.h"
@@ -86,6 +87,8 @@ class Connections {
   // For sessions.
   void start(ConnectionId id, Pipeline::Start start);
   Detached run(ConnectionId id, Pipeline::Ticket ticket, Task<Response> handler);
+  // Brings the next piece of a body.
+  Detached pull(ConnectionId id, std::shared_ptr<BodyStream> stream);
   void flush_soon(ConnectionId id);
   void forget(ConnectionId id);
 
@@ -101,7 +104,7 @@ class Connections {
   std::atomic<size_t> count_ = 0;
   size_t handlers_running_ = 0;
   size_t request_bytes_ = 0;  // bodies of requests not answered, of all connections
-  size_t answer_bytes_ = 0;   // answers not sent, of all connections
+  size_t answer_bytes_ = 0;   // answers not sent, of all connections, and pieces on their way
 
   std::vector<ConnectionId> to_flush_;
   std::vector<ConnectionId> to_forget_;

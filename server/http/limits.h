@@ -17,9 +17,10 @@ struct Limits {
   size_t body_bytes_max = size_t{8} << 20;
 
   // One connection. At any of the three its next requests stay in the socket.
-  size_t answers_max = 128;                     // requests taken and not yet answered
-  size_t unsent_bytes_max = size_t{4} << 20;    // answers that the client has not taken
-  size_t request_bytes_max = size_t{16} << 20;  // bodies of requests not yet answered
+  size_t answers_max = 128;                       // requests taken and not yet answered
+  size_t unsent_bytes_max = size_t{4} << 20;      // answers that the client has not taken
+  size_t request_bytes_max = size_t{16} << 20;    // bodies of requests not yet answered
+  size_t stream_ahead_bytes = size_t{256} << 10;  // unsent, then a stream is asked for no more
 
   // All connections of one io thread; beyond them a request is refused as `overloaded`.
   size_t thread_request_bytes_max = size_t{256} << 20;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include <fmt/format.h>
+
 #include "storage/base/check.h"
 
 namespace holdfast::http {
@@ -75,7 +77,10 @@ void append_head(std::string& out, const Pipeline::Answer& answer, std::string_v
     out.append("Content-Type: ").append(response.content_type).append("\r\n");
   }
   // 204 and 304 have no body, whatever their fields say (RFC 9112, section 6.3).
-  if (response.status != 204 && response.status != 304) {
+  if (response.stream) {
+    // HTTP/1.0 has no chunks: there the end of the connection is the end of the body.
+    if (answer.form.minor_version > 0) out.append("Transfer-Encoding: chunked\r\n");
+  } else if (response.status != 204 && response.status != 304) {
     out.append("Content-Length: ");
     append_number(out, response.body.size());
     out.append("\r\n");
@@ -95,25 +100,43 @@ std::string& Outbox::tail() {
   return runs_.back();
 }
 
+void Outbox::add_bytes(std::string_view bytes) {
+  tail().append(bytes);
+  bytes_ += bytes.size();
+}
+
+void Outbox::add_body(std::string body) {
+  if (body.size() <= kCopiedBodyBytesMax) return add_bytes(body);
+  bytes_ += body.size();
+  runs_.push_back(std::move(body));
+}
+
 void Outbox::add(Pipeline::Answer answer, std::string_view date) {
+  if (answer.form.kind == AnswerForm::Kind::kInterim) {
+    return add_bytes("HTTP/1.1 100 Continue\r\n\r\n");
+  }
   std::string& run = tail();
   const size_t before = run.size();
-  if (answer.form.kind == AnswerForm::Kind::kInterim) {
-    run.append("HTTP/1.1 100 Continue\r\n\r\n");
-    bytes_ += run.size() - before;
-    return;
-  }
   append_head(run, answer, date);
   bytes_ += run.size() - before;
   std::string& body = answer.response.body;
   const int status = answer.response.status;
   if (answer.form.kind == AnswerForm::Kind::kHeadOnly || status == 204 || status == 304) return;
-  bytes_ += body.size();
-  if (body.size() <= kCopiedBodyBytesMax) {
-    run.append(body);
-  } else {
-    runs_.push_back(std::move(body));
-  }
+  if (answer.response.stream) return add_piece(std::move(body), answer.form.minor_version);
+  add_body(std::move(body));
+}
+
+void Outbox::add_piece(std::string piece, uint8_t minor_version) {
+  // A chunk without bytes would be the end.
+  if (piece.empty()) return;
+  if (minor_version == 0) return add_body(std::move(piece));
+  add_bytes(fmt::format("{:x}\r\n", piece.size()));
+  add_body(std::move(piece));
+  add_bytes("\r\n");
+}
+
+void Outbox::end_stream(uint8_t minor_version) {
+  if (minor_version > 0) add_bytes("0\r\n\r\n");
 }
 
 Outbox::Pieces Outbox::front() const {

@@ -15,8 +15,11 @@ namespace holdfast::http {
 
 class Outbox {
  public:
-  // `date` is a whole `Date: …\r\n` line.
+  // `date` is a whole `Date: …\r\n` line. Of an answer with a stream: its head and first bytes.
   void add(Pipeline::Answer answer, std::string_view date);
+  // What follows of a stream. `minor_version` as in the form of its answer: only 1.1 has chunks.
+  void add_piece(std::string piece, uint8_t minor_version);
+  void end_stream(uint8_t minor_version);
 
   // What to write now: up to kPieces runs of bytes, in order.
   static constexpr size_t kPieces = 16;
@@ -33,6 +36,8 @@ class Outbox {
 
  private:
   std::string& tail();
+  void add_bytes(std::string_view bytes);
+  void add_body(std::string body);
 
   std::deque<std::string> runs_;
   size_t written_ = 0;  // of the first run

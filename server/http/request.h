@@ -4,12 +4,15 @@
 // nothing of sockets, and a test makes them by hand.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace holdfast::http {
+
+class BodyStream;
 
 enum class Method : uint8_t { kGet, kHead, kPut, kPost, kPatch, kDelete, kOther };
 
@@ -64,14 +67,15 @@ struct Response {
   int status = 200;
   std::string_view content_type;  // a literal; empty: none is sent
   std::string body;
+  std::shared_ptr<BodyStream> stream;  // what follows `body`; none: that is all
 
   Response() = default;
   explicit Response(int status_in) : status(status_in) {}
   Response(int status_in, std::string_view content_type_in, std::string body_in)
       : status(status_in), content_type(content_type_in), body(std::move(body_in)) {}
 
-  // Not for Content-Type, Content-Length, Date and Connection, which the session writes.
-  // A control character in `value` becomes a space: it must never end the line.
+  // Not for Content-Type, Content-Length, Transfer-Encoding, Date and Connection, which the session
+  // writes. A control character in `value` becomes a space: it must never end the line.
   void add_header(std::string_view name, std::string_view value);
   std::optional<std::string_view> header(std::string_view name) const;
   // All added headers as they go out: `Name: value\r\n` each.

@@ -8,6 +8,8 @@
 #include <boost/asio/error.hpp>
 #include <fmt/format.h>
 
+#include "storage/base/log.h"
+
 namespace holdfast::http {
 namespace {
 
@@ -183,7 +185,7 @@ bool Session::may_take() const {
 }
 
 void Session::start_requests() {
-  while (unsent_bytes() < home_.limits_.unsent_bytes_max) {
+  while (unsent_bytes() < home_.limits_.unsent_bytes_max && !says_no_more_) {
     auto start = pipeline_.next();
     if (!start) return;
     home_.start(id_, std::move(*start));
@@ -210,7 +212,7 @@ void Session::flush_soon() {
 
 void Session::flush() {
   flush_comes_ = false;
-  if (state_ == State::kClosed) return;
+  if (state_ == State::kClosed || state_ == State::kLingering) return;
   collect_answers();
   write();
   go_on();
@@ -225,11 +227,57 @@ void Session::on_output() {
 
 void Session::collect_answers() {
   if (outbox_.empty()) output_ = {home_.now_, 0};
-  while (auto next = pipeline_.take()) {
+  while (!stream_ && !says_no_more_) {
+    auto next = pipeline_.take();
+    if (!next) return;
     // Only now the client has leave to send the body.
     if (next->form.kind == AnswerForm::Kind::kInterim) body_ = {home_.now_, 0};
+    if (next->response.stream) begin_stream(*next);
     outbox_.add(std::move(*next), home_.date_);
   }
+}
+
+void Session::begin_stream(Pipeline::Answer& answer) {
+  if (answer.form.kind == AnswerForm::Kind::kHeadOnly) return;
+  if (answer.form.minor_version == 0) {
+    // The end of the connection is the end of this body: requests behind it get no answer.
+    answer.form.ending = AnswerForm::Ending::kClose;
+    state_ = State::kLastAnswers;
+    says_no_more_ = true;
+  }
+  stream_ = answer.response.stream;
+  stream_minor_version_ = answer.form.minor_version;
+}
+
+void Session::pull() {
+  if (!stream_ || piece_comes_ || outbox_.bytes() >= home_.limits_.stream_ahead_bytes) return;
+  // The next sweep looks again.
+  if (home_.answer_bytes_ > home_.limits_.thread_answer_bytes_max) return;
+  piece_comes_ = true;
+  count_bytes();
+  home_.pull(id_, stream_);
+}
+
+void Session::take_piece(Result<std::string> piece) {
+  piece_comes_ = false;
+  if (state_ == State::kClosed) return;
+  if (!piece) {
+    log_error("an answer ended before its end: {}", piece.error().message);
+    return abort();
+  }
+  if (outbox_.empty()) output_ = {home_.now_, 0};
+  if (piece->empty()) {
+    end_stream();
+  } else {
+    outbox_.add_piece(std::move(*piece), stream_minor_version_);
+  }
+  count_bytes();
+  flush_soon();
+}
+
+void Session::end_stream() {
+  outbox_.end_stream(stream_minor_version_);
+  stream_.reset();
 }
 
 void Session::write() {
@@ -255,6 +303,7 @@ void Session::write() {
 
 void Session::go_on() {
   if (state_ == State::kClosed) return;
+  pull();
   start_requests();
   if (held_back_ && may_take()) {
     const std::string stash = std::exchange(stash_, {});
@@ -273,6 +322,13 @@ void Session::go_on() {
   } else if (input_ended_) {
     close();
   }
+}
+
+// A client that reads until the end of the connection must see that this is no such end.
+void Session::abort() {
+  error_code error;
+  socket_.set_option(asio::socket_base::linger(true, 0), error);
+  close();
 }
 
 void Session::linger() {
@@ -302,6 +358,7 @@ void Session::sweep(Instant now) {
     return;
   }
   if (!outbox_.empty() && now - output_.since >= limits.write_patience) return close();
+  pull();
   if (state_ != State::kOpen || !waits_for_input_) return;
   if (parser_.in_body()) {
     if (!pipeline_.owes_interim() && now - body_.since >= limits.body_patience) {
@@ -331,6 +388,7 @@ void Session::drain() {
 void Session::close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
+  stream_.reset();
   error_code error;
   socket_.close(error);
   home_.request_bytes_ -= std::exchange(counted_request_bytes_, 0);
@@ -348,7 +406,7 @@ void Session::count_bytes() {
   const size_t receiving = parser_.in_body() ? parser_.request().body.size() : 0;
   const size_t requests = pipeline_.request_bytes() + receiving;
   home_.request_bytes_ += requests - std::exchange(counted_request_bytes_, requests);
-  const size_t answers = unsent_bytes();
+  const size_t answers = unsent_bytes() + (piece_comes_ ? kPieceBytes : 0);
   home_.answer_bytes_ += answers - std::exchange(counted_answer_bytes_, answers);
 }
 

@@ -23,6 +23,7 @@ class Session {
   void on_input();   // the socket has bytes, or its end
   void on_output();  // the socket takes bytes again
   void answered(Pipeline::Ticket ticket, Response response);
+  void take_piece(Result<std::string> piece);  // of the stream that it asked
   // Writes what is ready, then goes on with what had to wait. Once per turn.
   void flush();
   void sweep(Instant now);
@@ -54,12 +55,18 @@ class Session {
 
   void flush_soon();
   void collect_answers();
+  void begin_stream(Pipeline::Answer& answer);
+  void pull();
+  void end_stream();
   void write();
   void go_on();
   void linger();
+  void abort();
 
   size_t unsent_bytes() const { return pipeline_.answer_bytes() + outbox_.bytes(); }
-  bool owes_nothing() const { return pipeline_.empty() && outbox_.empty(); }
+  bool owes_nothing() const {
+    return outbox_.empty() && !stream_ && (pipeline_.empty() || says_no_more_);
+  }
   void move(Progress& progress, size_t bytes) const;
   void count_bytes();
 
@@ -69,7 +76,11 @@ class Session {
   RequestParser parser_;
   Pipeline pipeline_;
   Outbox outbox_;
-  std::string stash_;  // bytes received that are no whole request yet, or must wait
+  std::shared_ptr<BodyStream> stream_;  // what is left of the answer that is being sent
+  uint8_t stream_minor_version_ = 1;
+  bool piece_comes_ = false;
+  bool says_no_more_ = false;  // behind that answer: where it ends, the connection ends
+  std::string stash_;          // bytes received that are no whole request yet, or must wait
 
   State state_ = State::kOpen;
   std::expected<const Route*, Response> route_ = nullptr;  // of the request being received

@@ -1,11 +1,10 @@
 #include "tests/api/api_fixture.h"
 
-#include <functional>
-
 #include <boost/asio/post.hpp>
 #include <nlohmann/json.hpp>
 
 #include "server/api/routes.h"
+#include "server/http/body_stream.h"
 #include "storage/base/check.h"
 
 namespace holdfast {
@@ -16,6 +15,11 @@ constexpr NodeId kSelf{7};
 Detached run(Task<http::Response> handler, std::optional<http::Response>& answer, size_t& running) {
   answer = co_await handler;
   --running;
+}
+
+Detached ask(std::shared_ptr<http::BodyStream> stream, std::optional<Result<std::string>>& piece) {
+  Task<Result<std::string>> next = stream->next();
+  piece = co_await next;
 }
 
 }  // namespace
@@ -147,12 +151,25 @@ void ApiTest::settle() {
   } while (running_ > gate_->waiting() && SystemClock().now() < deadline);
 }
 
+void ApiTest::settle_until(const std::function<bool()>& happened) {
+  const auto deadline = SystemClock().now() + std::chrono::seconds(20);
+  while (!happened() && SystemClock().now() < deadline) settle();
+}
+
+Result<std::string> ApiTest::next_of(const std::shared_ptr<http::BodyStream>& stream) {
+  std::optional<Result<std::string>> piece;
+  ask(stream, piece);
+  settle_until([&] { return piece.has_value(); });
+  CHECK(piece.has_value());
+  return *piece;
+}
+
 http::Response ApiTest::call(std::string_view method, const std::string& target,
                              const std::string& body, const Headers& headers) {
   const size_t number = begin(method, target, body, headers);
   settle();
   CHECK(answers[number].has_value(), "{} {} has no answer", method, target);
-  return *answers[number];
+  return std::move(*answers[number]);
 }
 
 std::string ApiTest::code_of(const http::Response& response) {

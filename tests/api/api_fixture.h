@@ -3,6 +3,7 @@
 // The API over a replica that agrees with itself at once: changes go straight into a state machine
 // over memory, reads are confirmed in the next turn. No socket and no second thread but readers.
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -103,6 +104,10 @@ class ApiTest : public testing::Test {
                const Headers& headers = {});
   // Lets everything go on that can.
   void settle();
+  // Goes on until `happened`, or a deadline: for what readers do that no request waits for.
+  void settle_until(const std::function<bool()>& happened);
+  // What the stream of an answer gives next.
+  Result<std::string> next_of(const std::shared_ptr<http::BodyStream>& stream);
   std::string code_of(const http::Response& response);
   void publish(NodeStatus status);
 

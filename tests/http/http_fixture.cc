@@ -11,6 +11,7 @@
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
+#include "server/http/body_stream.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 
@@ -65,6 +66,63 @@ Task<Response> big(Services&, Request request) {
 Task<Response> thrown(Services&, Request) {
   throw std::runtime_error("the handler's own fault");
   co_return Response();
+}
+
+// /stream/COUNTxSIZE: so many pieces of that many bytes; with a '!' behind it, then an error.
+class Pieces final : public BodyStream {
+ public:
+  Pieces(Services& services, const std::string& order)
+      : services_(services),
+        count_(std::stoul(order)),
+        size_(std::stoul(order.substr(order.find('x') + 1))),
+        fails_(order.ends_with('!')) {}
+  ~Pieces() override { services_.tell("stream gone"); }
+
+  Task<Result<std::string>> next() override {
+    ++services_.pieces;
+    if (made_ == count_ && fails_) co_return fail(ErrorCode::kIo, "the stream's own fault");
+    if (made_ == count_) co_return "";
+    co_return std::string(size_, static_cast<char>('a' + made_++ % 26));
+  }
+
+ private:
+  Services& services_;
+  const size_t count_;
+  const size_t size_;
+  const bool fails_;
+  size_t made_ = 0;
+};
+
+Task<Response> streamed(Services& services, Request request) {
+  services.tell("stream " + request.parameter);
+  Response response(200, "text/plain", "first ");
+  response.stream = std::make_shared<Pieces>(services, request.parameter);
+  co_return response;
+}
+
+// Its one piece comes when the test releases it.
+class HeldPiece final : public BodyStream {
+ public:
+  HeldPiece(Services& services, std::string name) : services_(services), name_(std::move(name)) {}
+  ~HeldPiece() override { services_.tell("stream gone"); }
+
+  Task<Result<std::string>> next() override {
+    if (std::exchange(given_, true)) co_return "";
+    Hold hold{services_, name_};
+    co_await hold;
+    co_return name_;
+  }
+
+ private:
+  Services& services_;
+  const std::string name_;
+  bool given_ = false;
+};
+
+Task<Response> held_stream(Services& services, Request request) {
+  Response response(200, "text/plain", "");
+  response.stream = std::make_shared<HeldPiece>(services, request.parameter);
+  co_return response;
 }
 
 Task<Response> no_content(Services&, Request) {
@@ -135,6 +193,7 @@ bool Client::fill() {
   const ssize_t size = recv(socket_, buffer, sizeof buffer, 0);
   if (size <= 0) {
     EXPECT_FALSE(size < 0 && errno == EAGAIN) << "no answer came in time";
+    was_reset_ = size < 0 && errno == ECONNRESET;
     return false;
   }
   received_.append(buffer, static_cast<size_t>(size));
@@ -167,6 +226,15 @@ std::string Client::read_to_end() {
   return std::exchange(received_, {});
 }
 
+std::string Client::read_some(size_t bytes) {
+  while (received_.size() < bytes && fill()) {
+  }
+  const size_t size = std::min(bytes, received_.size());
+  std::string taken = received_.substr(0, size);
+  received_.erase(0, size);
+  return taken;
+}
+
 bool Client::at_end() {
   return read_to_end().empty();
 }
@@ -186,6 +254,8 @@ HttpTest::HttpTest() {
   router_.add(Method::kPut, "/held/{name}", Access::kWrite, held);
   router_.add(Method::kGet, "/big/{size}", Access::kRead, big);
   router_.add(Method::kGet, "/thrown", Access::kRead, thrown);
+  router_.add(Method::kGet, "/stream/{order}", Access::kRead, streamed);
+  router_.add(Method::kGet, "/held-stream/{name}", Access::kRead, held_stream);
   router_.add(Method::kGet, "/none", Access::kRead, no_content);
 }
 

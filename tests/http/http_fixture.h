@@ -3,6 +3,7 @@
 // A server of one io thread on 127.0.0.1 with handlers that tests hold and release, and a client
 // on a raw socket that sends exactly the bytes it is given.
 
+#include <atomic>
 #include <condition_variable>
 #include <coroutine>
 #include <map>
@@ -27,6 +28,7 @@ struct Services {
   std::condition_variable changed;
   std::vector<std::string> story;  // "start x", "end x", in order
   std::map<std::string, std::coroutine_handle<>> held;
+  std::atomic<size_t> pieces = 0;  // that streams were asked for
 
   void tell(const std::string& line);
 };
@@ -65,11 +67,15 @@ class Client {
   // Waits for one answer; status 0: the connection ended first. For HEAD there is no body.
   Answer read(Method method = Method::kGet);
   std::string read_to_end();
+  // Waits for so many bytes, or fewer at the end of the connection.
+  std::string read_some(size_t bytes);
+  bool was_reset() const { return was_reset_; }
   bool at_end();                            // waits; true: closed, and nothing more came
   bool has_bytes_within(int milliseconds);  // for proving that nothing comes
  private:
   bool fill();
   int socket_;
+  bool was_reset_ = false;
   std::string received_;
 };
 

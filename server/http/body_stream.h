@@ -1,0 +1,29 @@
+#pragma once
+
+// The body of an answer that is made while it is sent, for what has no bound or takes long: scans
+// without pages, backups. The head of the answer leaves first; then the session asks for a piece
+// whenever its client has taken most of what it was given, so a slow client slows the maker down.
+
+#include <string>
+
+#include "server/http/task.h"
+#include "storage/base/result.h"
+
+namespace holdfast::http {
+
+// How large a piece should be; one that cannot be cut may be larger.
+inline constexpr size_t kPieceBytes = size_t{256} << 10;
+
+class BodyStream {
+ public:
+  // On the io thread, and soon after the client is gone: nothing is asked any more. It must not
+  // block there.
+  virtual ~BodyStream() = default;
+
+  // The next piece; an empty one is the end. On the io thread, one at a time, and not again after
+  // the end or an error. An error is logged, and ends the connection so that its client sees that
+  // the body is not whole.
+  virtual Task<Result<std::string>> next() = 0;
+};
+
+}  // namespace holdfast::http
