@@ -25,6 +25,7 @@ struct SnapshotHead {
   LogPosition applied;
   std::string members;  // the payload of the last applied entry of kind kMembers
   Stamp stamp;          // of the entry at `applied`
+  Revision revision;
   friend bool operator==(const SnapshotHead&, const SnapshotHead&) = default;
 };
 

@@ -350,7 +350,8 @@ Result<KvStateMachine::Words> KvStateMachine::read_words(const std::string& dire
 Result<SnapshotHead> KvStateMachine::read_snapshot_head(const std::string& directory) const {
   Words words;
   HOLDFAST_ASSIGN(words, read_words(directory));
-  return SnapshotHead{words.head.applied, std::move(words.members), words.head.stamp()};
+  return SnapshotHead{words.head.applied, std::move(words.members), words.head.stamp(),
+                      words.head.revision};
 }
 
 Result<> KvStateMachine::install(const std::string& directory) {
@@ -363,9 +364,31 @@ Result<> KvStateMachine::install(const std::string& directory) {
                 fmt::format("the snapshot '{}' is of entry {}, and entry {} is already applied",
                             directory, position.index.value, applied().index.value));
   }
-  words.installed = position;
+  return install(directory, std::move(words), {});
+}
+
+Result<> KvStateMachine::install_as_new(const std::string& directory, const Beginning& beginning) {
+  Words words;
+  HOLDFAST_ASSIGN(words, read_words(directory));
+  if (beginning.revision < words.head.revision) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("revision {} is less than {}, which the state '{}' has reached",
+                            beginning.revision.value, words.head.revision.value, directory));
+  }
+  words.head.revision = beginning.revision;
+  words.urls.clear();
+  words.members = beginning.members;
+  NamedValues meta{{std::string(kHead), encode_head(words.head)},
+                   {std::string(kClientUrls), encode_urls(words.urls)},
+                   {std::string(kMembers), words.members}};
+  return install(directory, std::move(words), std::move(meta));
+}
+
+Result<> KvStateMachine::install(const std::string& directory, Words words, NamedValues meta) {
+  words.installed = words.head.applied;
   // Noted before the switch: a start right behind it must know why the state is ahead of the log.
-  HOLDFAST_TRY(engine_.install(directory, {{std::string(kInstalled), encode_installed(position)}}));
+  meta.emplace(kInstalled, encode_installed(words.installed));
+  HOLDFAST_TRY(engine_.install(directory, meta));
   // Published last: what a reader is told of is already there.
   take_over(std::move(words));
   return {};

@@ -22,6 +22,12 @@ class Overlay;
 
 using ClientUrls = std::map<NodeId, std::string>;
 
+// What a new cluster that begins with the state of another one does not take over from it.
+struct Beginning {
+  std::string members;  // the payload of an entry of kind kMembers
+  Revision revision;    // from which it goes on
+};
+
 // The state in a few numbers, all of the same moment.
 struct StateSummary {
   LogPosition applied;
@@ -53,6 +59,9 @@ class KvStateMachine final : public StateMachine {
   Result<SnapshotHead> read_snapshot_head(const std::string& directory) const override;
   Result<> install(const std::string& directory) override;
   LogPosition installed() const override { return installed_; }
+  // As install, for the first node of a new cluster. Where clients reach nodes is forgotten.
+  // kInvalid: also where `beginning` would take revisions back.
+  Result<> install_as_new(const std::string& directory, const Beginning& beginning);
 
   // Any thread, from here on; as of the last whole batch.
   StateSummary summary() const;
@@ -74,6 +83,7 @@ class KvStateMachine final : public StateMachine {
   KvStateMachine(Engine& engine, uint64_t unflushed_bytes_max);
   static Result<Words> decode_words(const NamedValues& values);
   Result<Words> read_words(const std::string& directory) const;
+  Result<> install(const std::string& directory, Words words, NamedValues meta);
   Result<> read_back();
   void take_over(Words words);
   Result<LogIndex> read_durable() const;

@@ -334,26 +334,31 @@ Result<NamedValues> RocksEngine::read_checkpoint(const std::string& directory) c
   return read_named_values(directory);
 }
 
-Result<NamedValues> RocksEngine::read_named_values(const std::string& directory) {
-  const std::string doing = fmt::format("reading the state in '{}'", directory);
-  const Options options{.directory = directory};
-  Database copy;
-  rocksdb::DBOptions settings = database_options(std::make_shared<FlushCount>());
+Result<std::unique_ptr<RocksEngine>> RocksEngine::open_to_read(const std::string& directory) {
+  HOLDFAST_ASSIGN(StateDirectory files, StateDirectory::open(directory));
+  std::unique_ptr<RocksEngine> engine(
+      new RocksEngine(Options{.directory = directory}, std::move(files)));
+  const Common& common = *engine->common_;
+  auto database = std::make_unique<Database>();
+  rocksdb::DBOptions settings = database_options(common.flushes);
   settings.create_if_missing = false;  // else even this makes the directory
   rocksdb::DB* db = nullptr;
   // All families: each compares its files with its list of them.
-  HOLDFAST_TRY(
-      done(rocksdb::DB::OpenForReadOnly(settings, directory,
-                                        families(options, block_cache(options.block_cache_bytes)),
-                                        &copy.families, &db),
-           doing));
-  copy.db.reset(db);
-  NamedValues values;
-  const std::unique_ptr<rocksdb::Iterator> named(db->NewIterator(ReadOptions(), copy.meta()));
-  for (named->SeekToFirst(); named->Valid(); named->Next())
-    values.emplace(view(named->key()), view(named->value()));
-  HOLDFAST_TRY(done(named->status(), doing));
-  return values;
+  HOLDFAST_TRY(done(rocksdb::DB::OpenForReadOnly(settings, engine->files_.active(),
+                                                 families(common.options, common.cache),
+                                                 &database->families, &db),
+                    fmt::format("reading the state in '{}'", engine->files_.active())));
+  database->db.reset(db);
+  engine->use(std::move(database));
+  return engine;
+}
+
+Result<NamedValues> RocksEngine::read_named_values(const std::string& directory) {
+  HOLDFAST_ASSIGN(const std::unique_ptr<RocksEngine> engine, open_to_read(directory));
+  HOLDFAST_ASSIGN(NamedValueList values, engine->scan_meta("", "", SIZE_MAX));
+  NamedValues named;
+  for (auto& [name, value] : values) named.emplace(std::move(name), std::move(value));
+  return named;
 }
 
 Result<> RocksEngine::make_ready(const std::string& staged, const NamedValues& meta) {

@@ -28,9 +28,11 @@ class RocksEngine final : public Engine {
   // kCorrupt, or kIo with the words of RocksDB; another process has it open: kIo. What installs
   // that a crash ended, and databases that were replaced, have left behind is removed.
   static Result<std::unique_ptr<RocksEngine>> open(const Options& options);
-  // All named values of the state in `directory`, which no process uses: nothing is changed. Fails
-  // as open does, also where one of the state's files is missing, and with kIo where there is no
-  // state.
+  // For a look at a state that no process uses, or at a checkpoint: changes nothing, and only what
+  // reads may be called. Fails as open does, also where one of the state's files is missing, and
+  // with kIo where there is no state.
+  static Result<std::unique_ptr<RocksEngine>> open_to_read(const std::string& directory);
+  // All named values of such a state.
   static Result<NamedValues> read_named_values(const std::string& directory);
   // Closes without a flush; call flush() first for a start without replay.
   ~RocksEngine() override;
