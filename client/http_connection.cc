@@ -16,7 +16,6 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <fmt/format.h>
 
 #include "storage/base/check.h"
@@ -142,13 +141,63 @@ std::string_view HttpResponse::header(std::string_view name) const {
   return {};
 }
 
+namespace {
+
+// A body that is kept, or goes to a sink where there is one and the answer is a success.
+struct AnyBody {
+  struct Value {
+    BodySink* sink = nullptr;
+    std::string text;
+  };
+  class Reader {
+   public:
+    template <bool kIsRequest, class Fields>
+    Reader(http::header<kIsRequest, Fields>& head, Value& body)
+        : body_(body), is_success_([&head] { return head.result_int() / 100 == 2; }) {}
+    void init(const boost::optional<uint64_t>& /*length*/, beast::error_code& error) { error = {}; }
+    template <class Buffers>
+    size_t put(const Buffers& buffers, beast::error_code& error) {
+      error = {};
+      size_t size = 0;
+      for (auto at = boost::asio::buffer_sequence_begin(buffers);
+           at != boost::asio::buffer_sequence_end(buffers); ++at) {
+        const boost::asio::const_buffer bytes = *at;
+        size += bytes.size();
+        if (!take({static_cast<const char*>(bytes.data()), bytes.size()}))
+          error = http::error::body_limit;
+      }
+      return size;
+    }
+    void finish(beast::error_code& error) { error = {}; }
+
+   private:
+    bool take(std::string_view bytes) {
+      if (body_.sink != nullptr && is_success_()) {
+        body_.sink->begun = true;
+        return body_.sink->take(bytes);
+      }
+      body_.text.append(bytes);
+      return body_.text.size() <= kBodyBytesMax;
+    }
+
+    Value& body_;
+    const std::function<bool()> is_success_;
+  };
+  // As Beast wants them named.
+  using value_type = Value;
+  using reader = Reader;
+};
+
+}  // namespace
+
 class HttpConnection::Wire {
  public:
   Wire(Endpoint endpoint, const Clock& clock) : endpoint_(std::move(endpoint)), clock_(clock) {}
 
   const Endpoint& endpoint() const { return endpoint_; }
 
-  std::expected<HttpResponse, NoAnswer> exchange(const HttpRequest& request, Instant deadline) {
+  std::expected<HttpResponse, NoAnswer> exchange(const HttpRequest& request, Instant deadline,
+                                                 BodySink* sink) {
     if (socket_.is_open() && !is_idle()) close();
     if (!socket_.is_open()) {
       Result<Socket> connected = connect_to(endpoint_, deadline, clock_);
@@ -160,7 +209,7 @@ class HttpConnection::Wire {
       close();
       return std::unexpected(sent.error());
     }
-    std::expected<HttpResponse, NoAnswer> answer = receive(request, *sent, deadline);
+    std::expected<HttpResponse, NoAnswer> answer = receive(request, *sent, deadline, sink);
     if (!answer || !keep_alive_ || *sent == Sent::kPart) close();
     return answer;
   }
@@ -220,12 +269,13 @@ class HttpConnection::Wire {
   }
 
   std::expected<HttpResponse, NoAnswer> receive(const HttpRequest& request, Sent sent,
-                                                Instant deadline) {
+                                                Instant deadline, BodySink* sink) {
     const Delivery delivery = sent == Sent::kWhole ? Delivery::kUnknown : Delivery::kNotServed;
-    http::response_parser<http::string_body> parser;
+    http::response_parser<AnyBody> parser;
+    parser.get().body().sink = sink;
     parser.eager(true);
     parser.header_limit(kHeaderBytesMax);
-    parser.body_limit(kBodyBytesMax);
+    parser.body_limit(boost::none);  // AnyBody has one
     parser.skip(request.method == "HEAD");
     while (!parser.is_done()) {
       if (wait_for(socket_.fd(), POLLIN, deadline, clock_) == 0) {
@@ -236,6 +286,7 @@ class HttpConnection::Wire {
       if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
       if (count < 0) return no_answer(delivery, system_words(errno));
       buffer_.commit(static_cast<size_t>(count));
+      if (sink != nullptr && parser.is_header_done()) deadline = clock_.now() + sink->patience;
       if (std::optional<std::string> broken = parse(parser, count == 0)) {
         return no_answer(delivery, *broken);
       }
@@ -261,13 +312,13 @@ class HttpConnection::Wire {
     return std::nullopt;
   }
 
-  static HttpResponse response_from(http::response<http::string_body> message) {
+  static HttpResponse response_from(http::response<AnyBody> message) {
     HttpResponse response;
     response.status = message.result_int();
     for (const auto& field : message) {
       response.headers.push_back({std::string(field.name_string()), std::string(field.value())});
     }
-    response.body = std::move(message.body());
+    response.body = std::move(message.body().text);
     return response;
   }
 
@@ -289,8 +340,8 @@ const Endpoint& HttpConnection::endpoint() const {
 }
 
 std::expected<HttpResponse, NoAnswer> HttpConnection::exchange(const HttpRequest& request,
-                                                               Instant deadline) {
-  return wire_->exchange(request, deadline);
+                                                               Instant deadline, BodySink* sink) {
+  return wire_->exchange(request, deadline, sink);
 }
 
 }  // namespace holdfast

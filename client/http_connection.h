@@ -4,6 +4,7 @@
 // node has closed it. Used by one thread at a time; nothing is retried here.
 
 #include <expected>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -46,6 +47,14 @@ struct NoAnswer {
   std::string message;
 };
 
+// Takes the body of a successful answer while it comes, however long it is.
+struct BodySink {
+  // False: no more is wanted; the exchange then ends without an answer.
+  std::function<bool(std::string_view bytes)> take;
+  Duration patience;   // the longest silence once the body has begun, instead of the deadline
+  bool begun = false;  // something was given to `take`
+};
+
 class HttpConnection {
  public:
   HttpConnection(Endpoint endpoint, const Clock& clock);
@@ -57,7 +66,9 @@ class HttpConnection {
 
   // Sends `request` and waits for its answer, whatever its status, until `deadline`. After a
   // NoAnswer the next exchange begins on a new connection.
-  std::expected<HttpResponse, NoAnswer> exchange(const HttpRequest& request, Instant deadline);
+  // Where there is a `sink`, the body of a success goes there, and only other bodies are answered.
+  std::expected<HttpResponse, NoAnswer> exchange(const HttpRequest& request, Instant deadline,
+                                                 BodySink* sink = nullptr);
 
  private:
   class Wire;

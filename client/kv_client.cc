@@ -184,6 +184,16 @@ ReadOutcome<ClusterView> KvClient::cluster() {
   return *std::move(view);
 }
 
+ReadOutcome<HttpResponse> KvClient::snapshot(Consistency consistency, BodySink& sink) {
+  Query query;
+  query.add("consistency", spelled(consistency));
+  WriteOutcome<HttpResponse> outcome =
+      call({.method = "GET", .target = "/v1/snapshot" + query.text(), .headers = {}, .body = {}},
+           Effect::kReads, &sink);
+  if (auto* refusal = std::get_if<Refusal>(&outcome)) return std::unexpected(std::move(*refusal));
+  return std::get<HttpResponse>(std::move(outcome));
+}
+
 WriteOutcome<LeaderAnswer> KvClient::move_leader(const std::string& to) {
   return write<LeaderAnswer>({.method = "POST",
                               .target = "/v1/cluster/leader",
@@ -226,12 +236,12 @@ ReadOutcome<HttpResponse> KvClient::read(HttpRequest request) {
   return std::get<HttpResponse>(std::move(outcome));
 }
 
-WriteOutcome<HttpResponse> KvClient::call(HttpRequest request, Effect effect) {
+WriteOutcome<HttpResponse> KvClient::call(HttpRequest request, Effect effect, BodySink* sink) {
   const Instant deadline = clock_.now() + timeout_;
   Pacing pacing;
   while (true) {
     const Endpoint& endpoint = connections_[current_].endpoint();
-    std::expected<HttpResponse, NoAnswer> answer = try_once(request, effect, deadline);
+    std::expected<HttpResponse, NoAnswer> answer = try_once(request, effect, deadline, sink);
     ++pacing.tries;
     std::string_view retry_after;
     if (!answer) {
@@ -240,6 +250,8 @@ WriteOutcome<HttpResponse> KvClient::call(HttpRequest request, Effect effect) {
         turn_to_next_endpoint();
         return Unknown{std::move(answer.error().message)};
       }
+      if (sink != nullptr && sink->begun)
+        return Refusal{.code = "cut_off", .retryable = true, .message = answer.error().message};
       pacing.last = {.code = "unreachable", .retryable = true, .message = answer.error().message};
       pacing.unreachable_in_a_row += answer.error().delivery == Delivery::kNotServed ? 1 : 0;
     } else {
@@ -262,7 +274,7 @@ WriteOutcome<HttpResponse> KvClient::call(HttpRequest request, Effect effect) {
 }
 
 std::expected<HttpResponse, NoAnswer> KvClient::try_once(HttpRequest& request, Effect effect,
-                                                         Instant deadline) {
+                                                         Instant deadline, BodySink* sink) {
   const Instant now = clock_.now();
   const Duration left = deadline - now;
   // A read that hangs at one node is worth asking another; a write that hangs must not be sent
@@ -272,11 +284,11 @@ std::expected<HttpResponse, NoAnswer> KvClient::try_once(HttpRequest& request, E
   const Duration at_node = patience - std::min(kAnswerMargin, patience / 10);
   const size_t unbounded_size = request.target.size();
   // What a node knows of its cluster it says at once: that call has no timeout to give.
-  if (request.target.starts_with("/v1/kv"))
+  if (request.target.starts_with("/v1/kv") || request.target.starts_with("/v1/snapshot"))
     request.target += fmt::format("{}timeout={}ms", request.target.contains('?') ? '&' : '?',
                                   std::max<int64_t>(1, at_node / milliseconds(1)));
   ++counts_.sent;
-  auto answer = connections_[current_].exchange(request, now + patience);
+  auto answer = connections_[current_].exchange(request, now + patience, sink);
   request.target.resize(unbounded_size);
   return answer;
 }

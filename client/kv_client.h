@@ -96,18 +96,22 @@ class KvClient {
   // A learner gets a vote.
   WriteOutcome<MembersAnswer> promote_member(std::string_view name);
 
+  // A backup of the whole store, given to `sink` while it comes. What broke off is not tried again:
+  // the refusal's code is then "cut_off".
+  ReadOutcome<HttpResponse> snapshot(Consistency consistency, BodySink& sink);
+
   const CallCounts& counts() const { return counts_; }
 
  private:
   enum class Effect { kReads, kWrites };
   struct Pacing;
 
-  WriteOutcome<HttpResponse> call(HttpRequest request, Effect effect);
+  WriteOutcome<HttpResponse> call(HttpRequest request, Effect effect, BodySink* sink = nullptr);
   template <class T>
   WriteOutcome<T> write(HttpRequest request, Result<T> (*read_answer)(std::string_view));
   ReadOutcome<HttpResponse> read(HttpRequest request);
   std::expected<HttpResponse, NoAnswer> try_once(HttpRequest& request, Effect effect,
-                                                 Instant deadline);
+                                                 Instant deadline, BodySink* sink);
   // False: there is no time left for another try.
   bool pause_before_next_try(Pacing& pacing, std::string_view retry_after, Instant deadline);
   void turn_to_next_endpoint() { current_ = (current_ + 1) % connections_.size(); }

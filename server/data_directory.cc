@@ -122,6 +122,12 @@ Result<DataDirectory> DataDirectory::open(FileSystem& fs, std::string path, cons
   HOLDFAST_ASSIGN(DirectoryLock lock, DirectoryLock::take(path));
   DataDirectory directory(std::move(path), std::move(lock));
   HOLDFAST_ASSIGN(const bool known, fs.exists(directory.path_ + "/IDENTITY"));
+  HOLDFAST_ASSIGN(const bool is_half_restored, fs.exists(directory.path_ + "/" + kRestoring));
+  if (is_half_restored)
+    return fail(ErrorCode::kInvalid,
+                fmt::format("a restore into {} did not come to its end: run the same `holdfast "
+                            "restore` again, or remove the whole folder",
+                            directory.path_));
   if (!known) {
     HOLDFAST_ASSIGN(const bool has_groups, fs.exists(directory.path_ + "/groups"));
     if (has_groups)

@@ -6,6 +6,8 @@
 //   DIR/IDENTITY               who this node is; checksummed, replaced as one act
 //   DIR/groups/ID/log/         the log (may be a link to another disk: --log-dir)
 //   DIR/groups/ID/state/       the state, in RocksDB
+//   DIR/groups/ID/backup/      a backup that is being made
+//   DIR/RESTORING              a restore into the folder has not come to its end
 
 #include <string>
 
@@ -15,6 +17,8 @@
 #include "storage/fs/file_system.h"
 
 namespace holdfast {
+
+inline constexpr const char* kRestoring = "RESTORING";
 
 // The cluster that a node forms with others or is taken into, and who belonged to it then.
 struct Entered {

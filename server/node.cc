@@ -14,6 +14,7 @@
 #include "replication/node/tcp_snapshots.h"
 #include "replication/transport/tcp_transport.h"
 #include "server/announcer.h"
+#include "server/api/backups.h"
 #include "server/api/readers.h"
 #include "server/api/routes.h"
 #include "server/api/services.h"
@@ -34,14 +35,12 @@
 namespace holdfast {
 
 namespace net = boost::asio;
-
 namespace {
 
 constexpr Duration kDrainPatience = std::chrono::seconds(5);
 constexpr auto kHandoverLook = std::chrono::milliseconds(2);
 constexpr auto kDrainLook = std::chrono::milliseconds(20);
 constexpr Duration kPublishEvery = std::chrono::milliseconds(10);
-
 constexpr size_t kReaderThreads = 2;
 
 std::string peer_address_of(const Config& config, const std::string& name) {
@@ -99,6 +98,7 @@ struct Node::Parts {
   std::unique_ptr<Announcer> announcer;
   Metrics metrics;
   std::unique_ptr<Readers> readers;
+  std::unique_ptr<Backups> backups;
   std::unique_ptr<Services> services;
   http::Router router;
   http::Limits limits;
@@ -291,6 +291,9 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
                                     *machine, *transport, [&mailbox](raft::Input input) {
                                       mailbox.post(std::move(input));
                                     }));
+  backups = std::make_unique<Backups>(fs, *machine, clock, directory.identity().cluster,
+                                      directory.group_path(kFirstGroup) + "/backup");
+  HOLDFAST_TRY(backups->remove());  // what a crash has left
   announcer = std::make_unique<Announcer>(
       self, Announcer::Addresses{client_url_of(config), hello().peer_address}, random.fork());
   raft::Config raft_config{
@@ -308,6 +311,7 @@ void Node::Parts::start_service() {
   services->status = &board;
   services->loop = &loop;
   services->readers = (readers = std::make_unique<Readers>(kReaderThreads)).get();
+  services->backups = backups.get();
   services->metrics = &metrics;
   transport->start(
       kFirstGroup,

@@ -33,7 +33,7 @@ std::vector<std::unique_ptr<Command>> make_commands(CLI::App& root) {
   for (const auto make :
        {make_put_command, make_get_command, make_delete_command, make_scan_command,
         make_status_command, make_members_command, make_leader_command, make_import_command,
-        make_export_command, make_digest_command, make_dev_command}) {
+        make_export_command, make_digest_command, make_backup_command, make_dev_command}) {
     commands.push_back(make(root));
   }
   return commands;
@@ -125,6 +125,8 @@ int run(int count, char** values) {
       "  holdfast put greeting hello\n"
       "  holdfast get greeting\n"
       "  holdfast status\n"
+      "  holdfast backup monday.backup    the whole state; restore, verify, log and recover are\n"
+      "                                   programs beside this one, for files: each has --help\n"
       "  holdfast NAME …                  runs holdfast-NAME, if that lies beside this program\n\n"
       "Exit codes: 0 done; 1 wrong usage or anything else; 2 not found; 3 a condition did not "
       "hold;\n"

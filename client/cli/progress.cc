@@ -16,14 +16,14 @@ constexpr Duration kLinePeriod = std::chrono::seconds(1);
 // A quiet time that a person can see in the bar is said in words.
 constexpr Duration kNotableQuiet = std::chrono::milliseconds(200);
 
+}  // namespace
+
 std::string bar(double share, size_t cells) {
   const auto full = static_cast<size_t>(share * static_cast<double>(cells));
   std::string text;
   for (size_t i = 0; i < cells; ++i) text += i < full ? "█" : "░";
   return text;
 }
-
-}  // namespace
 
 std::string progress_text(const ImportJournal::Summary& summary, std::optional<uint64_t> total,
                           const ProgressStyle& style) {

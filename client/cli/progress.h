@@ -19,6 +19,9 @@ struct ProgressStyle {
   size_t width = 80;
 };
 
+// A share from 0 to 1 as a bar.
+std::string bar(double share, size_t cells);
+
 // One state of the bar or the line, without its end. `total` is not there where it is not known.
 std::string progress_text(const ImportJournal::Summary& summary, std::optional<uint64_t> total,
                           const ProgressStyle& style);

@@ -17,7 +17,17 @@ struct Answered {
 using Outcome = std::expected<Answered, http::Problem>;
 
 // The kinds of calls that are measured apart.
-enum class Call : uint8_t { kGet, kPut, kDelete, kScan, kDeleteRange, kCluster, kLeader, kMembers };
+enum class Call : uint8_t {
+  kGet,
+  kPut,
+  kDelete,
+  kScan,
+  kDeleteRange,
+  kCluster,
+  kLeader,
+  kMembers,
+  kSnapshot
+};
 
 // Why a change, or a read, got no answer from the replica.
 http::Problem problem_of_change(const raft::Refusal& refusal);

@@ -5,6 +5,7 @@
 #include "server/api/kv.h"
 #include "server/api/members.h"
 #include "server/api/scan.h"
+#include "server/api/snapshot.h"
 
 namespace holdfast {
 
@@ -26,6 +27,7 @@ void add_routes(http::Router& router) {
              serve<Call::kMembers, remove_member>);
   router.add(Method::kPost, "/v1/cluster/members/{name}", Access::kWrite,
              serve<Call::kMembers, promote_member>);
+  router.add(Method::kGet, "/v1/snapshot", Access::kRead, serve<Call::kSnapshot, send_snapshot>);
   router.add(Method::kGet, "/livez", Access::kRead, show_alive);
   router.add(Method::kGet, "/readyz", Access::kRead, show_ready);
   router.add(Method::kGet, "/metrics", Access::kRead, show_metrics);

@@ -11,6 +11,7 @@
 
 namespace holdfast {
 
+class Backups;
 class Metrics;
 class Readers;
 
@@ -21,6 +22,7 @@ struct Services {
   const StatusBoard* status = nullptr;
   boost::asio::io_context* loop = nullptr;  // of this io thread
   Readers* readers = nullptr;
+  Backups* backups = nullptr;
   Metrics* metrics = nullptr;
   size_t value_bytes_max = 0;
 };

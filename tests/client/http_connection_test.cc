@@ -118,5 +118,58 @@ TEST_F(HttpConnectionTest, ABodyEndedByTheConnectionIsWhole) {
   EXPECT_EQ(answer->body, "all of it");
 }
 
+// A chunked answer; `end` may be missing.
+std::string chunked(const std::string& end) {
+  return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n6\r\nsecond\r\n" + end;
+}
+
+TEST_F(HttpConnectionTest, ASinkTakesTheBodyOfASuccessAndNothingElse) {
+  ScriptedServer server({{Kind::kAnswer, http_answer(404, "not there")},
+                         {Kind::kAnswer, chunked("0\r\n\r\n")},
+                         {Kind::kAnswer, http_answer(200, "with a length")}});
+  HttpConnection connection(server.endpoint(), clock_);
+  std::string taken;
+  BodySink sink{.take =
+                    [&](std::string_view bytes) {
+                      taken += bytes;
+                      return true;
+                    },
+                .patience = seconds(20)};
+  const auto ask = [&] {
+    return connection.exchange({.method = "GET", .target = "/", .headers = {}, .body = {}},
+                               clock_.now() + seconds(20), &sink);
+  };
+  EXPECT_EQ(ask()->body, "not there");
+  EXPECT_FALSE(sink.begun);
+  EXPECT_EQ(ask()->body, "");
+  EXPECT_EQ(taken, "firstsecond");
+  EXPECT_TRUE(sink.begun);
+  EXPECT_EQ(ask()->status, 200u);
+  EXPECT_EQ(taken, "firstsecondwith a length");
+}
+
+TEST_F(HttpConnectionTest, ABodyThatBreaksOffIsNoAnswerThoughASinkTookSome) {
+  ScriptedServer server({{Kind::kAnswerAndClose, chunked("")}});
+  HttpConnection connection(server.endpoint(), clock_);
+  std::string taken;
+  BodySink sink{.take =
+                    [&](std::string_view bytes) {
+                      taken += bytes;
+                      return true;
+                    },
+                .patience = seconds(20)};
+  EXPECT_FALSE(connection.exchange({.method = "GET", .target = "/", .headers = {}, .body = {}},
+                                   clock_.now() + seconds(20), &sink));
+  EXPECT_EQ(taken, "firstsecond");
+}
+
+TEST_F(HttpConnectionTest, ASinkThatWantsNoMoreEndsTheExchange) {
+  ScriptedServer server({{Kind::kAnswerAndClose, chunked("0\r\n\r\n")}});
+  HttpConnection connection(server.endpoint(), clock_);
+  BodySink sink{.take = [](std::string_view) { return false; }, .patience = seconds(20)};
+  EXPECT_FALSE(connection.exchange({.method = "GET", .target = "/", .headers = {}, .body = {}},
+                                   clock_.now() + seconds(20), &sink));
+}
+
 }  // namespace
 }  // namespace holdfast

@@ -195,5 +195,27 @@ TEST_F(KvClientTest, ClusterViewKeepsWhatIsNotKnownApart) {
   EXPECT_EQ(view->members.at(0).lag_entries, std::nullopt);
 }
 
+TEST_F(KvClientTest, ABackupIsAskedOfAnotherNodeOnlyBeforeItBegins) {
+  const std::string broken = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+  ScriptedServer busy(
+      {{Kind::kAnswer, problem_answer(429, "too_many_requests", "not_applied", true)}});
+  ScriptedServer breaks({{Kind::kAnswerAndClose, broken}});
+  std::string taken;
+  BodySink sink{.take =
+                    [&](std::string_view bytes) {
+                      taken += bytes;
+                      return true;
+                    },
+                .patience = seconds(20)};
+  const auto outcome =
+      client({busy.endpoint(), breaks.endpoint()}).snapshot(Consistency::kLinearizable, sink);
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, "cut_off");
+  EXPECT_EQ(taken, "first");
+  EXPECT_EQ(busy.requests().size(), 1u);
+  EXPECT_TRUE(
+      breaks.requests().at(0).starts_with("GET /v1/snapshot?consistency=linearizable&timeout="));
+}
+
 }  // namespace
 }  // namespace holdfast
