@@ -44,6 +44,10 @@ void LogWriter::submit(LoadOrder order) {
   orders_.put(order);
 }
 
+void LogWriter::remove(std::vector<std::string> files) {
+  file_work_.put({.remove = std::move(files)});
+}
+
 void LogWriter::run() {
   std::vector<Order> orders;
   for (;;) {
@@ -86,6 +90,8 @@ void LogWriter::flush() {
     if (!entries && entries.error().code == ErrorCode::kNotFound) {
       entries = std::vector<EntryPtr>();
     } else if (!entries) {
+      if (entries.error().code == ErrorCode::kCorrupt && answers_.damaged)
+        answers_.damaged(entries.error().message);
       fatal(
           fmt::format("entries of the log could not be read back: {}. Check the disk, then "
                       "start this process again",

@@ -23,6 +23,8 @@ class LogWriter final : public LogStore {
   struct Answers {
     std::function<void(WriteTicket last)> persisted;
     std::function<void(NodeId destination, std::vector<EntryPtr> entries)> loaded;
+    // Entries that were read back are not what was written. Where this returns, the process stops.
+    std::function<void(const std::string& what)> damaged = nullptr;
   };
 
   LogWriter(std::unique_ptr<SegmentedLog> log, Answers answers);
@@ -35,6 +37,8 @@ class LogWriter final : public LogStore {
   // cuts submitted after it.
   void submit(LogWrite write) override;
   void submit(LoadOrder order) override;
+  // Files beside the log that are of no use any more go, in this order, behind the log's back.
+  void remove(std::vector<std::string> files);
 
  private:
   using Order = std::variant<LogWrite, LoadOrder>;

@@ -26,11 +26,9 @@ class Collector {
   }
 
   std::unexpected<Error> damaged(const std::string& path, uint64_t offset, std::string_view what) {
-    return fail(
-        ErrorCode::kCorrupt,
-        fmt::format("the log file {} is damaged at byte {}, after entry {}: {}. Nothing was "
-                    "changed. This node must not vote or serve from it; its peers hold the entries",
-                    path, offset, entries_.last().value, what));
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("the log file {} is damaged at byte {}, after entry {}: {}", path,
+                            offset, entries_.last().value, what));
   }
 
   Recovered recovered() {
@@ -88,8 +86,7 @@ Result<std::vector<Segment>> open_segments(FileSystem& fs, const std::string& di
     const uint64_t expected = numbers.front() + segments.size();
     if (number != expected) {
       return fail(ErrorCode::kCorrupt,
-                  fmt::format("the log file {} is missing, and there are later ones. Nothing was "
-                              "changed. Put the file back, or let this node rejoin as a new one",
+                  fmt::format("the log file {} is missing, and there are later ones",
                               segment_path(directory, expected)));
     }
     HOLDFAST_ASSIGN(Segment segment, Segment::open(fs, directory, number));

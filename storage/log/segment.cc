@@ -138,6 +138,15 @@ Result<Segment> Segment::open(FileSystem& fs, const std::string& directory, uint
   return Segment(std::move(path), std::move(file), *header);
 }
 
+Result<Segment> Segment::open_without_header(FileSystem& fs, const std::string& directory,
+                                             uint64_t number, uint64_t salt) {
+  std::string path = segment_path(directory, number);
+  HOLDFAST_ASSIGN(std::unique_ptr<File> file, fs.open(path));
+  HOLDFAST_ASSIGN(const uint64_t size, file->size());
+  return Segment(std::move(path), std::move(file),
+                 {.salt = salt, .number = number, .bytes = size, .previous_end = 0, .after = {}});
+}
+
 Result<std::optional<Batch>> Segment::read_batch(uint64_t offset) const {
   if (offset >= header_.bytes) return std::nullopt;
   HOLDFAST_ASSIGN(std::string bytes, file_->read_at(offset, kLogBlockBytes));

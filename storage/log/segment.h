@@ -49,9 +49,16 @@ class Segment {
                               const SegmentHeader& header);
   // kCorrupt, kInvalid: see decode_segment_header. The message names the file.
   static Result<Segment> open(FileSystem& fs, const std::string& directory, uint64_t number);
+  // To read what is left of one whose header says nothing.
+  static Result<Segment> open_without_header(FileSystem& fs, const std::string& directory,
+                                             uint64_t number, uint64_t salt);
 
   // Nothing: no whole batch lies there.
   Result<std::optional<Batch>> read_batch(uint64_t offset) const;
+
+  Result<std::string> bytes(uint64_t offset, uint64_t count) const {
+    return file_->read_at(offset, count);
+  }
 
   // What lies from `offset` to the end of the file.
   struct Tail {

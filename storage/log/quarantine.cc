@@ -1,0 +1,116 @@
+#include "storage/log/quarantine.h"
+
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "storage/base/codec.h"
+#include "storage/log/damage.h"
+
+namespace holdfast {
+namespace {
+
+constexpr uint64_t kMagic = 0x52415551444c4f48;  // "HOLDQUAR"
+constexpr uint64_t kVersion = 1;
+constexpr size_t kFixedBytes = 6 * sizeof(uint64_t);
+
+std::string path_in(const std::string& directory) {
+  return directory + "/QUARANTINE";
+}
+
+constexpr std::string_view kRejoin =
+    "This node must not come back under its old name: remove its data folder, remove it from the "
+    "cluster (holdfast members remove NAME), and start it with --join URL. If a majority is "
+    "damaged: holdfast recover";
+
+Result<> note(FileSystem& fs, const std::string& directory, const Quarantine& quarantine) {
+  std::string bytes;
+  put_fixed(bytes, kMagic);
+  put_fixed(bytes, kVersion);
+  put_fixed(bytes, static_cast<uint64_t>(quarantine.stage));
+  put_fixed(bytes, quarantine.hard_state.term.value);
+  put_fixed(bytes, quarantine.hard_state.vote.value);
+  bytes += quarantine.why;
+  put_fixed(bytes, checksum(bytes));
+  return replace_file(fs, path_in(directory), bytes);
+}
+
+Result<Quarantine> begin(FileSystem& fs, const std::string& directory, const std::string& why) {
+  HOLDFAST_ASSIGN(const LogDamage damage, examine_log(fs, directory));
+  if (!damage.hard_state_known) {
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("{}. What this node promised in elections may be lost with it. {}", why,
+                            kRejoin));
+  }
+  Quarantine quarantine{Quarantine::Stage::kPutsAside, damage.hard_state, why};
+  HOLDFAST_TRY(note(fs, directory, quarantine));
+  return quarantine;
+}
+
+Result<> restore_hard_state(const HardState& state, SegmentedLog::Opened& opened) {
+  if (opened.recovered.hard_state == state) return {};
+  LogWrite write{};
+  write.hard_state = state;
+  HOLDFAST_TRY(opened.log->write(std::span(&write, 1)));
+  HOLDFAST_TRY(opened.log->sync());
+  opened.recovered.hard_state = state;
+  return {};
+}
+
+}  // namespace
+
+Result<std::optional<Quarantine>> read_quarantine(FileSystem& fs, const std::string& directory) {
+  const std::string path = path_in(directory);
+  HOLDFAST_ASSIGN(const bool there, fs.exists(path));
+  if (!there) return std::nullopt;
+  HOLDFAST_ASSIGN(const std::unique_ptr<File> file, fs.open(path));
+  HOLDFAST_ASSIGN(const uint64_t size, file->size());
+  HOLDFAST_ASSIGN(const std::string bytes, file->read_at(0, size));
+  const size_t end = bytes.size() - std::min(bytes.size(), sizeof(uint64_t));
+  if (bytes.size() < kFixedBytes || load_fixed<uint64_t>(bytes.data()) != kMagic ||
+      checksum(std::string_view(bytes).substr(0, end)) != load_fixed<uint64_t>(bytes.data() + end))
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("{} is damaged, as its log was. {}", path, kRejoin));
+  if (load_fixed<uint64_t>(bytes.data() + 8) > kVersion)
+    return fail(ErrorCode::kInvalid,
+                path + " is of a newer format: start the newer version that wrote it");
+  return Quarantine{
+      .stage = static_cast<Quarantine::Stage>(load_fixed<uint64_t>(bytes.data() + 16)),
+      .hard_state = {{load_fixed<uint64_t>(bytes.data() + 24)},
+                     {load_fixed<uint64_t>(bytes.data() + 32)}},
+      .why = bytes.substr(40, end - 40)};
+}
+
+Result<std::vector<std::string>> left_of_quarantine(const FileSystem& fs,
+                                                    const std::string& directory) {
+  HOLDFAST_ASSIGN(std::vector<std::string> files, needless_damaged_files(fs, directory));
+  files.push_back(path_in(directory));
+  return files;
+}
+
+Result<MendedLog> open_and_mend(FileSystem& fs, const std::string& directory,
+                                const SegmentedLog::Options& options) {
+  HOLDFAST_TRY(fs.create_directories(directory));
+  HOLDFAST_ASSIGN(std::optional<Quarantine> quarantine, read_quarantine(fs, directory));
+  Result<SegmentedLog::Opened> opened = SegmentedLog::open(fs, directory, options);
+  if (!opened && opened.error().code != ErrorCode::kCorrupt) return std::unexpected(opened.error());
+  if (!opened) {
+    // Where a crash ended the putting aside, nothing was promised since it began: the hard state
+    // that was noted then is the newest.
+    if (!quarantine || quarantine->stage != Quarantine::Stage::kPutsAside) {
+      HOLDFAST_ASSIGN(quarantine, begin(fs, directory, opened.error().message));
+    }
+    HOLDFAST_ASSIGN(const LogDamage damage, examine_log(fs, directory));
+    HOLDFAST_TRY(put_damage_aside(fs, directory, damage));
+    opened = SegmentedLog::open(fs, directory, options);
+    if (!opened) return std::unexpected(opened.error());
+  }
+  if (quarantine && quarantine->stage == Quarantine::Stage::kPutsAside) {
+    HOLDFAST_TRY(restore_hard_state(quarantine->hard_state, *opened));
+    quarantine->stage = Quarantine::Stage::kCatchesUp;
+    HOLDFAST_TRY(note(fs, directory, *quarantine));
+  }
+  return MendedLog{*std::move(opened), std::move(quarantine)};
+}
+
+}  // namespace holdfast

@@ -1,0 +1,46 @@
+#pragma once
+
+// A node whose log lost entries that it had acknowledged: it keeps what is intact, and does not
+// vote until a leader has filled its log again. That it is so lies in a file beside the log, so
+// that no restart forgets it. Blocking; at start.
+//
+//   LOG/QUARANTINE := "HOLDQUAR", u64 version, u64 stage, u64 term, u64 vote, why, u64 checksum
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "storage/log/segmented_log.h"
+
+namespace holdfast {
+
+struct Quarantine {
+  enum class Stage : uint64_t {
+    kPutsAside = 1,  // files are being renamed, and the log may have lost its newest hard state
+    kCatchesUp = 2,  // the log is sound, and ends earlier than it did
+  };
+  Stage stage;
+  HardState hard_state;  // the newest, when the damage was found
+  std::string why;       // for people: what is damaged
+};
+
+// Nothing: the node is in none. kCorrupt: the file is damaged.
+Result<std::optional<Quarantine>> read_quarantine(FileSystem& fs, const std::string& directory);
+
+// All that is left of a quarantine that is over, as files to remove, in this order.
+Result<std::vector<std::string>> left_of_quarantine(const FileSystem& fs,
+                                                    const std::string& directory);
+
+struct MendedLog {
+  SegmentedLog::Opened opened;
+  std::optional<Quarantine> quarantine;
+};
+
+// As SegmentedLog::open, but where synced bytes are damaged the log is made to end before them, and
+// the node is in quarantine from then on. Only for a member with peers, which hold the entries.
+// kCorrupt, nothing changed: the newest hard state may be lost too. Such a node might vote twice in
+// one term, so it must come back as another one.
+Result<MendedLog> open_and_mend(FileSystem& fs, const std::string& directory,
+                                const SegmentedLog::Options& options);
+
+}  // namespace holdfast
