@@ -85,16 +85,18 @@ std::unexpected<Error> state_without_log(const Recovered& on_disk, LogPosition s
 }  // namespace
 
 Result<std::optional<LogPosition>> restart_needed(const Recovered& on_disk,
-                                                  const KvStateMachine& machine) {
+                                                  const KvStateMachine& machine, const Lost& lost) {
   const LogPosition state = machine.applied();
   if (term_at(on_disk, state.index) == state.term) return std::nullopt;
+  if (lost.state && state.index < on_disk.before.index) return std::nullopt;
+  if (lost.entries) return state;
   if (state == machine.installed() && state.index > on_disk.before.index) return state;
   return state_without_log(on_disk, state);
 }
 
 Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& log,
                                         const KvStateMachine& machine,
-                                        const raft::Members& first_members) {
+                                        const raft::Members& first_members, const Lost& lost) {
   const LogPosition state = machine.applied();
   raft::Recovered recovered{.hard_state = on_disk.hard_state,
                             .before = on_disk.before,
@@ -104,8 +106,12 @@ Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& 
                             .applied = state.index,
                             .members_index = state.index,
                             .members = {},
-                            .newer_members = {}};
-  HOLDFAST_ASSIGN(const std::optional<LogPosition> begin, restart_needed(on_disk, machine));
+                            .newer_members = {},
+                            .quarantined = lost.entries,
+                            .lacks_state = lost.state && state.index < on_disk.before.index};
+  // Where the log begins everything was in the state, and committed.
+  if (recovered.lacks_state) recovered.applied = recovered.members_index = on_disk.before.index;
+  HOLDFAST_ASSIGN(const std::optional<LogPosition> begin, restart_needed(on_disk, machine, lost));
   if (!begin) {
     for (const TermRun& run : on_disk.terms) recovered.runs.push_back({run.first, run.term});
   } else {

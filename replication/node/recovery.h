@@ -25,15 +25,23 @@ inline bool was_begun(const Recovered& on_disk) {
   return static_cast<bool>(on_disk.hard_state.term);
 }
 
+// What damage has taken from this node.
+struct Lost {
+  bool entries = false;  // the log ends earlier than it did
+  bool state = false;    // it was dropped, to be made anew
+};
+
 // Where the log must be made to begin: a state that was installed just before a crash may be ahead
-// of its log, or beside it. Nothing: the log leads to the state. kCorrupt: neither.
+// of its log, or beside it; so may any state be of a log that lost entries. Nothing: the log leads
+// to the state. kCorrupt: neither.
 Result<std::optional<LogPosition>> restart_needed(const Recovered& on_disk,
-                                                  const KvStateMachine& machine);
+                                                  const KvStateMachine& machine,
+                                                  const Lost& lost = {});
 
 // `first_members` count as long as neither the state nor the log hold any. Makes the log begin
 // where that is needed; fails as restart_needed does.
 Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& log,
                                         const KvStateMachine& machine,
-                                        const raft::Members& first_members);
+                                        const raft::Members& first_members, const Lost& lost = {});
 
 }  // namespace holdfast

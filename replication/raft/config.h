@@ -36,6 +36,12 @@ struct Recovered {
   LogIndex members_index;  // where `members` come from, at or before `applied`
   Members members;
   std::vector<EntryPtr> newer_members;  // members entries behind `applied`, in log order
+  // The log ends earlier than it did: entries that this node acknowledged may be missing, and those
+  // that are there may be what was cut since. Its term and vote hold.
+  bool quarantined = false;
+  // The state was damaged and is gone, and the log does not go back to the first entry: a peer must
+  // send the state. `applied` is then where the log begins.
+  bool lacks_state = false;
 };
 
 }  // namespace holdfast::raft

@@ -47,7 +47,8 @@ void Raft::start_election(VotePhase phase, Cause cause) {
 // Until the list without it is committed, a voter may be needed: nobody else may hold that list,
 // and nobody be elected without the vote of who does (dissertation, section 4.2.2).
 bool Raft::may_stand() const {
-  return membership_.may_vote(config_.self, commit_) && !removed_ && !fenced_;
+  return membership_.may_vote(config_.self, commit_) && !removed_ && !fenced_ && !quarantined_ &&
+         !awaits_state_;
 }
 
 bool Raft::hears_leader() const {
@@ -56,7 +57,8 @@ bool Raft::hears_leader() const {
 }
 
 void Raft::on_vote_request(NodeId from, const VoteRequest& request) {
-  const bool up_to_date = request.last >= log_.last();
+  // Whoever lost entries does not know who lacks them.
+  const bool up_to_date = request.last >= log_.last() && !quarantined_;
   // By what is committed: a list that may still be taken back ends nobody's membership.
   if (membership_.at(commit_).was_removed(from))
     return send(from, VoteReply{request.phase, request.term, false, true});

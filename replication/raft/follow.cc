@@ -75,12 +75,14 @@ void Raft::on_append(NodeId from, Append&& append) {
 
 void Raft::on_heartbeat(NodeId from, const Heartbeat& heartbeat) {
   follow(from);
-  CHECK(heartbeat.commit <= log_.last().index,
+  CHECK(quarantined_ || heartbeat.commit <= log_.last().index,
         "the leader knows this log to reach {}, it ends at {}: entries were lost on this disk",
         heartbeat.commit.value, log_.last().index.value);
-  set_commit(heartbeat.commit);
+  set_commit(quarantined_ ? std::min(heartbeat.commit, verified_) : heartbeat.commit);
   if (heartbeat.proof) take_proof(*heartbeat.proof);
-  send(from, HeartbeatReply{heartbeat.round, verified_, moment_of_reply()});
+  if (heartbeat.reach) note_reach(*heartbeat.reach);
+  send(from, HeartbeatReply{heartbeat.round, verified_, moment_of_reply(), quarantined_,
+                            awaits_state_ && !installing_});
   // An acknowledgement may have been lost, and without a further append nothing would repeat it.
   const LogIndex match = std::min(verified_, log_.persisted());
   if (match > heartbeat.commit) send(from, Appended{match});
@@ -119,8 +121,8 @@ void Raft::take_proof(const CurrencyProof& proof) {
 
 void Raft::emit_committed() {
   const LogIndex upto = std::min(commit_, log_.persisted());
-  while (!installing_ && emitted_ < upto && applying_bytes_ < config_.apply_bytes_max &&
-         !loading_own_) {
+  while (!installing_ && !awaits_state_ && emitted_ < upto &&
+         applying_bytes_ < config_.apply_bytes_max && !loading_own_) {
     auto entries = log_.entries(emitted_ + 1, upto, config_.apply_bytes_max - applying_bytes_);
     if (!entries) {
       output_.load.push_back({config_.self, emitted_ + 1, upto, config_.append_bytes_max});

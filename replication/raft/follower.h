@@ -33,6 +33,8 @@ struct Snapshotting {
   LogIndex covers;
   // It has all of it and should say soon how far its log reaches now; if it does not, it is asked.
   std::optional<Instant> delivered;
+  bool asked =
+      false;  // by the follower, whose log may well go further: then it says when it is done
 };
 
 // A learner has caught up once it gets, within an election timeout, all that was there when the
@@ -55,6 +57,7 @@ struct Follower {
   bool heard = false;               // it has answered
   uint64_t confirmed_round = 0;     // the newest heartbeat round that it answered
   uint64_t newest_moment = 0;       // of its replies
+  bool quarantined = false;         // it may lack what it acknowledged, and does not vote
   uint64_t moment_before_timed_round = 0;
   std::optional<CurrencyProof> proof;  // for it, the newest
   LogIndex told_commit;                // the newest commit index sent to it

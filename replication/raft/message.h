@@ -66,21 +66,34 @@ struct CurrencyProof {
   friend bool operator==(const CurrencyProof&, const CurrencyProof&) = default;
 };
 
+// The leader's log went so far at a time when it already had the receiver's reply of this moment.
+struct Reach {
+  uint64_t after_moment;
+  LogIndex last;
+  friend bool operator==(const Reach&, const Reach&) = default;
+};
+
 // Never waits behind a disk, on either side. `commit` is never beyond what the follower is known
-// to match. `round` orders the leader's heartbeats within its term.
+// to match. `round` orders the leader's heartbeats within its term. `reach` is for one in
+// quarantine.
 struct Heartbeat {
   LogIndex commit;
   uint64_t round;
   std::optional<CurrencyProof> proof = std::nullopt;
+  std::optional<Reach> reach = std::nullopt;
   friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
 };
 
 // `verified` is how far the follower's log, on disk or not, is known to be the leader's: an append
 // that was lost, or forgotten in a restart, shows here. `moment` stands for when it was sent.
+// In quarantine a follower may lack what it acknowledged: only `verified` counts. One that wants
+// the state has lost its own, whatever its log holds.
 struct HeartbeatReply {
   uint64_t round;
   LogIndex verified;
   uint64_t moment = 0;
+  bool quarantined = false;
+  bool wants_state = false;
   friend bool operator==(const HeartbeatReply&, const HeartbeatReply&) = default;
 };
 

@@ -18,7 +18,7 @@ enum class RefusalReason : uint8_t {
   kTimeout,     // a read: no answer in time. Nothing happened, as reads change nothing
   kUnknown,     // a change was proposed and its fate is not known in time: it may yet happen
   kRejected,    // certainly not applied: a change of members that the leader will not make
-  kFenced,      // certainly not applied: this node's disk has stopped answering
+  kFenced,      // certainly not applied: this node's disk has stopped answering, or it has no state
   kOvertaken,   // certainly not applied: it was lost on its way, and what was given later was not
 };
 

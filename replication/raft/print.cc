@@ -115,10 +115,13 @@ std::string to_text(const MessageBody& body) {
                                to_text(m.hint));
           },
           [](const Heartbeat& m) {
-            return fmt::format("Heartbeat commit={} round={}", m.commit.value, m.round);
+            return fmt::format("Heartbeat commit={} round={}{}", m.commit.value, m.round,
+                               m.reach ? fmt::format(" reach={}", m.reach->last.value) : "");
           },
           [](const HeartbeatReply& m) {
-            return fmt::format("HeartbeatReply round={} verified={}", m.round, m.verified.value);
+            return fmt::format("HeartbeatReply round={} verified={}{}{}", m.round, m.verified.value,
+                               m.quarantined ? " quarantined" : "",
+                               m.wants_state ? " wants_state" : "");
           },
           [](const Forward& m) {
             return fmt::format(
@@ -218,11 +221,12 @@ std::string to_text(const RoleChange& change) {
 }
 
 std::string to_text(const Status& status) {
-  return fmt::format("{} last={} persisted={} commit={} applied={}{}{}",
+  return fmt::format("{} last={} persisted={} commit={} applied={}{}{}{}{}",
                      to_text(RoleChange{status.role, status.term, status.leader}),
                      to_text(status.last), status.persisted.value, status.commit.value,
                      status.applied.value, status.fenced ? " fenced" : "",
-                     status.removed ? " removed" : "");
+                     status.quarantined ? " quarantined" : "",
+                     status.awaits_state ? " awaits_state" : "", status.removed ? " removed" : "");
 }
 
 std::vector<std::string> to_lines(const Output& output) {

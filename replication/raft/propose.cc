@@ -29,9 +29,9 @@ size_t Forward::bytes() const {
 void Raft::propose(Propose&& propose) {
   for (Proposal& proposal : propose.proposals) {
     const size_t bytes = proposal.payload.size() + LogEntry::kOverheadBytes;
-    if (fenced_ || overloaded(bytes)) {
-      output_.refused.push_back(
-          {proposal.request, fenced_ ? RefusalReason::kFenced : RefusalReason::kOverloaded});
+    if (!takes_requests() || overloaded(bytes)) {
+      output_.refused.push_back({proposal.request, takes_requests() ? RefusalReason::kOverloaded
+                                                                    : RefusalReason::kFenced});
       continue;
     }
     const auto [place, is_new] = pending_.emplace(

@@ -38,6 +38,8 @@ Raft::Raft(Config config, Recovered recovered, Random random, Instant now)
       emitted_(recovered.applied),
       applied_(recovered.applied),
       next_moment_(random_.next()),
+      awaits_state_(recovered.lacks_state),
+      quarantined_(recovered.quarantined),
       run_(next_moment_),
       next_attempt_(random_.next()) {
   CHECK(config_.self);
@@ -177,6 +179,7 @@ Output Raft::take_output() {
       become_follower(hard_state_.term, {});
   }
   send_reads();
+  leave_quarantine_if_whole();
   emit_committed();
   note_own_removal();
   announce_role();
@@ -230,7 +233,10 @@ void Raft::set_hard_state(HardState state) {
   CHECK(state.term >= hard_state_.term);
   CHECK(state.term > hard_state_.term || !hard_state_.vote || state.vote == hard_state_.vote);
   // What is committed is in the log of every later leader.
-  if (state.term > hard_state_.term) verified_ = commit_;
+  if (state.term > hard_state_.term) {
+    verified_ = commit_;
+    must_match_.reset();
+  }
   hard_state_ = state;
   log_.set_hard_state(state);
   hard_state_ticket_ = log_.newest_ticket();
@@ -281,6 +287,8 @@ Status Raft::status() const {
                 .current_as_of = proven_ ? std::optional(proven_->as_of) : std::nullopt,
                 .cluster_ms = is_leader() ? stamps_.cluster_ms(now_) : stamps_.last().cluster_ms,
                 .fenced = fenced_,
+                .quarantined = quarantined_,
+                .awaits_state = awaits_state_,
                 .removed = removed_,
                 .proposals_bytes = pending_bytes_,
                 .followers = {}};

@@ -107,13 +107,20 @@ class Raft {
   void on_snapshot_arrived(SnapshotArrived&& arrived);
   void on_installed(Installed&& installed);
   void end_snapshot(NodeId to, const Follower& follower);
+  void heed_wish_for_state(NodeId from, Follower& follower, bool wants);
   void give_up_on_skipped(Term upto);
   void tell_needs_to_log();
 
   // fence.cc: a disk that has stopped answering
+  bool takes_requests() const { return !fenced_ && !awaits_state_; }
   void watch_disk();
   void note_write(WriteTicket ticket);
   void fence();
+
+  // quarantine.cc: a log that lost what was acknowledged
+  void note_reach(const Reach& reach);
+  void leave_quarantine_if_whole();
+  void doubt(Follower& follower, LogIndex verified);
 
   // replicate.cc: leader
   LogIndex append_as_leader(EntryKind kind, Origin origin, Bytes payload);
@@ -207,6 +214,10 @@ class Raft {
   std::optional<LogPosition> installing_;
   uint64_t snapshots_ordered_ = 0;
   bool removed_ = false;
+  bool awaits_state_;
+
+  bool quarantined_;
+  std::optional<LogIndex> must_match_;  // with this term's leader, to leave the quarantine
 
   std::deque<std::pair<WriteTicket, Instant>> unanswered_writes_;
   bool fenced_ = false;

@@ -24,9 +24,9 @@ constexpr int kPatience = 4;
 void Raft::start_reads(ReadBarrier&& barrier) {
   size_t waiting = reads_that_wait();
   for (const ReadTicket& ticket : barrier.reads) {
-    if (fenced_ || waiting >= kWaitingReadsMax) {
+    if (!takes_requests() || waiting >= kWaitingReadsMax) {
       output_.refused.push_back(
-          {ticket.request, fenced_ ? RefusalReason::kFenced : RefusalReason::kOverloaded});
+          {ticket.request, takes_requests() ? RefusalReason::kOverloaded : RefusalReason::kFenced});
     } else {
       waiting_reads_.push_back({ticket, now_});
       ++waiting;

@@ -91,7 +91,7 @@ void Raft::on_appended(NodeId from, const Appended& appended) {
   follower.next = std::max(follower.next, follower.match + 1);
   note_progress(follower);
   if (const Snapshotting* const sending = std::get_if<Snapshotting>(&follower.progress)) {
-    if (follower.match < sending->covers) return;
+    if (sending->asked || follower.match < sending->covers) return;
     end_snapshot(from, follower);
   }
   if (!std::holds_alternative<Streaming>(follower.progress)) {
@@ -136,7 +136,9 @@ void Raft::start_heartbeat_round() {
 void Raft::send_heartbeat(NodeId to, Follower& follower) {
   const LogIndex commit = std::min(commit_, follower.match);
   follower.told_commit = std::max(follower.told_commit, commit);
-  send(to, Heartbeat{commit, std::get<LeaderRole>(role_).round, follower.proof});
+  std::optional<Reach> reach;
+  if (follower.quarantined) reach = Reach{follower.newest_moment, log_.last().index};
+  send(to, Heartbeat{commit, std::get<LeaderRole>(role_).round, follower.proof, reach});
 }
 
 void Raft::on_heartbeat_reply(NodeId from, const HeartbeatReply& reply) {
@@ -147,6 +149,9 @@ void Raft::on_heartbeat_reply(NodeId from, const HeartbeatReply& reply) {
   follower.heard = true;
   follower.confirmed_round = std::max(follower.confirmed_round, reply.round);
   follower.newest_moment = reply.moment;
+  follower.quarantined = reply.quarantined;
+  if (reply.quarantined) doubt(follower, reply.verified);
+  heed_wish_for_state(from, follower, reply.wants_state);
   note_progress(follower);
   const Streaming* streaming = std::get_if<Streaming>(&follower.progress);
   // The heartbeat was sent after the newest append, and the follower does not know of its end: an

@@ -28,6 +28,24 @@ void Raft::end_snapshot(NodeId to, const Follower& follower) {
   if (sending != nullptr && !sending->delivered) output_.end_snapshots.push_back(to);
 }
 
+// A follower whose log is whole, but whose state is not.
+void Raft::heed_wish_for_state(NodeId from, Follower& follower, bool wants) {
+  if (Snapshotting* const sending = std::get_if<Snapshotting>(&follower.progress)) {
+    if (!wants && sending->asked) {
+      end_snapshot(from, follower);
+      probe(follower, follower.match + 1);
+    } else {
+      sending->asked = sending->asked || wants;
+    }
+    return;
+  }
+  const Probing* const probing = std::get_if<Probing>(&follower.progress);
+  // After a transfer that failed, not at once.
+  if (!wants || (probing != nullptr && now_ < probing->resend_at)) return;
+  order_snapshot(from, follower);
+  std::get<Snapshotting>(follower.progress).asked = true;
+}
+
 void Raft::on_snapshot_done(const SnapshotDone& done) {
   LeaderRole* const leader = std::get_if<LeaderRole>(&role_);
   if (leader == nullptr || !leader->followers.contains(done.destination)) return;
@@ -46,9 +64,11 @@ void Raft::on_snapshot_done(const SnapshotDone& done) {
 void Raft::on_snapshot_arrived(SnapshotArrived&& arrived) {
   if (arrived.term > hard_state_.term) become_follower(arrived.term, {});
   const bool stale = arrived.term < hard_state_.term || is_leader();
-  const bool known = arrived.position.index <= commit_;
   const bool in_log = log_.term_at(arrived.position.index) == arrived.position.term;
-  if (stale || known || in_log || installing_) {
+  // Whoever has none takes any state that its log goes on from.
+  const bool wanted = awaits_state_ ? arrived.position.index >= log_.before().index
+                                    : arrived.position.index > commit_ && !in_log;
+  if (stale || !wanted || installing_) {
     // A state holds only what is committed, and what agrees in its last entry agrees in all.
     if (!stale && in_log) set_commit(arrived.position.index);
     // The leader waits for a word that it is there.
@@ -64,6 +84,7 @@ void Raft::on_snapshot_arrived(SnapshotArrived&& arrived) {
 void Raft::on_installed(Installed&& installed) {
   CHECK(installing_ == installed.position && !is_leader());
   installing_.reset();
+  awaits_state_ = false;
   const LogPosition position = installed.position;
   // Entries that came meanwhile may reach back to it. Else what the log holds is older, or was
   // never committed (RELIABILITY F4).

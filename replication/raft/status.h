@@ -31,6 +31,8 @@ struct Status {
   std::optional<Instant> current_as_of;
   uint64_t cluster_ms = 0;                // the leader: the cluster's clock now; else as last heard
   bool fenced = false;                    // the disk has stopped answering
+  bool quarantined = false;               // the log lost entries, and has not been filled again
+  bool awaits_state = false;              // it was lost, and a peer is to send it
   bool removed = false;                   // this node is no member any more, and never will be
   size_t proposals_bytes = 0;             // begun here, and their fate is not known yet
   std::vector<FollowerStatus> followers;  // on the leader

@@ -36,7 +36,9 @@ NodeId Raft::fittest_successor() const {
   NodeId fittest;
   LogIndex longest;
   for (const auto& [id, follower] : leader.followers) {
-    if (!members().votes(id) || !is_in_contact(follower)) continue;
+    const bool is_whole =
+        !follower.quarantined && !std::holds_alternative<Snapshotting>(follower.progress);
+    if (!members().votes(id) || !is_in_contact(follower) || !is_whole) continue;
     if (fittest && follower.match <= longest) continue;
     fittest = id;
     longest = follower.match;

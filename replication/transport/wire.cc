@@ -32,6 +32,11 @@ void put_proof(proto::CurrencyProof* out, const raft::CurrencyProof& proof) {
   out->set_commit(proof.commit.value);
 }
 
+std::optional<raft::Reach> reach_of(const proto::Heartbeat& in) {
+  if (!in.has_reach()) return std::nullopt;
+  return raft::Reach{in.reach().after_moment(), LogIndex{in.reach().last()}};
+}
+
 std::optional<raft::CurrencyProof> proof_of(const proto::Heartbeat& in) {
   if (!in.has_proof()) return std::nullopt;
   return raft::CurrencyProof{in.proof().after_moment(), LogIndex{in.proof().commit()}};
@@ -111,11 +116,17 @@ void put_body(proto::PeerMessage& out, const raft::MessageBody& body) {
             out.mutable_heartbeat()->set_commit(in.commit.value);
             out.mutable_heartbeat()->set_round(in.round);
             if (in.proof) put_proof(out.mutable_heartbeat()->mutable_proof(), *in.proof);
+            if (in.reach) {
+              out.mutable_heartbeat()->mutable_reach()->set_after_moment(in.reach->after_moment);
+              out.mutable_heartbeat()->mutable_reach()->set_last(in.reach->last.value);
+            }
           },
           [&](const raft::HeartbeatReply& in) {
             out.mutable_heartbeat_reply()->set_round(in.round);
             out.mutable_heartbeat_reply()->set_verified(in.verified.value);
             out.mutable_heartbeat_reply()->set_moment(in.moment);
+            out.mutable_heartbeat_reply()->set_quarantined(in.quarantined);
+            out.mutable_heartbeat_reply()->set_wants_state(in.wants_state);
           },
           [&](const raft::Forward& in) {
             proto::Forward* forward = out.mutable_forward();
@@ -197,11 +208,12 @@ Result<raft::MessageBody> body_of(proto::PeerMessage& in, const Frame& frame) {
                                   position_of(in.append_rejected().hint())};
     case proto::PeerMessage::kHeartbeat:
       return raft::Heartbeat{LogIndex{in.heartbeat().commit()}, in.heartbeat().round(),
-                             proof_of(in.heartbeat())};
+                             proof_of(in.heartbeat()), reach_of(in.heartbeat())};
     case proto::PeerMessage::kHeartbeatReply:
       return raft::HeartbeatReply{in.heartbeat_reply().round(),
                                   LogIndex{in.heartbeat_reply().verified()},
-                                  in.heartbeat_reply().moment()};
+                                  in.heartbeat_reply().moment(), in.heartbeat_reply().quarantined(),
+                                  in.heartbeat_reply().wants_state()};
     case proto::PeerMessage::kForward:
       return forward_of(*in.mutable_forward());
     case proto::PeerMessage::kForwardRefused:

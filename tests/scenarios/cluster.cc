@@ -104,6 +104,8 @@ void Cluster::step(NodeId id, raft::Input input) {
 void Cluster::carry_out(NodeId id) {
   Node& node = nodes_.at(id);
   raft::Output output = node.raft->take_output();
+  node.quarantined = node.raft->status().quarantined;
+  node.lacks_state = node.raft->status().awaits_state;
   if (output.write) invariants_.submitted(id, *output.write);
   for (const raft::Refusal& refusal : output.refused) invariants_.settle(id, refusal.request);
   invariants_.given(id, output.apply);
@@ -278,6 +280,21 @@ void Cluster::forget_before(NodeId id, LogIndex first) {
   node.log.erase(node.log.begin(), node.log.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
+void Cluster::damage(NodeId id, LogIndex first) {
+  Node& node = nodes_.at(id);
+  const uint64_t kept = first.value - node.log_before.index.value - 1;
+  node.log.erase(node.log.begin() + static_cast<std::ptrdiff_t>(kept), node.log.end());
+  node.quarantined = true;
+  node.loses = true;
+}
+
+void Cluster::drop_state(NodeId id) {
+  Node& node = nodes_.at(id);
+  node.durable = State{.at = {}, .members = node.durable.members, .applied = {}, .hash = 0};
+  node.lacks_state = static_cast<bool>(node.log_before.index);
+  invariants_.lost_state(id);
+}
+
 void Cluster::fail_snapshot(NodeId id) {
   Node& node = nodes_.at(id);
   if (node.sending.empty()) return;
@@ -326,13 +343,15 @@ void Cluster::restart(NodeId id) {
   config.self = id;
   node.state = node.durable;
   // A state that was installed, and a log that had not been restarted behind it yet.
-  const LogIndex at = node.state.at.index;
-  const bool is_in_log =
-      at == node.log_before.index
-          ? node.state.at == node.log_before
-          : at > node.log_before.index && at <= node.log_before.index + node.log.size() &&
-                node.log[at.value - node.log_before.index.value - 1]->term == node.state.at.term;
-  if (!is_in_log) {
+  const LogIndex at = node.lacks_state ? node.log_before.index : node.state.at.index;
+  const auto is_in_log = [&node, at] {
+    const LogIndex before = node.log_before.index;
+    if (node.lacks_state) return true;
+    if (at <= before) return node.state.at == node.log_before;
+    return at <= before + node.log.size() &&
+           node.log[at.value - before.value - 1]->term == node.state.at.term;
+  };
+  if (!is_in_log()) {
     node.log_before = node.state.at;
     node.log.clear();
   }
@@ -343,7 +362,9 @@ void Cluster::restart(NodeId id) {
                         .applied = at,
                         .members_index = at,
                         .members = node.state.members,
-                        .newer_members = {}};
+                        .newer_members = {},
+                        .quarantined = node.quarantined,
+                        .lacks_state = node.lacks_state};
   for (const EntryPtr& entry : node.log)
     if (entry->kind == EntryKind::kMembers && entry->index > at)
       found.newer_members.push_back(entry);
@@ -351,6 +372,7 @@ void Cluster::restart(NodeId id) {
   node.raft = std::make_unique<raft::Raft>(config, found, Random(seed), now_);
   node.told_members = node.raft->members();
   invariants_.runs_with(id, config);
+  if (std::exchange(node.loses, false)) invariants_.lost_entries(id, found);
   invariants_.started(id, found, *node.raft);
 }
 
@@ -363,9 +385,9 @@ bool Cluster::agree() const {
     const raft::Status status = node.raft->status();
     leaders += status.role == raft::Role::kLeader ? 1 : 0;
     if (first == nullptr) first = &node;
-    if (status.term != first->raft->status().term || status.last != first->raft->status().last ||
-        status.commit != status.last.index || status.applied != status.last.index ||
-        node.raft->members() != first->raft->members() ||
+    if (status.quarantined || status.term != first->raft->status().term ||
+        status.last != first->raft->status().last || status.commit != status.last.index ||
+        status.applied != status.last.index || node.raft->members() != first->raft->members() ||
         node.state.applied != first->state.applied)
       return false;
   }

@@ -69,6 +69,10 @@ class Cluster {
 
   // The node's state becomes durable, and its log begins with entry `first`.
   void forget_before(NodeId node, LogIndex first);
+  // Of the log of a node that is down, entry `first` and what follows is damaged.
+  void damage(NodeId node, LogIndex first);
+  // The state of a node that is down is gone.
+  void drop_state(NodeId node);
   // The oldest snapshot that the node is to send does not arrive.
   void fail_snapshot(NodeId node);
 
@@ -115,6 +119,9 @@ class Cluster {
     HardState hard_state;
     LogPosition log_before;
     std::vector<EntryPtr> log;
+    bool quarantined = false;
+    bool lacks_state = false;
+    bool loses = false;  // entries, at its next start
     State durable;
     // Of this life.
     std::deque<LogWrite> writes;

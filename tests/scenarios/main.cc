@@ -137,6 +137,10 @@ bool Script::ask(const std::string& verb, const Words& words) {
     cluster.change(node(), raft::MemberChange::Act::kPromote, other());
   } else if (verb == "forget") {
     cluster.forget_before(node(), LogIndex{number(words.at(2))});
+  } else if (verb == "damage") {
+    cluster.damage(node(), LogIndex{number(words.at(2))});
+  } else if (verb == "lose") {
+    cluster.drop_state(node());
   } else if (verb == "fail") {
     cluster.fail_snapshot(node());
   } else if (verb == "gone") {

@@ -133,13 +133,14 @@ void Faults::bring_back(NodeId id) {
   if (!node(id).is_up()) node(id).start();
 }
 
-// As many as the others can do without; nobody repairs them.
+// As many at a time as the others can do without.
 void Faults::damage() {
-  const auto damaged = std::ranges::count_if(nodes_, [](const auto& n) { return n->is_lost(); });
-  if (static_cast<size_t>(damaged) + 1 > (nodes_.size() - 1) / 2) return;
+  const auto damaged = std::ranges::count_if(nodes_, [](const auto& n) { return !n->is_whole(); });
   const NodeId id = any_node();
-  if (node(id).is_lost()) return;
+  const size_t more = node(id).is_whole() ? 1 : 0;
+  if (node(id).is_lost() || static_cast<size_t>(damaged) + more > (nodes_.size() - 1) / 2) return;
   crash(id);
+  if (watch_.random.chance(0.3)) return node(id).damage_state();
   if (node(id).damage_log()) watch_.marks.reach(Mark::kDamage);
 }
 

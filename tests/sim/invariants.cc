@@ -107,6 +107,40 @@ void Invariants::started(NodeId id, const raft::Recovered& found, const raft::Ra
   node.asked_bytes = node.applying_bytes = 0;
 }
 
+// What it promised in elections is there; its entries may be any that were ever written, in their
+// order.
+void Invariants::lost_entries(NodeId id, const raft::Recovered& found) {
+  Node& node = nodes_[id];
+  Disk& disk = node.disk;
+  if (node.acknowledged.size() < disk.terms.size()) node.acknowledged = disk.terms;
+  while (disk.hard_state != found.hard_state && !disk.unsynced.empty()) {
+    if (disk.unsynced.front().hard_state) disk.hard_state = *disk.unsynced.front().hard_state;
+    disk.unsynced.pop_front();
+  }
+  if (disk.hard_state != found.hard_state)
+    fail("damage hides no promise",
+         fmt::format("node {} found the vote for {} in term {} on its damaged disk, which is not "
+                     "the newest",
+                     id.value, found.hard_state.vote.value, found.hard_state.term.value));
+  disk.unsynced.clear();
+  begin_behind(found.before, disk);
+  for (size_t i = 0; i < found.runs.size(); ++i) {
+    const LogIndex end = i + 1 < found.runs.size() ? found.runs[i + 1].first : found.last + 1;
+    for (LogIndex at = found.runs[i].first; at < end; at = at + 1) {
+      if (!written_.contains({found.runs[i].term, at}))
+        fail("recovered log", fmt::format("node {} found entry {} on its damaged disk, which "
+                                          "nobody wrote",
+                                          id.value, at.value));
+      disk.terms.push_back(found.runs[i].term);
+    }
+  }
+}
+
+void Invariants::lost_state(NodeId id) {
+  nodes_[id].durable = {};
+  nodes_[id].installed = {};
+}
+
 void Invariants::weigh(Node& node) const {
   node.bytes_upto = {0};
   for (const Term term : node.disk.terms) {
@@ -220,6 +254,7 @@ void Invariants::stepped(NodeId id, Instant now, std::optional<Instant> current_
   bytes_add_up(id, status);
   only_the_removed_leave(id, status);
   nodes_.at(id).voters = raft.members().voters();
+  if (!status.quarantined) nodes_.at(id).acknowledged.clear();
 }
 
 void Invariants::committed_never_changes(NodeId id, const raft::Status& status, Instant now) {
@@ -262,10 +297,13 @@ void Invariants::currency_is_true(NodeId id, const raft::Status& status,
 }
 
 bool Invariants::is_on_a_quorum(LogIndex index, const std::vector<NodeId>& voters) const {
-  const auto holds = [&](NodeId voter) {
-    const std::vector<Term>& terms = nodes_.at(voter).disk.terms;
+  const auto is_in = [&](const std::vector<Term>& terms) {
     return terms.size() >= index.value &&
            terms[index.value - 1] == committed_[index.value - 1].term;
+  };
+  // What was acknowledged and is lost since counts: whoever lost it helps nobody lead without it.
+  const auto holds = [&](NodeId voter) {
+    return is_in(nodes_.at(voter).disk.terms) || is_in(nodes_.at(voter).acknowledged);
   };
   return static_cast<size_t>(std::ranges::count_if(voters, holds)) >= raft::majority(voters.size());
 }
@@ -331,7 +369,8 @@ void Invariants::installed(NodeId id, LogPosition position, uint64_t state_hash)
     fail("a state holds what is committed",
          fmt::format("node {} installs {}: {}", id.value, raft::to_text(position),
                      is_committed ? "another had another hash there" : "that is not committed"));
-  if (position.index <= node.given)
+  const bool had_none = node.raft->status().awaits_state;
+  if (had_none ? position.index < node.given : position.index <= node.given)
     fail("nothing goes back", fmt::format("node {} installs {}, it had applied {}", id.value,
                                           raft::to_text(position), node.given.value));
   node.given = position.index;

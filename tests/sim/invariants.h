@@ -29,6 +29,11 @@ class Invariants {
   // A node begins to live with what its disk held. `raft` must outlive it until `crashed`.
   void started(NodeId node, const raft::Recovered& found, const raft::Raft& raft);
   void crashed(NodeId node);
+  // Synced bytes of the log of a node that is down were damaged, and it goes on with what it found,
+  // which begins or ends elsewhere than what it wrote. Before `started`.
+  void lost_entries(NodeId node, const raft::Recovered& found);
+  // The state of a node that is down is gone. Before `started`.
+  void lost_state(NodeId node);
 
   // The node's log was made, and begins with this term and, perhaps, entry.
   void begun(NodeId node, const HardState& hard_state, const EntryPtr& first);
@@ -77,6 +82,7 @@ class Invariants {
     const raft::Raft* raft = nullptr;  // while it runs
     raft::Config limits;
     Disk disk;
+    std::vector<Term> acknowledged;  // what the disk held before it was damaged; until made good
     LogIndex durable;
     LogPosition installed;  // where the last state that came from elsewhere put this one
     LogIndex members_at;    // the newest members entry in its log; 0: it was cut

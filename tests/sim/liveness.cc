@@ -34,7 +34,7 @@ std::vector<NodeId> Simulator::draw_core() {
   const raft::Members members = members_.members();
   std::vector<NodeId> core = members.voters();
   const size_t least = raft::majority(core.size());
-  std::erase_if(core, [this](NodeId id) { return node(id).is_lost(); });
+  std::erase_if(core, [this](NodeId id) { return !node(id).is_whole(); });
   random_.shuffle(core);
   if (random_.chance(0.5)) std::ranges::partition(core, [this](NodeId id) { return !leads(id); });
   core.resize(random_.chance(0.7) ? least : random_.between(least, core.size()));

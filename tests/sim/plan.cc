@@ -75,7 +75,7 @@ FaultPlan draw_faults(Random& random) {
   faults.news_of_crash = draw_rate(random, 0.6, 1.0);
   faults.false_news = draw_interval(random, 0.3, milliseconds(100), seconds(2));
   faults.transfer = draw_interval(random, 0.5, milliseconds(100), seconds(2));
-  faults.damage = draw_interval(random, 0.15, seconds(2), seconds(20));
+  faults.damage = draw_interval(random, 0.3, seconds(1), seconds(10));
   faults.other_settings = draw_rate(random, 0.4, 1.0);
   faults.stalled_disk = draw_interval(random, 0.3, milliseconds(500), seconds(5));
   faults.cut_for_ever = draw_rate(random, 0.2, 0.2);

@@ -71,6 +71,9 @@ void Invariants::vote_before_promise(const raft::Envelope& envelope) {
   if (const auto* reply = std::get_if<raft::VoteReply>(&envelope.body)) {
     if (reply->phase != raft::VotePhase::kVote || !reply->granted) return;
     promised = {reply->term, envelope.to};
+    const raft::Raft* const voter = nodes_.at(envelope.from).raft;
+    if (voter != nullptr && voter->status().quarantined)
+      fail("who lost entries does not vote", raft::to_text(envelope));
   } else if (const auto* request = std::get_if<raft::VoteRequest>(&envelope.body)) {
     if (request->phase != raft::VotePhase::kVote) return;
     promised = {request->term, envelope.from};

@@ -98,19 +98,19 @@ void SimNode::end(NodeId destination) {
 void SimNode::discard(const std::string& source) {
   watch_.marks.reach(Mark::kSnapshotDiscarded);
   arrived_.erase(source);
-  (void)engine_.take_image(source);
+  (void)engine_->take_image(source);
 }
 
 StateCopy SimNode::copy_state() {
   const std::string name = "copy";
   if (Result<> made = machine_->checkpoint(name); !made) died_of("checkpoint", made.error());
   const LogPosition position = machine_->read_snapshot_head(name)->applied;
-  return {position, engine_.take_image(name)};
+  return {position, engine_->take_image(name)};
 }
 
 void SimNode::take_copy(const std::string& name, const StateCopy& copy, NodeId from, Term term) {
   arrived_.insert(name);
-  engine_.put_image(name, copy.image);
+  engine_->put_image(name, copy.image);
   submit(raft::SnapshotArrived{from, term, copy.position, name});
 }
 

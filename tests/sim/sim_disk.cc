@@ -23,7 +23,8 @@ bool SimNode::damage_log() {
   const std::map<std::string, std::string> files = files_.files();
   for (const auto& [path, bytes] : files) {
     const auto segment = decode_segment_header(std::string_view(bytes).substr(0, kLogBlockBytes));
-    if (!segment || path.ends_with("spare.log")) continue;
+    const bool is_in_use = path.ends_with(".log") && !path.ends_with("spare.log");
+    if (!segment || !is_in_use) continue;
     for (uint64_t at = kLogBlockBytes; at < bytes.size();) {
       const auto header = decode_batch_header(std::string_view(bytes).substr(at),
                                               {segment->salt, segment->number, at});
@@ -36,14 +37,29 @@ bool SimNode::damage_log() {
   if (!batches.empty()) batches.pop_back();  // nothing proves that it was synced
   std::erase_if(batches, [](const Batch& batch) { return batch.is_marker; });  // holds nothing
   if (batches.empty()) return false;
-  const Batch& batch = batches[watch_.random.below(batches.size())];
+  // Behind the newest ones nothing may repeat what they say of elections.
+  const Batch& batch =
+      watch_.random.chance(0.3) ? batches.back() : batches[watch_.random.below(batches.size())];
   std::string bytes = files.at(batch.file);
   const uint64_t at = batch.offset + watch_.random.below(batch.bytes);
   bytes[at] = static_cast<char>(bytes[at] ^ (1 << watch_.random.below(8)));
+  if (watch_.random.chance(0.3)) {  // a write that went astray: a whole block is another
+    const uint64_t block = at / kLogBlockBytes * kLogBlockBytes;
+    std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(block), kLogBlockBytes, '\x5a');
+  }
   files_.place(batch.file, std::move(bytes));
   watch_.line(id_, [&] { return fmt::format("{} is damaged at byte {}", batch.file, at); });
   damaged_ = true;
   return true;
+}
+
+void SimNode::damage_state() {
+  watch_.line(id_, [] { return std::string("its state is damaged"); });
+  watch_.marks.reach(Mark::kStateDamaged);
+  engine_ = std::make_unique<MemoryEngine>();
+  applied_at_crash_ = {};
+  rebuilds_ = true;
+  watch_.invariants.lost_state(id_);
 }
 
 void SimNode::slow_disk(Duration length) {

@@ -106,6 +106,8 @@ void SimNode::start() {
                        clock().time_since_epoch().count());
   });
   watch_.invariants.runs_with(id_, config);
+  if (damaged_) watch_.invariants.lost_entries(id_, found);
+  damaged_ = false;
   watch_.invariants.started(id_, found, replica_->raft());
   plan_turn({});
 }
@@ -127,27 +129,44 @@ bool SimNode::open_log(raft::Recovered& found) {
   const SegmentedLog::Options options{.segment_bytes = watch_.plan.disk.segment_bytes,
                                       .salt = watch_.random.next(),
                                       .keep_bytes = watch_.plan.snapshots.keep_bytes};
-  auto opened = SegmentedLog::open(files_, kLogDirectory, options);
-  if (damaged_) {
-    lost_ = true;
-    watch_.marks.reach(Mark::kDamageFound);
-    watch_.line(id_, [] { return std::string("finds its log damaged"); });
-    if (opened || opened.error().code != ErrorCode::kCorrupt)
-      watch_.invariants.fail("damage is found",
-                             fmt::format("node {} starts on a damaged log: {}", id_.value,
-                                         opened ? "opened" : opened.error().message));
-    return false;
-  }
-  auto machine = KvStateMachine::open(engine_, watch_.plan.disk.unflushed_bytes_max);
-  if (!opened || !machine) return cannot_start(!opened ? opened.error() : machine.error());
-  if (opened->recovered.torn_tail) watch_.marks.reach(Mark::kTornTail);
+  auto mended = open_and_mend(files_, kLogDirectory, options);
+  if (damaged_) note_damage(mended);
+  if (lost_) return false;
+  auto machine = KvStateMachine::open(*engine_, watch_.plan.disk.unflushed_bytes_max);
+  if (!mended || !machine) return cannot_start(!mended ? mended.error() : machine.error());
+  SegmentedLog::Opened& opened = mended->opened;
+  quarantined_ = mended->quarantine.has_value();
+  if (opened.recovered.torn_tail) watch_.marks.reach(Mark::kTornTail);
   if (machine->get()->applied().index < applied_at_crash_) watch_.marks.reach(Mark::kFlushLost);
-  log_ = std::move(opened->log);
+  log_ = std::move(opened.log);
   machine_ = *std::move(machine);
-  Result<raft::Recovered> recovered = recover(opened->recovered);
+  Result<raft::Recovered> recovered = recover(opened.recovered);
   if (!recovered) return cannot_start(recovered.error());
   found = *std::move(recovered);
   return true;
+}
+
+void SimNode::note_damage(const Result<MendedLog>& mended) {
+  watch_.marks.reach(Mark::kDamageFound);
+  lost_ = !mended && mended.error().code == ErrorCode::kCorrupt;
+  if (lost_) watch_.marks.reach(Mark::kPromiseLost);
+  watch_.line(id_, [this] {
+    return std::string("finds its log damaged") + (lost_ ? ", and its promises may be lost" : "");
+  });
+  if (mended && !mended->quarantine)
+    watch_.invariants.fail("damage is found",
+                           fmt::format("node {} starts on a damaged log", id_.value));
+}
+
+// A restart before the files are gone begins it again.
+void SimNode::leave_quarantine() {
+  watch_.marks.reach(Mark::kDamageHealed);
+  quarantined_ = false;
+  after(watch_.random.between(Duration{}, Duration(milliseconds(200))), [this] {
+    const Result<std::vector<std::string>> files = left_of_quarantine(files_, kLogDirectory);
+    if (!files) return died_of("list", files.error());
+    if (Result<> removed = log_->remove(*files); !removed) died_of("remove", removed.error());
+  });
 }
 
 bool SimNode::cannot_start(const Error& error) {
@@ -174,7 +193,9 @@ Result<raft::Recovered> SimNode::recover(Recovered& on_disk) {
     }
     watch_.invariants.begun(id_, on_disk.hard_state, first);
   }
-  HOLDFAST_ASSIGN(raft::Recovered recovered, recover_replica(on_disk, *log_, *machine_, members));
+  HOLDFAST_ASSIGN(raft::Recovered recovered,
+                  recover_replica(on_disk, *log_, *machine_, members,
+                                  {.entries = quarantined_, .state = rebuilds_}));
   if (recovered.before != on_disk.before) watch_.marks.reach(Mark::kStateAheadOfLog);
   return recovered;
 }
@@ -190,13 +211,13 @@ void SimNode::crash() {
   log_.reset();
   machine_.reset();
   files_.crash();
-  engine_.crash(watch_.random);
+  engine_->crash(watch_.random);
   inputs_.clear();
   orders_.clear();
   let_go_.clear();
   applies_.clear();
   // A start removes what was announced to a core that is gone.
-  for (const std::string& name : std::exchange(arrived_, {})) (void)engine_.take_image(name);
+  for (const std::string& name : std::exchange(arrived_, {})) (void)engine_->take_image(name);
   turn_planned_ = disk_works_ = apply_works_ = read_is_asked_ = false;
   timer_ = kNever;
   // What is broken for ever is so in the next life too.
@@ -256,6 +277,12 @@ void SimNode::turn() {
   if (status.current_as_of) current_as_of = clock_.when(*status.current_as_of);
   watch_.invariants.stepped(id_, watch_.agenda.now(), current_as_of);
   if (status.removed) return after({}, [this] { leave(); });
+  if (quarantined_ && !status.quarantined) leave_quarantine();
+  // The node of production notes it a moment later; until then a restart finds the state in use.
+  if (rebuilds_ && !status.awaits_state) {
+    watch_.marks.reach(Mark::kStateHealed);
+    rebuilds_ = false;
+  }
   watch_.trace.mix(id_.value << 56 ^ status.term.value << 40 ^ status.last.index.value << 20 ^
                    status.commit.value);
   watch_.trace.mix(static_cast<uint64_t>(watch_.agenda.now().time_since_epoch().count()));
@@ -345,13 +372,13 @@ void SimNode::refuse(std::vector<raft::Refusal> refusals) {
 }
 
 std::optional<Row> SimNode::read(const std::string& key, Revision at) const {
-  return engine_.get(key, at, ReadTier::kDisk).value();
+  return engine_->get(key, at, ReadTier::kDisk).value();
 }
 
 std::vector<std::pair<std::string, Row>> SimNode::content() const {
   std::vector<std::pair<std::string, Row>> rows;
   const RangeScan all{.start = "", .end = "", .at = revision()};
-  (void)engine_.scan(all, [&](std::string_view key, const RowInfo& info, std::string_view value) {
+  (void)engine_->scan(all, [&](std::string_view key, const RowInfo& info, std::string_view value) {
     rows.emplace_back(key, Row{info, std::string(value)});
     return true;
   });

@@ -18,7 +18,7 @@
 #include "replication/node/replica.h"
 #include "storage/kv/kv_state_machine.h"
 #include "storage/kv/memory_engine.h"
-#include "storage/log/segmented_log.h"
+#include "storage/log/quarantine.h"
 #include "tests/sim/node_clock.h"
 #include "tests/sim/sim_file_system.h"
 #include "tests/sim/watch.h"
@@ -56,13 +56,17 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   void stall_disk(Duration length);
   void stall_disk_for_ever() { stalled_until_ = kNever; }
   void change_clock_rate();
-  // While it is down, synced bytes of its log become others. Its next start finds that out, and it
-  // never runs again. False: the log is too young to have what can be damaged.
+  // While it is down, synced bytes of its log become others. Its next start finds that out. Where
+  // its promises may be among them it never runs again; else it is in quarantine until the others
+  // have filled its log again. False: the log is too young to have what can be damaged.
   bool damage_log();
+  // While it is down, its state is found damaged: its next start drops it and makes it anew.
+  void damage_state();
   void heal();  // no pause, no slow disk, no more crashes in a write
 
   bool is_up() const { return replica_ != nullptr; }
-  bool is_lost() const { return damaged_; }
+  bool is_lost() const { return lost_; }
+  bool is_whole() const { return !lost_ && !damaged_ && !quarantined_ && !rebuilds_; }
   bool is_gone() const { return gone_; }  // it was removed, and has ended
   const raft::Members& first_members() const { return first_members_; }
   const raft::Members& members() const { return replica_->raft().members(); }
@@ -100,6 +104,8 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   void after(Duration delay, Act act);
   void go_on();
   bool open_log(raft::Recovered& found);
+  void note_damage(const Result<MendedLog>& mended);
+  void leave_quarantine();
   Result<raft::Recovered> recover(Recovered& on_disk);
   bool cannot_start(const Error& error);
   void leave();
@@ -128,11 +134,13 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
 
   // What a crash leaves.
   SimFileSystem files_;
-  MemoryEngine engine_;
+  std::unique_ptr<MemoryEngine> engine_ = std::make_unique<MemoryEngine>();
   uint64_t life_ = 0;
   bool healed_ = false;
-  bool damaged_ = false;
-  bool lost_ = false;  // it has found the damage
+  bool damaged_ = false;      // and it has not found that out
+  bool quarantined_ = false;  // its disk says so
+  bool rebuilds_ = false;     // so does it of its state
+  bool lost_ = false;
   bool gone_ = false;
   raft::Members first_members_;  // that it knows of before its log holds any; none: a spare
   LogIndex applied_at_crash_;

@@ -152,9 +152,9 @@ bool Simulator::agree(const std::vector<NodeId>& nodes) const {
   const raft::Status first = node(nodes.front()).status();
   return leader_of(nodes) && std::ranges::all_of(nodes, [&](NodeId id) {
            const raft::Status status = node(id).status();
-           return !status.fenced && status.last == first.last &&
-                  status.commit == first.last.index && status.applied == first.last.index &&
-                  status.persisted == first.last.index;
+           return !status.fenced && !status.quarantined && !status.awaits_state &&
+                  status.last == first.last && status.commit == first.last.index &&
+                  status.applied == first.last.index && status.persisted == first.last.index;
          });
 }
 

@@ -29,7 +29,10 @@ std::vector<MessageBody> one_of_each() {
       raft::AppendRejected{at, {Term{2}, LogIndex{5}}},
       raft::Heartbeat{LogIndex{8}, 77},
       raft::Heartbeat{LogIndex{8}, 77, raft::CurrencyProof{76, LogIndex{9}}},
+      raft::Heartbeat{LogIndex{8}, 77, std::nullopt, raft::Reach{75, LogIndex{11}}},
       raft::HeartbeatReply{77, LogIndex{12}, 5},
+      raft::HeartbeatReply{77, LogIndex{12}, 5, true},
+      raft::HeartbeatReply{77, LogIndex{12}, 5, false, true},
       raft::Forward{1234567890123456789u, 4, {{RequestId{16}, Bytes(std::string("a\0b", 3))}}},
       raft::ForwardRefused{
           raft::ForwardRefusal::kOverloaded, Term{3}, {RequestId{16}, RequestId{32}}},

@@ -1,0 +1,144 @@
+// A node whose log lost entries that it had acknowledged, and its leader.
+
+#include "tests/replication/raft_fixture.h"
+
+namespace holdfast::raft {
+namespace {
+
+class RaftQuarantineTest : public RaftTest {
+ protected:
+  // Its log ends with `last` entries of term 1; before it was damaged it went on.
+  void start_quarantined(uint64_t last) {
+    Recovered found;
+    for (const NodeId id : {kSelf, kOther, kThird})
+      found.members.list.push_back({id, "n" + std::to_string(id.value), "", true});
+    found.hard_state = {Term{1}, {}};
+    if (last > 0) found.runs = {{LogIndex{1}, Term{1}}};
+    found.last = {last};
+    found.quarantined = true;
+    Config limits;
+    limits.self = kSelf;
+    raft_.emplace(limits, std::move(found), Random(++lives_), now_);
+  }
+  bool quarantined() const { return raft_->status().quarantined; }
+
+  // Answers the leader's heartbeat; what the answer calls this moment.
+  uint64_t moment_of_reply(uint64_t term) {
+    receive(kOther, term, Heartbeat{{}, ++round_});
+    settle();
+    for (const Envelope& envelope : std::views::reverse(sent_))
+      if (const auto* reply = std::get_if<HeartbeatReply>(&envelope.body)) return reply->moment;
+    return 0;
+  }
+  void reach(uint64_t term, uint64_t moment, uint64_t last) {
+    receive(kOther, term, Heartbeat{{}, ++round_, std::nullopt, Reach{moment, LogIndex{last}}});
+    settle();
+  }
+
+  uint64_t round_ = 0;
+};
+
+TEST_F(RaftQuarantineTest, NeitherVotesNorStands) {
+  start_quarantined(2);
+  wait(milliseconds(2000));
+  EXPECT_EQ(raft_->status().role, Role::kFollower);
+  const LogPosition longer{Term{1}, LogIndex{9}};
+  receive(kOther, 1, VoteRequest{VotePhase::kPreVote, Term{2}, longer});
+  receive(kOther, 2, VoteRequest{VotePhase::kVote, Term{2}, longer});
+  settle();
+  for (const Envelope& envelope : sent_)
+    if (const auto* reply = std::get_if<VoteReply>(&envelope.body)) {
+      EXPECT_FALSE(reply->granted);
+    }
+  EXPECT_EQ(raft_->status().term, Term{2});
+  EXPECT_FALSE(raft_->status().vote);
+  // Not when it is told to, either.
+  receive(kOther, 2, Heartbeat{{}, 1});
+  receive(kOther, 2, TakeOver{});
+  settle();
+  EXPECT_EQ(raft_->status().role, Role::kFollower);
+}
+
+TEST_F(RaftQuarantineTest, EndsWhenTheLogHoldsWhatTheLeadersHeldAtContact) {
+  start_quarantined(2);
+  const uint64_t moment = moment_of_reply(1);
+  EXPECT_TRUE(said("quarantined"));
+  reach(1, moment, 4);
+  append(1, {Term{1}, LogIndex{2}}, 1);
+  settle();
+  reach(1, moment, 3);  // the first counts
+  EXPECT_TRUE(quarantined());
+  disk_answers_ = false;
+  append(1, {Term{1}, LogIndex{3}}, 1);
+  settle();
+  EXPECT_TRUE(quarantined()) << "what is not on its disk is not in its log";
+  step(Persisted{writes_.back().ticket});
+  settle();
+  EXPECT_FALSE(quarantined());
+}
+
+TEST_F(RaftQuarantineTest, AWordToAnEarlierLifeDoesNotEndIt) {
+  start_quarantined(2);
+  append(1, {Term{1}, LogIndex{1}}, 1);
+  const uint64_t moment = moment_of_reply(1);
+  reach(1, moment - 1000, 2);
+  reach(1, moment + 1000, 2);
+  reach(1, 0, 2);
+  EXPECT_TRUE(quarantined());
+  reach(1, moment, 2);
+  EXPECT_FALSE(quarantined());
+}
+
+TEST_F(RaftQuarantineTest, AnotherTermsLeaderIsMatchedAnew) {
+  start_quarantined(2);
+  const uint64_t moment = moment_of_reply(1);
+  reach(1, moment, 3);
+  receive(kThird, 2, Heartbeat{{}, 1});
+  receive(kThird, 2, Append{{Term{1}, LogIndex{2}}, {}, {}});
+  settle();
+  EXPECT_TRUE(quarantined());
+  receive(kThird, 2, Heartbeat{{}, 2, std::nullopt, Reach{moment, LogIndex{2}}});
+  settle();
+  EXPECT_FALSE(quarantined());
+}
+
+TEST_F(RaftQuarantineTest, EntriesThatItHoldsAreNotTakenForTheLeadersUnseen) {
+  start_quarantined(3);
+  // The leader knew the log to go to 5. Its third entry may be one that was cut since.
+  receive(kOther, 1, Heartbeat{LogIndex{5}, 1});
+  settle();
+  EXPECT_EQ(raft_->status().commit, LogIndex{});
+  append(1, {Term{1}, LogIndex{1}}, 1, 5);
+  settle();
+  EXPECT_EQ(raft_->status().commit, LogIndex{2});
+}
+
+TEST_F(RaftQuarantineTest, ALeaderTakesBackWhatItKnewAndSendsItAgain) {
+  start();
+  lead();
+  propose({1, 2});
+  settle();
+  const uint64_t term = raft_->status().term.value;
+  const LogIndex last = raft_->status().last.index;
+  receive(kThird, term, Appended{last});
+  settle();
+  lines_.clear();
+  HeartbeatReply reply{1, LogIndex{1}, 77};
+  reply.quarantined = true;
+  receive(kThird, term, reply);
+  settle();
+  for (const FollowerStatus& follower : raft_->status().followers)
+    if (follower.id == kThird) {
+      EXPECT_EQ(follower.match, LogIndex{1});
+    }
+  EXPECT_TRUE(said("1 -> 3 Append term=1 previous=1/1 entries=1/2..3"));
+  wait(milliseconds(60));
+  const auto tells = [&](const Envelope& envelope) {
+    const auto* heartbeat = std::get_if<Heartbeat>(&envelope.body);
+    return envelope.to == kThird && heartbeat && heartbeat->reach == Reach{77, last};
+  };
+  EXPECT_TRUE(std::ranges::any_of(sent_, tells));
+}
+
+}  // namespace
+}  // namespace holdfast::raft
