@@ -11,6 +11,7 @@
 #include "storage/base/codec.h"
 #include "storage/kv/rocks_options.h"
 #include "storage/kv/rocks_past.h"
+#include "storage/kv/rocks_read_back.h"
 #include "storage/kv/rocks_words.h"
 #include "storage/kv/stored_bytes.h"
 
@@ -111,7 +112,7 @@ Result<std::unique_ptr<RocksEngine>> RocksEngine::open(const Options& options) {
 Result<std::unique_ptr<RocksEngine::Database>> RocksEngine::open_database(
     const std::string& path, IfMissing if_missing) const {
   auto database = std::make_unique<Database>();
-  rocksdb::DBOptions options = database_options(common_->flushes);
+  rocksdb::DBOptions options = database_options(common_->flushes, common_->options.on_damage);
   options.create_if_missing = if_missing == IfMissing::kMake;
   options.create_missing_column_families = options.create_if_missing;
   rocksdb::DB* db = nullptr;
@@ -190,12 +191,19 @@ void RocksEngine::write(const EngineBatch& batch) {
   in_use_->write(batch);  // no lock: no other thread puts another in its place
 }
 
+template <class T>
+Result<T> RocksEngine::told(Result<T> outcome) const {
+  if (!outcome && outcome.error().code == ErrorCode::kCorrupt && common_->options.on_damage)
+    common_->options.on_damage(outcome.error().message);
+  return outcome;
+}
+
 Result<std::optional<Row>> RocksEngine::get(std::string_view key, Revision at,
                                             ReadTier tier) const {
   const std::shared_ptr<Database> database = in_use();
   rocksdb::PinnableSlice bytes;
   std::optional<RowInfo> info;
-  HOLDFAST_ASSIGN(info, database->get(key, at, tier, bytes));
+  HOLDFAST_ASSIGN(info, told(database->get(key, at, tier, bytes)));
   if (!info) return std::nullopt;
   bytes.remove_prefix(kRowHeaderBytes);
   return Row{*info, bytes.ToString()};
@@ -204,7 +212,7 @@ Result<std::optional<Row>> RocksEngine::get(std::string_view key, Revision at,
 Result<std::optional<RowInfo>> RocksEngine::get_info(std::string_view key, Revision at) const {
   const std::shared_ptr<Database> database = in_use();
   rocksdb::PinnableSlice bytes;
-  return database->get(key, at, ReadTier::kDisk, bytes);
+  return told(database->get(key, at, ReadTier::kDisk, bytes));
 }
 
 Result<> RocksEngine::scan(const RangeScan& scan, const Visitor& visit) const {
@@ -229,7 +237,7 @@ Result<> RocksEngine::scan(const RangeScan& scan, const Visitor& visit) const {
     const std::string_view key = view(rows->key());
     const std::string_view bytes = view(rows->value());
     RowInfo info;
-    HOLDFAST_ASSIGN(info, decode_info(key, bytes));
+    HOLDFAST_ASSIGN(info, told(decode_info(key, bytes)));
     if (!visit(key, info, bytes.substr(kRowHeaderBytes))) return {};
     if (scan.reverse) {
       rows->Prev();
@@ -237,18 +245,18 @@ Result<> RocksEngine::scan(const RangeScan& scan, const Visitor& visit) const {
       rows->Next();
     }
   }
-  return done(rows->status(), "reading a range of keys");
+  return told(done(rows->status(), "reading a range of keys"));
 }
 
 Result<std::optional<std::string>> RocksEngine::get_meta(std::string_view name) const {
   const std::shared_ptr<Database> database = in_use();
-  return database->get_named(rocksdb::kReadAllTier, name);
+  return told(database->get_named(rocksdb::kReadAllTier, name));
 }
 
 Result<std::optional<std::string>> RocksEngine::get_durable_meta(std::string_view name) const {
   const std::shared_ptr<Database> database = in_use();
   // Sequence numbers count what is only in memory; what this tier reads is in synced files.
-  return database->get_named(rocksdb::kPersistedTier, name);
+  return told(database->get_named(rocksdb::kPersistedTier, name));
 }
 
 Result<Engine::NamedValueList> RocksEngine::scan_meta(std::string_view prefix,
@@ -264,24 +272,24 @@ Result<Engine::NamedValueList> RocksEngine::scan_meta(std::string_view prefix,
     if (!view(named->key()).starts_with(prefix)) break;
     found.emplace_back(view(named->key()), view(named->value()));
   }
-  HOLDFAST_TRY(done(named->status(), fmt::format("reading the state's '{}…'", prefix)));
+  HOLDFAST_TRY(told(done(named->status(), fmt::format("reading the state's '{}…'", prefix))));
   return found;
 }
 
 Result<> RocksEngine::versions(std::string_view key, Revision floor, Revision at,
                                const VersionVisitor& visit) const {
   const std::shared_ptr<Database> database = in_use();
-  return read_versions({*database->db, database->kv()}, key, floor, at, visit);
+  return told(read_versions({*database->db, database->kv()}, key, floor, at, visit));
 }
 
 Result<std::vector<Change>> RocksEngine::changes(Revision first, size_t limit) const {
   const std::shared_ptr<Database> database = in_use();
-  return read_changes({*database->db, database->feed()}, first, limit);
+  return told(read_changes({*database->db, database->feed()}, first, limit));
 }
 
 Result<std::optional<uint64_t>> RocksEngine::wall_ms(Revision revision) const {
   const std::shared_ptr<Database> database = in_use();
-  return read_wall_ms({*database->db, database->feed()}, revision);
+  return told(read_wall_ms({*database->db, database->feed()}, revision));
 }
 
 Result<uint64_t> RocksEngine::approximate_bytes(const std::string& start,
@@ -310,7 +318,7 @@ Result<> RocksEngine::Database::flush() {
 }
 
 Result<> RocksEngine::flush() {
-  HOLDFAST_TRY(in_use()->flush());
+  HOLDFAST_TRY(told(in_use()->flush()));
   // The listener may be told a moment later than this caller.
   common_->flushes->add();
   return {};
@@ -327,7 +335,7 @@ Result<> RocksEngine::checkpoint(const std::string& directory) {
   HOLDFAST_TRY(done(rocksdb::Checkpoint::Create(database->db.get(), &made), doing));
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
   // 0: flush whatever the size of the log, for there is none and memory holds the newest rows.
-  return done(checkpoint->CreateCheckpoint(directory, 0), doing);
+  return told(done(checkpoint->CreateCheckpoint(directory, 0), doing));
 }
 
 Result<NamedValues> RocksEngine::read_checkpoint(const std::string& directory) const {
@@ -340,7 +348,7 @@ Result<std::unique_ptr<RocksEngine>> RocksEngine::open_to_read(const std::string
       new RocksEngine(Options{.directory = directory}, std::move(files)));
   const Common& common = *engine->common_;
   auto database = std::make_unique<Database>();
-  rocksdb::DBOptions settings = database_options(common.flushes);
+  rocksdb::DBOptions settings = database_options(common.flushes, nullptr);
   settings.create_if_missing = false;  // else even this makes the directory
   rocksdb::DB* db = nullptr;
   // All families: each compares its files with its list of them.
@@ -394,13 +402,18 @@ Result<> RocksEngine::set_history_floor(Revision floor) {
   return forget_below({*database->db, database->kv()}, {*database->db, database->feed()}, floor);
 }
 
+Result<> RocksEngine::read_back(const std::function<bool(uint64_t bytes)>& pace) const {
+  const std::shared_ptr<Database> database = in_use();
+  return told(read_back_files(*database->db, families(common_->options, common_->cache), pace));
+}
+
 Result<> RocksEngine::compact() {
   const std::shared_ptr<Database> database = in_use();
   rocksdb::CompactRangeOptions options;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
   for (ColumnFamilyHandle* family : database->families) {
-    HOLDFAST_TRY(done(database->db->CompactRange(options, family, nullptr, nullptr),
-                      fmt::format("compacting '{}'", family->GetName())));
+    HOLDFAST_TRY(told(done(database->db->CompactRange(options, family, nullptr, nullptr),
+                           fmt::format("compacting '{}'", family->GetName()))));
   }
   return {};
 }

@@ -23,6 +23,9 @@ class RocksEngine final : public Engine {
     std::string directory;  // see StateDirectory; its parent must be there
     size_t memtable_bytes = 16 << 20;
     size_t block_cache_bytes = 32 << 20;
+    // Told of damaged bytes when they are met: from the thread that meets them, before the error
+    // is returned, or the process stops. Nothing of them is ever returned.
+    std::function<void(const std::string& what)> on_damage = nullptr;
   };
 
   // kCorrupt, or kIo with the words of RocksDB; another process has it open: kIo. What installs
@@ -64,6 +67,10 @@ class RocksEngine final : public Engine {
   // the old state: it is closed and removed when the last of them is done.
   Result<> install(const std::string& directory, const NamedValues& meta) override;
 
+  // Reads every file of the state back and compares its checksums; `pace` is told of each, and ends
+  // it with false. Damage is told as elsewhere. Any thread but those of Options.
+  Result<> read_back(const std::function<bool(uint64_t bytes)>& pace) const;
+
   // Rewrites every file now, which forgets all that the floor allows. Minutes on a large state.
   Result<> compact();
 
@@ -77,6 +84,9 @@ class RocksEngine final : public Engine {
   // A reader holds what this answers as long as it reads: an install may put another in its place.
   std::shared_ptr<Database> in_use() const;
   void use(std::unique_ptr<Database> database);
+  // Passes `outcome` on, and tells if it is damage.
+  template <class T>
+  Result<T> told(Result<T> outcome) const;
   Result<> make_ready(const std::string& staged, const NamedValues& meta);
   void close_replaced();
 

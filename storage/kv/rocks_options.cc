@@ -25,13 +25,17 @@ constexpr uint64_t kColdFileSeconds = uint64_t{24} * 60 * 60;
 // Counts what became durable, and stops the process where RocksDB would go on read-only.
 class FlushWatch final : public rocksdb::EventListener {
  public:
-  explicit FlushWatch(std::shared_ptr<FlushCount> flushes) : flushes_(std::move(flushes)) {}
+  FlushWatch(std::shared_ptr<FlushCount> flushes,
+             std::function<void(const std::string& what)> on_damage)
+      : flushes_(std::move(flushes)), on_damage_(std::move(on_damage)) {}
 
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { flushes_->add(); }
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
     // A flush that our own close interrupts is no fault: it is as if it had not begun.
     if (status->IsShutdownInProgress()) return;
+    if (status->IsCorruption() && on_damage_)
+      on_damage_("a file of the state is damaged: RocksDB says '" + status->ToString() + "'");
     fatal(
         fmt::format("writing the state failed: RocksDB says '{}'. Check the disk; the state is "
                     "rebuilt from the log at the next start",
@@ -40,6 +44,7 @@ class FlushWatch final : public rocksdb::EventListener {
 
  private:
   const std::shared_ptr<FlushCount> flushes_;
+  const std::function<void(const std::string& what)> on_damage_;
 };
 
 rocksdb::ColumnFamilyOptions family_options(const RocksEngine::Options& options,
@@ -68,11 +73,12 @@ std::shared_ptr<rocksdb::Cache> block_cache(size_t bytes) {
   return rocksdb::NewLRUCache(bytes, kCacheShardBits);
 }
 
-rocksdb::DBOptions database_options(std::shared_ptr<FlushCount> flushes) {
+rocksdb::DBOptions database_options(std::shared_ptr<FlushCount> flushes,
+                                    std::function<void(const std::string& what)> on_damage) {
   rocksdb::DBOptions options;
   options.atomic_flush = true;
   options.avoid_flush_during_shutdown = true;  // a close must not wait; flush() is there for it
-  options.listeners = {std::make_shared<FlushWatch>(std::move(flushes))};
+  options.listeners = {std::make_shared<FlushWatch>(std::move(flushes), std::move(on_damage))};
   options.allow_concurrent_memtable_write = false;  // one thread writes
   options.enable_write_thread_adaptive_yield = false;
   options.max_background_jobs = 2;

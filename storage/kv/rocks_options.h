@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -28,8 +29,10 @@ class FlushCount {
 };
 
 std::shared_ptr<rocksdb::Cache> block_cache(size_t bytes);
-// `flushes` counts those of the database. Where RocksDB would go on read-only, the process stops.
-rocksdb::DBOptions database_options(std::shared_ptr<FlushCount> flushes);
+// `flushes` counts those of the database. Where RocksDB would go on read-only, the process stops;
+// `on_damage` is told first if it met damaged bytes.
+rocksdb::DBOptions database_options(std::shared_ptr<FlushCount> flushes,
+                                    std::function<void(const std::string& what)> on_damage);
 // In this order: named values, versioned rows, the feed of changes.
 std::vector<rocksdb::ColumnFamilyDescriptor> families(const RocksEngine::Options& options,
                                                       const std::shared_ptr<rocksdb::Cache>& cache);

@@ -3,6 +3,9 @@
 #include "storage/kv/rocks_engine.h"
 
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <sys/resource.h>
 
 #include <gmock/gmock.h>
@@ -165,6 +168,48 @@ TEST_F(RocksEngineTest, AFailedFlushStopsTheProcess) {
   // The name is fixed, since the process that dies cannot clean up.
   const std::string directory = test_path("kv_test_full_disk");
   EXPECT_DEATH(flush_onto_a_full_disk(directory), "fatal: writing the state failed: RocksDB says");
+  std::filesystem::remove_all(directory);
+}
+
+TEST_F(RocksEngineTest, DamageToAFileIsToldAndNotServed) {
+  std::string directory = "rocks-damage-XXXXXX";
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  std::vector<std::string> told;
+  const RocksEngine::Options options{
+      .directory = directory + "/state",
+      .on_damage = [&told](const std::string& what) { told.push_back(what); }};
+  {
+    auto engine = RocksEngine::open(options);
+    ASSERT_TRUE(engine);
+    Random random(3);
+    for (uint64_t i = 0; i < 500; ++i)
+      put(**engine, i + 2, fmt::format("key/{}", i), std::to_string(random.next()));
+    ASSERT_TRUE((*engine)->flush());
+  }
+  std::string largest;
+  for (const auto& entry : std::filesystem::directory_iterator(directory + "/state"))
+    if (entry.path().extension() == ".sst" &&
+        (largest.empty() || entry.file_size() > std::filesystem::file_size(largest)))
+      largest = entry.path();
+  {
+    std::fstream file(largest, std::ios::in | std::ios::out | std::ios::binary);
+    const auto at = static_cast<std::streamoff>(std::filesystem::file_size(largest) / 2);
+    char byte = 0;
+    file.seekg(at).get(byte);
+    file.seekp(at).put(static_cast<char>(byte ^ 1));
+  }
+  auto engine = RocksEngine::open(options);
+  ASSERT_TRUE(engine);
+  size_t refused = 0;
+  for (uint64_t i = 0; i < 500; ++i) {
+    const auto found = (*engine)->get(fmt::format("key/{}", i), {1000}, ReadTier::kDisk);
+    if (found) continue;
+    EXPECT_EQ(found.error().code, ErrorCode::kCorrupt);
+    ++refused;
+  }
+  EXPECT_GT(refused, 0u);
+  EXPECT_EQ(told.size(), refused);
+  engine->reset();
   std::filesystem::remove_all(directory);
 }
 
