@@ -38,10 +38,11 @@ Result<Duration> parse_duration(const std::string& text) {
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), count);
   const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
   if (code != std::errc() || count <= 0 || count > 1'000'000)
-    return fail(ErrorCode::kInvalid, "is not a duration, as in 50ms or 2s");
+    return fail(ErrorCode::kInvalid, "is not a duration, as in 50ms, 2s or 24h");
   if (unit == "ms") return std::chrono::milliseconds(count);
   if (unit == "s") return std::chrono::seconds(count);
-  return fail(ErrorCode::kInvalid, "is not a duration, as in 50ms or 2s");
+  if (unit == "h") return std::chrono::hours(count);
+  return fail(ErrorCode::kInvalid, "is not a duration, as in 50ms, 2s or 24h");
 }
 
 Result<size_t> parse_size(const std::string& text) {
@@ -115,6 +116,7 @@ ParsedConfig parse_config(int argc, char** argv) {
   std::string election_timeout;
   std::string keep_log_bytes;
   std::string value_bytes;
+  std::string scrub_every;
   CLI::App app(kDescription);
   app.set_version_flag("--version", std::string("holdfastd ") + HOLDFAST_VERSION);
   app.set_config("--config", "", "read flags from this file (name = value, one a line)");
@@ -157,6 +159,9 @@ ParsedConfig parse_config(int argc, char** argv) {
       ->check(into(config.keep_log_bytes, parse_size));
   add("--max-value-bytes", value_bytes, "the largest value that is taken [8MiB]")
       ->check(into(config.value_bytes_max, parse_size));
+  add("--scrub-every", scrub_every,
+      "how often all files are read back, to find what the disk has damaged [24h]")
+      ->check(into(config.scrub_every, parse_duration));
   std::string log_format = "text";
   add("--log-format", log_format, "text for people, json for machines")
       ->capture_default_str()

@@ -28,6 +28,7 @@ struct Config {
   Duration election_timeout = std::chrono::milliseconds(300);
   size_t keep_log_bytes = size_t{256} << 20;
   size_t value_bytes_max = size_t{8} << 20;
+  Duration scrub_every = std::chrono::hours(24);
   LogFormat log_format = LogFormat::kText;
 };
 

@@ -48,6 +48,9 @@ struct Metrics::Families {
   Gauge& gauge(const char* name, const char* help) {
     return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
   }
+  Counter& counter(const char* name, const char* help) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
+  }
   Gauge& is_leader = gauge("holdfast_is_leader", "1 if this node is the leader");
   Gauge& has_leader = gauge("holdfast_has_leader", "1 if this node knows a leader");
   Gauge& quorum = gauge("holdfast_has_quorum", "1 if a majority is in contact, as far as known");
@@ -58,6 +61,8 @@ struct Metrics::Families {
   Gauge& applied = gauge("holdfast_applied_index", "Index up to which entries are applied");
   Gauge& durable = gauge("holdfast_durable_index", "Index of the state that a restart would find");
   Gauge& revision = gauge("holdfast_revision", "Revision of the store");
+  Counter& scrubbed = counter("holdfast_scrub_bytes_total", "Bytes read back by the scrub");
+  Counter& scrubs = counter("holdfast_scrubs_total", "How often the scrub has read back all files");
 };
 
 Metrics::Metrics() : families_(std::make_unique<Families>()) {
@@ -86,6 +91,14 @@ void Metrics::count(Call call, int status, Duration took) {
   CHECK(status_class >= 2 && status_class < kStatusClasses.size(), "status {}", status);
   families_->answers[place][status_class]->Increment();
   families_->seconds[place]->Observe(std::chrono::duration<double>(took).count());
+}
+
+void Metrics::count_scrubbed(uint64_t bytes) {
+  families_->scrubbed.Increment(number(bytes));
+}
+
+void Metrics::count_scrub() {
+  families_->scrubs.Increment();
 }
 
 std::string Metrics::render(const NodeStatus& status, Instant now) {

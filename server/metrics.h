@@ -23,6 +23,9 @@ class Metrics {
 
   // One call of /v1 was answered.
   void count(Call call, int status, Duration took);
+  // By the scrub: so much was read back, and all was.
+  void count_scrubbed(uint64_t bytes);
+  void count_scrub();
   // Everything counted so far, and the node's state as gauges.
   std::string render(const NodeStatus& status, Instant now);
 

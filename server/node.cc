@@ -9,7 +9,6 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "replication/node/applier.h"
-#include "replication/node/recovery.h"
 #include "replication/node/replica_loop.h"
 #include "replication/node/tcp_snapshots.h"
 #include "replication/transport/tcp_transport.h"
@@ -25,11 +24,12 @@
 #include "server/join.h"
 #include "server/metrics.h"
 #include "server/newcomer.h"
+#include "server/node_storage.h"
+#include "server/scrub.h"
 #include "storage/base/check.h"
 #include "storage/base/log.h"
 #include "storage/base/random.h"
 #include "storage/fs/posix.h"
-#include "storage/kv/rocks_engine.h"
 #include "storage/log/log_writer.h"
 
 namespace holdfast {
@@ -42,6 +42,7 @@ constexpr auto kHandoverLook = std::chrono::milliseconds(2);
 constexpr auto kDrainLook = std::chrono::milliseconds(20);
 constexpr Duration kPublishEvery = std::chrono::milliseconds(10);
 constexpr size_t kReaderThreads = 2;
+constexpr uint64_t kScrubBytesASecond = uint64_t{16} << 20;
 
 std::string peer_address_of(const Config& config, const std::string& name) {
   if (!config.advertise_peer.empty()) return config.advertise_peer;
@@ -86,6 +87,8 @@ struct Node::Parts {
   net::signal_set signals{loop, SIGTERM, SIGINT};
   net::steady_timer timer{loop};
   std::unique_ptr<TcpTransport> transport;
+  std::unique_ptr<Suspicion> suspicion;
+  std::unique_ptr<Repairs> repairs;
   std::unique_ptr<RocksEngine> engine;
   std::unique_ptr<KvStateMachine> machine;
   StatusBoard board;
@@ -104,6 +107,7 @@ struct Node::Parts {
   http::Limits limits;
   std::unique_ptr<http::Connections> connections;
   std::unique_ptr<http::Listener> listener;
+  std::unique_ptr<Scrub> scrub;
 
   Instant published;
   raft::Members followed;  // the transport has these
@@ -128,7 +132,10 @@ struct Node::Parts {
  private:
   Result<std::optional<Entered>> enter_cluster();
   Result<> begin_log(const raft::Members& members);
-  Result<SegmentedLog::Opened> open_log();
+  Result<> make_group_folders();
+  SegmentedLog::Options log_options() {
+    return {.salt = random.next(), .keep_bytes = config.keep_log_bytes};
+  }
   std::string log_path() const;
   std::map<std::string, std::string> detours() const;
   std::string spoken(NodeId id) const;
@@ -196,7 +203,9 @@ Result<bool> Node::Parts::become_member() {
 
 // All first members of a cluster begin their logs with the list of them; who joins is sent it.
 Result<> Node::Parts::begin_log(const raft::Members& members) {
-  HOLDFAST_ASSIGN(const SegmentedLog::Opened opened, open_log());
+  HOLDFAST_TRY(make_group_folders());
+  HOLDFAST_ASSIGN(const SegmentedLog::Opened opened,
+                  SegmentedLog::open(fs, log_path(), log_options()));
   if (config.join.empty()) return write_first_entry(opened.recovered, *opened.log, members);
   return write_first_hard_state(opened.recovered, *opened.log);
 }
@@ -222,40 +231,22 @@ std::string Node::Parts::log_path() const {
   return config.log_dir + "/groups/" + std::to_string(kFirstGroup.value) + "/log";
 }
 
-Result<SegmentedLog::Opened> Node::Parts::open_log() {
+Result<> Node::Parts::make_group_folders() {
   HOLDFAST_TRY(fs.create_directories(log_path()));
-  HOLDFAST_TRY(fs.create_directories(directory.group_path(kFirstGroup)));
-  HOLDFAST_ASSIGN(SegmentedLog::Opened opened,
-                  SegmentedLog::open(fs, log_path(),
-                                     {.salt = random.next(), .keep_bytes = config.keep_log_bytes}));
-  if (opened.recovered.torn_tail)
-    log_warning(
-        "{}: the last batch was not whole when the node stopped; {} bytes at {} that had "
-        "not been acknowledged were dropped",
-        opened.recovered.torn_tail->file, opened.recovered.torn_tail->bytes,
-        opened.recovered.torn_tail->offset);
-  return opened;
+  return fs.create_directories(directory.group_path(kFirstGroup));
 }
 
 Result<> Node::Parts::open_storage() {
-  HOLDFAST_ASSIGN(SegmentedLog::Opened opened, open_log());
-  if (!was_begun(opened.recovered))
-    return fail(
-        ErrorCode::kCorrupt,
-        fmt::format("{} is empty, but this node is a member of a cluster and has had a log: "
-                    "what it voted for and acknowledged is gone. Put the log back (is a "
-                    "disk not mounted?), or remove the node's data folder and let it join "
-                    "anew (--join)",
-                    log_path()));
-  HOLDFAST_ASSIGN(engine,
-                  RocksEngine::open({.directory = directory.group_path(kFirstGroup) + "/state"}));
-  HOLDFAST_ASSIGN(machine, KvStateMachine::open(*engine));
-  HOLDFAST_ASSIGN(
-      raft::Recovered recovered,
-      recover_replica(opened.recovered, *opened.log, *machine, directory.identity().first_members));
-  opened_log_ = std::move(opened.log);
-  log_info("log up to {}, state up to {}", recovered.last.value, recovered.applied.value);
-  return start_replica(std::move(recovered));
+  HOLDFAST_TRY(make_group_folders());
+  const StoragePlaces places{.group = directory.group_path(kFirstGroup), .log = log_path()};
+  suspicion = std::make_unique<Suspicion>(fs, places.group, directory.identity().node);
+  HOLDFAST_ASSIGN(NodeStorage storage,
+                  open_node_storage(fs, directory.identity(), places, log_options(), *suspicion));
+  engine = std::move(storage.engine);
+  machine = std::move(storage.machine);
+  opened_log_ = std::move(storage.log);
+  repairs = std::make_unique<Repairs>(fs, places, storage.recovered);
+  return start_replica(std::move(storage.recovered));
 }
 
 Result<> Node::Parts::start_replica(raft::Recovered recovered) {
@@ -272,7 +263,8 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
           .loaded =
               [&mailbox](NodeId destination, std::vector<EntryPtr> entries) {
                 mailbox.post(raft::Loaded{destination, std::move(entries)});
-              }});
+              },
+          .damaged = [this](const std::string& what) { suspicion->log_is_damaged(what); }});
   applier = std::make_unique<Applier>(
       *machine, self,
       Applier::Answers{
@@ -317,6 +309,10 @@ void Node::Parts::start_service() {
       kFirstGroup,
       [this](raft::Envelope envelope) { replica_loop->post(raft::Received{std::move(envelope)}); },
       [this](NodeId peer) { replica_loop->post(raft::PeerGone{peer}); });
+  scrub = std::make_unique<Scrub>(
+      Scrub::Options{
+          .every = config.scrub_every, .log = log_path(), .bytes_a_second = kScrubBytesASecond},
+      fs, *engine, *suspicion, metrics);
   transport->set_detours(detours());
   follow_members();
   replica_loop->start(*replica, [this](Instant now, const std::vector<raft::RoleChange>& roles) {
@@ -335,6 +331,7 @@ void Node::Parts::after_turn(Instant now, const std::vector<raft::RoleChange>& r
   // A change of members is on the board before it can be committed, and so before it is answered.
   if (is_new_list || !roles.empty() || now - published >= kPublishEvery) publish(now);
   gates->look_again(now);
+  if (repairs->any()) repairs->settle(replica->status(), *log);
 }
 
 // The leader may be unknown to a list of members that is older than it.
@@ -346,6 +343,7 @@ std::string Node::Parts::spoken(NodeId id) const {
 void Node::Parts::follow_members() {
   followed = replica->raft().members();
   transport->set_peers(followed.list);
+  suspicion->follow(followed);
 }
 
 // An operator who lists an address on this node knows better than the peer how it is reached from
@@ -439,6 +437,7 @@ void Node::Parts::stop_when_drained(Instant deadline) {
 
 Result<> Node::Parts::stop() {
   replica_loop->stop();
+  scrub.reset();
   snapshots.reset();
   log.reset();
   applier.reset();

@@ -23,8 +23,8 @@ using http::Code;
 using http::Problem;
 
 constexpr std::string_view kFenced =
-    "this node's disk has stopped answering, so it takes no requests until it does again; nothing "
-    "was changed, try another node";
+    "this node takes no requests now: its disk has stopped answering, or its state is being made "
+    "anew (GET /v1/cluster says which); nothing was changed, try another node";
 
 Problem problem_of_change(const raft::Refusal& refusal) {
   switch (refusal.reason) {

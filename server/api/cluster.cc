@@ -58,6 +58,16 @@ Json describe(const NodeStatus& status, const raft::Member& member, Instant now)
   return json;
 }
 
+Json fence_of(const raft::Status& raft) {
+  if (raft.fenced) return "the disk has stopped answering";
+  if (raft.quarantined)
+    return "its log was damaged and lost entries: it does not vote until its leader has filled it "
+           "again";
+  if (raft.awaits_state)
+    return "its state was damaged and is gone: it serves nothing until a peer has sent it its own";
+  return nullptr;
+}
+
 Json describe_node(const NodeStatus& status) {
   const raft::Member* self = status.members.find(status.self);
   return {{"name", status.name},
@@ -70,7 +80,7 @@ Json describe_node(const NodeStatus& status) {
           {"revision", status.revision.value},
           {"state_hash", text_of(status.state_hash)},
           {"state_hash_index", status.state_hash_index.value},
-          {"fenced", status.raft.fenced ? Json("the disk has stopped answering") : Json()}};
+          {"fenced", fence_of(status.raft)}};
 }
 
 struct LeaderChange {

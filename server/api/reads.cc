@@ -23,6 +23,8 @@ std::optional<Problem> check_lag(Services& services, Duration max_lag) {
 
 Task<std::expected<Revision, Problem>> read_revision(Services& services,
                                                      const ReadOptions& options) {
+  if (services.status->read()->raft.awaits_state)
+    co_return std::unexpected(problem_of_read(raft::RefusalReason::kFenced));
   Gate& gate = *services.gate;
   if (options.consistency == Consistency::kLinearizable) {
     Gate::Waiting barrier = gate.read_barrier(options.deadline);

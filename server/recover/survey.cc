@@ -12,7 +12,7 @@
 #include "storage/kv/memory_engine.h"
 #include "storage/kv/rocks_engine.h"
 #include "storage/kv/state_directory.h"
-#include "storage/log/segmented_log.h"
+#include "storage/log/quarantine.h"
 
 namespace holdfast::recover {
 namespace {
@@ -85,6 +85,14 @@ Result<Contents> read_log(FileSystem& fs, const Place& place, const KvStateMachi
                             place.log_path(), place.data_dir));
   }
   if (!opened) return std::unexpected(opened.error());
+  HOLDFAST_ASSIGN(const std::optional<Quarantine> quarantine,
+                  read_quarantine(fs, place.log_path()));
+  if (quarantine) {
+    return fail(
+        ErrorCode::kCorrupt,
+        "its log lost entries that it had acknowledged, and no leader has filled it again: " +
+            quarantine->why);
+  }
   const Recovered& on_disk = opened->recovered;
   HOLDFAST_ASSIGN(const std::optional<LogPosition> begin, restart_needed(on_disk, machine));
   if (begin) {

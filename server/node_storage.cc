@@ -1,0 +1,137 @@
+#include "server/node_storage.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "server/rebuild.h"
+#include "storage/base/log.h"
+#include "storage/log/quarantine.h"
+
+namespace holdfast {
+namespace {
+
+// As far as the state says, or what is known without it.
+Result<raft::Members> newest_members(const KvStateMachine& machine, const raft::Members& known) {
+  const std::string newest = machine.members_payload();
+  return newest.empty() ? known : raft::decode_members(newest);
+}
+
+Result<RebuildNote> begin_rebuild(FileSystem& fs, const std::string& group,
+                                  const raft::Members& members, const std::string& why) {
+  HOLDFAST_TRY(note_damaged_state(fs, group, members, why));
+  HOLDFAST_ASSIGN(const std::optional<RebuildNote> note, read_rebuild_note(fs, group));
+  return *note;
+}
+
+// Drops the state first where that is noted, and where it cannot even be opened.
+Result<std::unique_ptr<RocksEngine>> open_state(FileSystem& fs, const Identity& identity,
+                                                const std::string& group, Suspicion& suspicion,
+                                                std::optional<RebuildNote>& rebuild) {
+  const RocksEngine::Options options{
+      .directory = group + "/state",
+      .on_damage = [&suspicion](const std::string& what) { suspicion.state_is_damaged(what); }};
+  if (rebuild && !rebuild->dropped) HOLDFAST_TRY(drop_damaged_state(fs, group, *rebuild));
+  Result<std::unique_ptr<RocksEngine>> engine = RocksEngine::open(options);
+  const raft::Members& members = rebuild ? rebuild->members : identity.first_members;
+  if (engine || engine.error().code != ErrorCode::kCorrupt || !has_peers(members, identity.node))
+    return engine;
+  HOLDFAST_ASSIGN(rebuild, begin_rebuild(fs, group, members, engine.error().message));
+  HOLDFAST_TRY(drop_damaged_state(fs, group, *rebuild));
+  return RocksEngine::open(options);
+}
+
+// Nobody else has the entries: nothing is touched.
+Result<MendedLog> open_only_copy(FileSystem& fs, const std::string& path,
+                                 const SegmentedLog::Options& options) {
+  Result<SegmentedLog::Opened> opened = SegmentedLog::open(fs, path, options);
+  if (opened) return MendedLog{*std::move(opened), std::nullopt};
+  if (opened.error().code != ErrorCode::kCorrupt) return std::unexpected(opened.error());
+  return fail(ErrorCode::kCorrupt,
+              opened.error().message +
+                  ". Nothing was changed. No other node has the entries: restore a backup, or look "
+                  "at what is whole with holdfast recover");
+}
+
+Result<MendedLog> open_log(FileSystem& fs, const std::string& path,
+                           const SegmentedLog::Options& options, bool others_have_it) {
+  if (!others_have_it) return open_only_copy(fs, path, options);
+  HOLDFAST_ASSIGN(MendedLog mended, open_and_mend(fs, path, options));
+  if (mended.quarantine)
+    log_error(
+        "{}. This node goes on from entry {}, fetches what follows from the leader, and does not "
+        "vote until it has it; what was there is kept as *.damaged. If no leader comes, a majority "
+        "may be damaged: stop all nodes and look at them with holdfast recover",
+        mended.quarantine->why, mended.opened.recovered.last.index.value);
+  return mended;
+}
+
+void say_what_was_dropped(const Recovered& recovered) {
+  if (recovered.torn_tail)
+    log_warning(
+        "{}: the last batch was not whole when the node stopped; {} bytes at {} that had "
+        "not been acknowledged were dropped",
+        recovered.torn_tail->file, recovered.torn_tail->bytes, recovered.torn_tail->offset);
+}
+
+}  // namespace
+
+Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
+                                      const StoragePlaces& places,
+                                      const SegmentedLog::Options& options, Suspicion& suspicion) {
+  NodeStorage storage;
+  HOLDFAST_ASSIGN(std::optional<RebuildNote> rebuild, read_rebuild_note(fs, places.group));
+  const raft::Members known =
+      rebuild && !rebuild->members.list.empty() ? rebuild->members : identity.first_members;
+  suspicion.follow(known);
+  HOLDFAST_ASSIGN(storage.engine, open_state(fs, identity, places.group, suspicion, rebuild));
+  HOLDFAST_ASSIGN(storage.machine, KvStateMachine::open(*storage.engine));
+  HOLDFAST_ASSIGN(const raft::Members members, newest_members(*storage.machine, known));
+  suspicion.follow(members);
+  HOLDFAST_ASSIGN(MendedLog mended,
+                  open_log(fs, places.log, options, has_peers(members, identity.node)));
+  const Recovered& on_disk = mended.opened.recovered;
+  say_what_was_dropped(on_disk);
+  if (!was_begun(on_disk))
+    return fail(
+        ErrorCode::kCorrupt,
+        fmt::format("{} is empty, but this node is a member of a cluster and has had a log: "
+                    "what it voted for and acknowledged is gone. Put the log back (is a "
+                    "disk not mounted?), or remove the node's data folder and let it join "
+                    "anew (--join)",
+                    places.log));
+  HOLDFAST_ASSIGN(
+      storage.recovered,
+      recover_replica(on_disk, *mended.opened.log, *storage.machine, known,
+                      {.entries = mended.quarantine.has_value(), .state = rebuild.has_value()}));
+  if (storage.recovered.lacks_state) {
+    log_error("the state of this node was damaged and is gone: {}. A peer is asked for its own",
+              rebuild->why);
+  } else if (rebuild) {
+    HOLDFAST_TRY(fs.remove(rebuild_path(places.group)));
+  } else {
+    HOLDFAST_TRY(remove_damaged_state(places.group));
+  }
+  storage.log = std::move(mended.opened.log);
+  log_info("log up to {}, state up to {}", storage.recovered.last.value,
+           storage.recovered.applied.value);
+  return storage;
+}
+
+void Repairs::settle(const raft::Status& status, LogWriter& log) {
+  if (quarantined_ && !status.quarantined) {
+    const Result<std::vector<std::string>> files = left_of_quarantine(fs_, places_.log);
+    if (!files) return log_warning("the log is whole again, but: {}", files.error().message);
+    quarantined_ = false;
+    log.remove(*files);
+    log_info("the log is whole again: this node votes");
+  }
+  if (lacks_state_ && !status.awaits_state) {
+    lacks_state_ = false;
+    log.remove({rebuild_path(places_.group)});
+    log_info("the state is whole again: this node serves");
+  }
+}
+
+}  // namespace holdfast

@@ -1,0 +1,57 @@
+#pragma once
+
+// Opens what a node has on its disk, the state and then the log, and makes good what is damaged
+// where other nodes have it. Blocking; before the node serves.
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "replication/node/recovery.h"
+#include "server/data_directory.h"
+#include "server/suspicion.h"
+#include "storage/kv/rocks_engine.h"
+#include "storage/log/log_writer.h"
+
+namespace holdfast {
+
+struct NodeStorage {
+  std::unique_ptr<RocksEngine> engine;
+  std::unique_ptr<KvStateMachine> machine;
+  std::unique_ptr<SegmentedLog> log;
+  raft::Recovered recovered;
+};
+
+struct StoragePlaces {
+  std::string group;  // the folder of the group
+  std::string log;
+};
+
+// An error says what is damaged, or gone, and what to do. Where there are peers, a damaged log is
+// mended, and the node is in quarantine then, and a damaged state is dropped and made anew (see
+// raft::Recovered). What of it turns out to be damaged later is told to `suspicion`.
+Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
+                                      const StoragePlaces& places,
+                                      const SegmentedLog::Options& options, Suspicion& suspicion);
+
+// What of it is not whole yet, by the notes that say so on the disk. On the loop.
+class Repairs {
+ public:
+  Repairs(FileSystem& fs, StoragePlaces places, const raft::Recovered& found)
+      : fs_(fs),
+        places_(std::move(places)),
+        quarantined_(found.quarantined),
+        lacks_state_(found.lacks_state) {}
+
+  bool any() const { return quarantined_ || lacks_state_; }
+  // Has the notes removed that hold no more. Until they are gone, a start begins where they say.
+  void settle(const raft::Status& status, LogWriter& log);
+
+ private:
+  FileSystem& fs_;
+  const StoragePlaces places_;
+  bool quarantined_;
+  bool lacks_state_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,55 @@
+#include "server/suspicion.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "server/rebuild.h"
+#include "storage/base/check.h"
+#include "storage/base/log.h"
+#include "storage/base/restart.h"
+
+namespace holdfast {
+
+bool has_peers(const raft::Members& members, NodeId self) {
+  return std::ranges::any_of(members.list, [self](const raft::Member& member) {
+    return member.voter && member.id != self;
+  });
+}
+
+Suspicion::Suspicion(FileSystem& fs, std::string group, NodeId self)
+    : fs_(fs), group_(std::move(group)), self_(self) {}
+
+void Suspicion::follow(const raft::Members& members) {
+  const std::lock_guard lock(mutex_);
+  members_ = members;
+}
+
+void Suspicion::stop_if_alone(const std::string& what) const {
+  if (has_peers(members_, self_)) return;
+  fatal(
+      fmt::format("{}. No other node has the data: restore a backup, or look at what is whole with "
+                  "holdfast recover",
+                  what));
+}
+
+void Suspicion::state_is_damaged(const std::string& what) {
+  mutex_.lock();
+  stop_if_alone(what);
+  const Result<> noted = note_damaged_state(fs_, group_, members_, what);
+  if (!noted)
+    fatal(fmt::format("{}; and that could not be noted: {}", what, noted.error().message));
+  log_error("{}. Nothing is served from this state any more: this node starts anew without it",
+            what);
+  restart_process();
+}
+
+void Suspicion::log_is_damaged(const std::string& what) {
+  mutex_.lock();
+  stop_if_alone(what);
+  log_error("{}. This node starts anew, and fetches what is damaged from the others", what);
+  restart_process();
+}
+
+}  // namespace holdfast

@@ -1,0 +1,40 @@
+#pragma once
+
+// What happens when this node's data turns out to be damaged while it serves, or to be another than
+// its peers have: whoever finds that says it here, from any thread. Where peers have the data, the
+// node notes what is to be made good and starts itself anew at once: nothing more is served from
+// it, a leader's followers see that it is gone and elect another. Alone, it stops and says why.
+
+#include <mutex>
+#include <string>
+
+#include "replication/raft/membership.h"
+#include "storage/fs/file_system.h"
+
+namespace holdfast {
+
+class Suspicion {
+ public:
+  Suspicion(FileSystem& fs, std::string group, NodeId self);
+
+  // Who belongs to the group. None: nothing is known yet.
+  void follow(const raft::Members& members);
+
+  [[noreturn]] void state_is_damaged(const std::string& what);
+  // The start that follows finds the damage and puts it aside.
+  [[noreturn]] void log_is_damaged(const std::string& what);
+
+ private:
+  void stop_if_alone(const std::string& what) const;
+
+  FileSystem& fs_;
+  const std::string group_;
+  const NodeId self_;
+  std::mutex mutex_;  // held until the end: the first who finds something decides
+  raft::Members members_;
+};
+
+// Whether somebody else votes.
+bool has_peers(const raft::Members& members, NodeId self);
+
+}  // namespace holdfast
