@@ -106,8 +106,11 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
       recover_replica(on_disk, *mended.opened.log, *storage.machine, known,
                       {.entries = mended.quarantine.has_value(), .state = rebuild.has_value()}));
   if (storage.recovered.lacks_state) {
-    log_error("the state of this node was damaged and is gone: {}. A peer is asked for its own",
-              rebuild->why);
+    log_error(
+        "the state of this node was damaged: {}. A peer is asked for its own; what was dropped is "
+        "kept as damaged-state. If no leader comes, a majority may be damaged: stop all nodes and "
+        "look at them with holdfast recover",
+        rebuild->why);
   } else if (rebuild) {
     HOLDFAST_TRY(fs.remove(rebuild_path(places.group)));
   } else {
