@@ -302,8 +302,8 @@ void Session::write() {
 }
 
 void Session::go_on() {
-  if (state_ == State::kClosed) return;
   pull();
+  if (state_ == State::kClosed) return;  // also by a stream that failed at once
   start_requests();
   if (held_back_ && may_take()) {
     const std::string stash = std::exchange(stash_, {});
