@@ -95,7 +95,8 @@ void Invariants::started(NodeId id, const raft::Recovered& found, const raft::Ra
   node.members_at =
       found.newer_members.empty() ? found.members_index : found.newer_members.back()->index;
   node.given = found.applied;
-  node.durable = found.applied;
+  // What begins behind the log's beginning and is yet to be sent holds nothing.
+  node.durable = found.lacks_state ? LogIndex{} : found.applied;
   node.seen = {.term = found.hard_state.term,
                .vote = found.hard_state.vote,
                .commit = found.applied,
