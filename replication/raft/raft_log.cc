@@ -87,6 +87,12 @@ void RaftLog::restart_after(LogPosition position) {
   for (WriteInFlight& in_flight : in_flight_) in_flight.last = LogIndex{};
 }
 
+// A recovery that finds the state ahead of the log restarts the log there.
+void RaftLog::vouched_for(LogIndex upto) {
+  CHECK(upto <= last_);
+  persisted_ = std::max(persisted_, upto);
+}
+
 void RaftLog::set_hard_state(HardState state) {
   open_write().hard_state = state;
 }

@@ -43,6 +43,8 @@ class RaftLog {
   // All entries are void: the state holds everything up to `position`, on disk, and the next entry
   // follows it.
   void restart_after(LogPosition position);
+  // The state holds everything up to `upto`, on disk, and the log has it too, if only in memory.
+  void vouched_for(LogIndex upto);
   void set_hard_state(HardState state);
   // Goes along with the next write: see LogWrite.
   void set_needs(LogIndex drop_before, LogIndex wanted_from);

@@ -88,7 +88,9 @@ void Raft::on_installed(Installed&& installed) {
   const LogPosition position = installed.position;
   // Entries that came meanwhile may reach back to it. Else what the log holds is older, or was
   // never committed (RELIABILITY F4).
-  if (log_.term_at(position.index) != position.term) {
+  if (log_.term_at(position.index) == position.term) {
+    log_.vouched_for(position.index);
+  } else {
     log_.restart_after(position);
     stamps_.follow(installed.stamp);
     membership_.cut_from(LogIndex{});

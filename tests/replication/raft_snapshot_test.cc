@@ -273,6 +273,17 @@ TEST_F(RaftSnapshotTest, TheLogIsKeptWhereItReachesBackToTheState) {
   EXPECT_EQ(raft_->status().last, (LogPosition{Term{2}, LogIndex{60}}));
 }
 
+TEST_F(RaftSnapshotTest, WhatIsAppliedIsOnThisDiskThoughTheLogsWriteIsOnItsWay) {
+  start();
+  arrive(2, kFar, "a");
+  disk_answers_ = false;
+  append(2, {}, 60);
+  settle();
+  installed(kFar);
+  EXPECT_EQ(raft_->status().applied, kFar.index);
+  EXPECT_EQ(raft_->status().persisted, kFar.index);
+}
+
 TEST_F(RaftSnapshotTest, AChangeThatMayHaveBeenSkippedIsUnknownAtOnce) {
   start();
   receive(kOther, 1, Heartbeat{{}, 1});
