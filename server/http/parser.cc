@@ -15,6 +15,8 @@ namespace beast = boost::beast;
 
 // A chunk's size line with its extensions, or all trailers.
 constexpr size_t kChunkLineBytesMax = 8192;
+// "0\r\n\r\n": a chunked body that is not at its end goes on for so much at the least.
+constexpr size_t kChunkedEndBytes = 5;
 
 std::string_view view(beast::string_view text) {
   return {text.data(), text.size()};
@@ -139,6 +141,8 @@ RequestParser::Event RequestParser::feed_head(std::string_view bytes, size_t& us
 
 RequestParser::Event RequestParser::feed_body(std::string_view bytes, size_t& used) {
   IntoRequest& message = message_->beast;
+  // Shown the end of a body without chunks in smaller pieces, Beast 1.81 asserts.
+  if (framing_.chunked && bytes.size() < kChunkedEndBytes) return Event::kNeedMore;
   beast::error_code error;
   used = message.put(boost::asio::buffer(bytes.data(), bytes.size()), error);
   if (error == beast::http::error::body_limit) {

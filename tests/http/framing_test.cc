@@ -202,6 +202,34 @@ TEST(CheckFraming, RefusesBothFramingsWithoutTheParsersHelp) {
                     limits));
 }
 
+// In pieces of every size: a body without chunks once ended the process when it came byte by byte.
+TEST(RequestParser, AChunkedBodyMayComeInPieces) {
+  const Limits limits;
+  for (const std::string& bytes : {chunked("0\r\n\r\n"), chunked("0;a=b\r\nX: y\r\n\r\n"),
+                                   chunked("3\r\nabc\r\n0\r\n\r\n"), chunked("0\r\nabc\r\n")}) {
+    for (size_t piece = 1; piece <= bytes.size(); ++piece) {
+      RequestParser parser(limits);
+      RequestParser::Event event = RequestParser::Event::kNeedMore;
+      size_t taken = 0;
+      for (size_t shown = piece;
+           event != RequestParser::Event::kComplete && event != RequestParser::Event::kRefused;
+           shown = std::min(shown + piece, bytes.size())) {
+        do {
+          size_t used = 0;
+          event = parser.feed(std::string_view(bytes).substr(taken, shown - taken), used);
+          taken += used;
+        } while (event == RequestParser::Event::kHead);
+        if (shown == bytes.size()) break;
+      }
+      const bool is_sound = bytes.find("0\r\nabc") == std::string::npos;
+      EXPECT_EQ(event == RequestParser::Event::kComplete, is_sound) << bytes << piece;
+      if (is_sound) {
+        EXPECT_EQ(taken, bytes.size());
+      }
+    }
+  }
+}
+
 TEST(CheckFraming, KnowsWhetherTheConnectionStays) {
   const Limits limits;
   const struct {
