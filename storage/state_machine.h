@@ -4,6 +4,7 @@
 // No clock, no random number, no container whose order may differ between machines, no limit from
 // this node's configuration.
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -44,6 +45,11 @@ class StateMachine {
   virtual LogIndex durable() const = 0;
   // The newest revision that reads may be fixed to: set after a batch is whole. Any thread.
   virtual Revision revision() const = 0;
+
+  // The payload of a command that the group should carry out by `now`, a leader's clocks; nothing
+  // where nothing is due. It may be asked again, and carried out again, until it is applied. Cheap.
+  // Any thread.
+  virtual std::optional<Bytes> upkeep(Stamp now) const = 0;
 
   // A copy of the state as `directory`, which must not exist; its parent must. It is not older than
   // what was applied when the call began. Any thread, while entries are applied; takes a while.

@@ -19,6 +19,20 @@ Result<> expect_key(std::string_view key) {
                                                key.size(), kKeyBytesMax));
 }
 
+bool is_ttl(uint64_t ttl_ms) {
+  return ttl_ms >= kTtlMsMin && ttl_ms <= kTtlMsMax;
+}
+
+bool is_bond(LeaseId lease, uint64_t ttl_ms) {
+  if (ttl_ms != 0) return !lease && is_ttl(ttl_ms);
+  return !lease || is_lease_id(lease);
+}
+
+Result<LeaseId> read_lease_id(uint64_t number) {
+  if (is_lease_id({number})) return LeaseId{number};
+  return fail(ErrorCode::kInvalid, fmt::format("{:x} is no lease's id", number));
+}
+
 // A field from a later version would be skipped here and obeyed there: the replicas would split.
 Result<> expect_known(const google::protobuf::Message& message) {
   if (message.GetReflection()->GetUnknownFields(message).empty()) return {};
@@ -66,6 +80,9 @@ void write_act(PutCommand& act, command::Command& out) {
   put.set_key(std::move(act.key));
   put.set_value(std::move(act.value));
   write_conditions(act.conditions, put);
+  CHECK(is_bond(act.lease, act.ttl_ms), "lease {:x}, {} ms", act.lease.value, act.ttl_ms);
+  put.set_lease(act.lease.value);
+  put.set_ttl_ms(act.ttl_ms);
 }
 
 void write_act(DeleteCommand& act, command::Command& out) {
@@ -87,6 +104,27 @@ void write_act(AnnounceCommand& act, command::Command& out) {
   announce.set_client_url(std::move(act.client_url));
 }
 
+void write_act(const GrantLeaseCommand& act, command::Command& out) {
+  CHECK(is_lease_id(act.id) && is_ttl(act.ttl_ms), "{:x} {}", act.id.value, act.ttl_ms);
+  command::GrantLease& grant = *out.mutable_grant_lease();
+  grant.set_id(act.id.value);
+  grant.set_ttl_ms(act.ttl_ms);
+}
+
+void write_act(const KeepLeaseAliveCommand& act, command::Command& out) {
+  CHECK(is_lease_id(act.id), "{:x}", act.id.value);
+  out.mutable_keep_lease_alive()->set_id(act.id.value);
+}
+
+void write_act(const RevokeLeaseCommand& act, command::Command& out) {
+  CHECK(is_lease_id(act.id), "{:x}", act.id.value);
+  out.mutable_revoke_lease()->set_id(act.id.value);
+}
+
+void write_act(const ExpireCommand&, command::Command& out) {
+  out.mutable_expire();
+}
+
 Result<PutCommand> read_act(command::Put& put) {
   HOLDFAST_TRY(expect_known(put));
   HOLDFAST_TRY(expect_key(put.key()));
@@ -94,6 +132,12 @@ Result<PutCommand> read_act(command::Put& put) {
   HOLDFAST_ASSIGN(act.conditions, read_conditions(put));
   act.key = std::move(*put.mutable_key());
   act.value = std::move(*put.mutable_value());
+  act.lease = {put.lease()};
+  act.ttl_ms = put.ttl_ms();
+  if (!is_bond(act.lease, act.ttl_ms))
+    return fail(ErrorCode::kInvalid,
+                fmt::format("a key cannot be bound to lease {:x} and a time to live of {} ms",
+                            act.lease.value, act.ttl_ms));
   return act;
 }
 
@@ -114,6 +158,32 @@ Result<DeleteRangeCommand> read_act(command::DeleteRange& range) {
 Result<AnnounceCommand> read_act(command::Announce& announce) {
   HOLDFAST_TRY(expect_known(announce));
   return AnnounceCommand{{announce.node()}, std::move(*announce.mutable_client_url())};
+}
+
+Result<GrantLeaseCommand> read_act(const command::GrantLease& grant) {
+  HOLDFAST_TRY(expect_known(grant));
+  GrantLeaseCommand act;
+  HOLDFAST_ASSIGN(act.id, read_lease_id(grant.id()));
+  act.ttl_ms = grant.ttl_ms();
+  if (is_ttl(act.ttl_ms)) return act;
+  return fail(ErrorCode::kInvalid, fmt::format("a lease cannot live {} ms", act.ttl_ms));
+}
+
+Result<KeepLeaseAliveCommand> read_act(const command::KeepLeaseAlive& keep) {
+  HOLDFAST_TRY(expect_known(keep));
+  HOLDFAST_ASSIGN(const LeaseId id, read_lease_id(keep.id()));
+  return KeepLeaseAliveCommand{id};
+}
+
+Result<RevokeLeaseCommand> read_act(const command::RevokeLease& revoke) {
+  HOLDFAST_TRY(expect_known(revoke));
+  HOLDFAST_ASSIGN(const LeaseId id, read_lease_id(revoke.id()));
+  return RevokeLeaseCommand{id};
+}
+
+Result<ExpireCommand> read_act(const command::Expire& expire) {
+  HOLDFAST_TRY(expect_known(expire));
+  return ExpireCommand{};
 }
 
 }  // namespace
@@ -160,6 +230,22 @@ Result<Command> decode_command(std::string_view bytes) {
     }
     case command::Command::kAnnounce: {
       HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_announce()));
+      return command;
+    }
+    case command::Command::kGrantLease: {
+      HOLDFAST_ASSIGN(command.act, read_act(in.grant_lease()));
+      return command;
+    }
+    case command::Command::kKeepLeaseAlive: {
+      HOLDFAST_ASSIGN(command.act, read_act(in.keep_lease_alive()));
+      return command;
+    }
+    case command::Command::kRevokeLease: {
+      HOLDFAST_ASSIGN(command.act, read_act(in.revoke_lease()));
+      return command;
+    }
+    case command::Command::kExpire: {
+      HOLDFAST_ASSIGN(command.act, read_act(in.expire()));
       return command;
     }
     case command::Command::ACT_NOT_SET:

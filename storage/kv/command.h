@@ -12,6 +12,7 @@
 #include "storage/base/bytes.h"
 #include "storage/base/ids.h"
 #include "storage/base/result.h"
+#include "storage/kv/bond.h"
 
 namespace holdfast {
 
@@ -36,6 +37,8 @@ struct PutCommand {
   std::string key;
   std::string value;
   std::vector<Condition> conditions;  // all must hold
+  LeaseId lease;                      // that the key ends with; 0: none
+  uint64_t ttl_ms = 0;                // a time of its own, where it has no lease; 0: none
   friend bool operator==(const PutCommand&, const PutCommand&) = default;
 };
 
@@ -59,8 +62,32 @@ struct AnnounceCommand {
   friend bool operator==(const AnnounceCommand&, const AnnounceCommand&) = default;
 };
 
+struct GrantLeaseCommand {
+  LeaseId id;  // drawn by who proposes it
+  uint64_t ttl_ms = 0;
+  friend bool operator==(const GrantLeaseCommand&, const GrantLeaseCommand&) = default;
+};
+
+struct KeepLeaseAliveCommand {
+  LeaseId id;
+  friend bool operator==(const KeepLeaseAliveCommand&, const KeepLeaseAliveCommand&) = default;
+};
+
+// Its keys are deleted.
+struct RevokeLeaseCommand {
+  LeaseId id;
+  friend bool operator==(const RevokeLeaseCommand&, const RevokeLeaseCommand&) = default;
+};
+
+// The leader, for nobody: what is due by the entry's cluster time ends, a bounded number of keys.
+struct ExpireCommand {
+  friend bool operator==(const ExpireCommand&, const ExpireCommand&) = default;
+};
+
 struct Command {
-  std::variant<PutCommand, DeleteCommand, DeleteRangeCommand, AnnounceCommand> act;
+  std::variant<PutCommand, DeleteCommand, DeleteRangeCommand, AnnounceCommand, GrantLeaseCommand,
+               KeepLeaseAliveCommand, RevokeLeaseCommand, ExpireCommand>
+      act;
   friend bool operator==(const Command&, const Command&) = default;
 };
 

@@ -1,6 +1,5 @@
 #include "storage/kv/draft.h"
 
-#include <functional>
 #include <utility>
 
 #include "storage/kv/command.h"
@@ -11,19 +10,21 @@ namespace holdfast {
 std::optional<RowInfo> Draft::newest(std::string_view key) const {
   const auto own = rows_.find(key);
   if (own == rows_.end()) return below_.newest(key);
-  return own->second ? std::optional(own->second->info) : std::nullopt;
+  const std::optional<Row>& row = own->second.row;
+  return row ? std::optional(row->info) : std::nullopt;
 }
 
 std::optional<Row> Draft::get(std::string_view key) const {
   const auto own = rows_.find(key);
-  return own == rows_.end() ? below_.get(key) : own->second;
+  return own == rows_.end() ? below_.get(key) : own->second.row;
 }
 
 void Draft::scan(const RangeScan& scan, const Engine::Visitor& visit) const {
+  const auto row_of = [](const Written& own) -> const std::optional<Row>& { return own.row; };
   const auto scan_below = [&](const Engine::Visitor& visit_below) {
     below_.scan(scan, visit_below);
   };
-  scan_layers(rows_, scan, std::identity(), scan_below, visit);
+  scan_layers(rows_, scan, row_of, scan_below, visit);
 }
 
 std::optional<std::vector<std::string>> Draft::keys(const std::string& start,
@@ -42,14 +43,15 @@ std::optional<std::vector<std::string>> Draft::keys(const std::string& start,
   return found;
 }
 
-bool Draft::put(std::string key, std::string value) {
+bool Draft::put(std::string key, std::string value, Bond bond) {
   const std::optional<RowInfo> old = newest(key);
   RowInfo info{.create_revision = old ? old->create_revision : revision_,
                .mod_revision = revision_,
-               .version = old ? old->version + 1 : 1};
+               .version = old ? old->version + 1 : 1,
+               .bond = bond};
   info.hash = row_hash(key, info, value);
   hash_change_ += info.hash - (old ? old->hash : 0);
-  write(std::move(key), Row{info, std::move(value)});
+  write(std::move(key), old, Row{info, std::move(value)});
   return !old;
 }
 
@@ -57,17 +59,21 @@ bool Draft::remove(std::string key) {
   const std::optional<RowInfo> old = newest(key);
   if (!old) return false;
   hash_change_ -= old->hash;
-  write(std::move(key), std::nullopt);
+  write(std::move(key), old, std::nullopt);
   return true;
 }
 
-void Draft::write(std::string key, std::optional<Row> row) {
+void Draft::write(std::string key, const std::optional<RowInfo>& old, std::optional<Row> row) {
   const uint64_t key_bytes = key.size();
   const auto [own, is_new] = rows_.try_emplace(std::move(key));
-  if (is_new) bytes_ += key_bytes;
-  if (own->second) bytes_ -= own->second->value.size();
+  Written& written = own->second;
+  if (is_new) {
+    bytes_ += key_bytes;
+    if (old) written.bond_before = old->bond;
+  }
+  if (written.row) bytes_ -= written.row->value.size();
   if (row) bytes_ += row->value.size();
-  own->second = std::move(row);
+  written.row = std::move(row);
 }
 
 bool Draft::has_room(uint64_t bytes) const {
@@ -79,7 +85,7 @@ RevisionWrite Draft::take(uint64_t wall_ms) {
   write.rows.reserve(rows_.size());
   while (!rows_.empty()) {
     auto row = rows_.extract(rows_.begin());
-    write.rows.emplace_back(std::move(row.key()), std::move(row.mapped()));
+    write.rows.emplace_back(std::move(row.key()), std::move(row.mapped().row));
   }
   return write;
 }

@@ -30,7 +30,7 @@ class Draft {
                                                const std::string& end) const;
 
   // True if the key was not there.
-  bool put(std::string key, std::string value);
+  bool put(std::string key, std::string value, Bond bond = {});
   // True if the key was there.
   bool remove(std::string key);
 
@@ -40,20 +40,35 @@ class Draft {
 
   // Nothing was written: there will be no revision.
   bool empty() const { return rows_.empty(); }
+  size_t size() const { return rows_.size(); }
   Revision revision() const { return revision_; }
   // What the revision adds to the state's hash, modulo 2^64.
   uint64_t hash_change() const { return hash_change_; }
+  // Calls `visit(key, before, after)` for each key that is bound otherwise than before this
+  // revision.
+  template <class Visit>
+  void each_rebound(const Visit& visit) const {
+    for (const auto& [key, own] : rows_) {
+      const Bond after = own.row ? own.row->info.bond : Bond{};
+      if (own.bond_before != after) visit(key, own.bond_before, after);
+    }
+  }
   // What was written. A key that was made and removed again is in it, as deleted: somebody may have
   // been told of this revision of it. Ends the draft's life.
   RevisionWrite take(uint64_t wall_ms);
 
  private:
-  void write(std::string key, std::optional<Row> row);
+  struct Written {
+    std::optional<Row> row;  // no row: deleted
+    Bond bond_before;        // this revision
+  };
+
+  void write(std::string key, const std::optional<RowInfo>& old, std::optional<Row> row);
 
   const Overlay& below_;
   const Revision revision_;
-  std::map<std::string, std::optional<Row>, std::less<>> rows_;  // no row: deleted
-  uint64_t bytes_ = 0;                                           // of keys and values in `rows_`
+  std::map<std::string, Written, std::less<>> rows_;
+  uint64_t bytes_ = 0;  // of keys and values in `rows_`
   uint64_t hash_change_ = 0;
 };
 

@@ -15,6 +15,7 @@
 
 #include "storage/base/ids.h"
 #include "storage/base/result.h"
+#include "storage/kv/bond.h"
 
 namespace holdfast {
 
@@ -24,6 +25,7 @@ struct RowInfo {
   Revision mod_revision;     // of this version
   uint64_t version = 0;      // how many times it was written in this life
   uint64_t hash = 0;         // row_hash of all the rest; the state's hash is the sum of these
+  Bond bond;                 // what ends its life beside a delete
   friend bool operator==(const RowInfo&, const RowInfo&) = default;
 };
 

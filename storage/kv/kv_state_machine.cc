@@ -114,7 +114,7 @@ void raise(std::atomic<uint64_t>& value, uint64_t to) {
 }  // namespace
 
 KvStateMachine::KvStateMachine(Engine& engine, uint64_t unflushed_bytes_max)
-    : engine_(engine), unflushed_bytes_max_(unflushed_bytes_max) {}
+    : engine_(engine), unflushed_bytes_max_(unflushed_bytes_max), leases_(engine) {}
 
 Result<std::unique_ptr<KvStateMachine>> KvStateMachine::open(Engine& engine,
                                                              uint64_t unflushed_bytes_max) {
@@ -153,6 +153,7 @@ Result<> KvStateMachine::read_back() {
   LogIndex durable;
   HOLDFAST_ASSIGN(durable, read_durable());
   durable_ = durable.value;
+  HOLDFAST_TRY(leases_.read_again());
   take_over(std::move(words));
   return {};
 }
@@ -206,8 +207,9 @@ void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
   if (urls_changed_) batch.meta.emplace_back(kClientUrls, encode_urls(urls_));
   if (members_changed_) batch.meta.emplace_back(kMembers, members_);
   batch.meta.emplace_back(kHead, encode_head(head_));
-  batch.revisions = overlay.take();
+  overlay.take(batch);
   engine_.write(batch);
+  leases_.settle();
   publish();
   ask_for_flush(bytes);
 }
@@ -220,7 +222,9 @@ Reply KvStateMachine::apply_command(const LogEntry& entry, Overlay& overlay) {
         "entry {}; start a version that understands it",
         entry.index.value, entry.term.value, command.error().message, entry.index.value - 1));
   }
-  return std::visit([&](auto& todo) { return act(todo, overlay); }, command->act);
+  Reply reply = std::visit([&](auto& todo) { return act(todo, overlay); }, command->act);
+  head_.state_hash += overlay.named().take_hash_change();
+  return reply;
 }
 
 Reply KvStateMachine::refuse(ReplyStatus status, Revision current) const {
@@ -231,6 +235,9 @@ Revision KvStateMachine::finish(Draft draft, Overlay& overlay) {
   if (draft.empty()) return head_.revision;
   head_.revision = draft.revision();
   head_.state_hash += draft.hash_change();
+  draft.each_rebound([&](std::string_view key, Bond before, Bond after) {
+    leases_.rebind(overlay.named(), key, before, after);
+  });
   overlay.write(draft.take(head_.wall_ms));
   return head_.revision;
 }
@@ -243,7 +250,9 @@ Reply KvStateMachine::act(PutCommand& put, Overlay& overlay) {
       return refuse(ReplyStatus::kPreconditionFailed, current);
     }
   }
-  const bool created = draft.put(std::move(put.key), std::move(put.value));
+  const std::optional<Bond> bond = bond_of(put, overlay);
+  if (!bond) return refuse(ReplyStatus::kLeaseNotFound);
+  const bool created = draft.put(std::move(put.key), std::move(put.value), *bond);
   return {.revision = finish(std::move(draft), overlay), .created = created};
 }
 
@@ -280,6 +289,7 @@ void KvStateMachine::publish() {
   }
   urls_changed_ = false;
   members_changed_ = false;
+  cluster_ms_.store(head_.cluster_ms, std::memory_order_release);
   revision_.store(head_.revision.value, std::memory_order_release);
 }
 
@@ -389,6 +399,7 @@ Result<> KvStateMachine::install(const std::string& directory, Words words, Name
   // Noted before the switch: a start right behind it must know why the state is ahead of the log.
   meta.emplace(kInstalled, encode_installed(words.installed));
   HOLDFAST_TRY(engine_.install(directory, meta));
+  if (const Result<> read = leases_.read_again(); !read) fatal(read.error().message);
   // Published last: what a reader is told of is already there.
   take_over(std::move(words));
   return {};

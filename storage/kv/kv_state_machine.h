@@ -12,6 +12,7 @@
 
 #include "storage/kv/command.h"
 #include "storage/kv/engine.h"
+#include "storage/kv/leases.h"
 #include "storage/kv/recent_rows.h"
 #include "storage/state_machine.h"
 
@@ -34,7 +35,7 @@ struct StateSummary {
   Revision revision{1};
   uint64_t cluster_ms = 0;  // of the newest entry; never falls, nor does wall_ms
   uint64_t wall_ms = 0;
-  uint64_t state_hash = 0;  // sum modulo 2^64 of the hashes of the rows that exist
+  uint64_t state_hash = 0;  // sum modulo 2^64 of the hashes of what is agreed, see README.md
 
   Stamp stamp() const { return {cluster_ms, wall_ms}; }
   friend bool operator==(const StateSummary&, const StateSummary&) = default;
@@ -55,6 +56,7 @@ class KvStateMachine final : public StateMachine {
   LogPosition applied() const override { return head_.applied; }
   LogIndex durable() const override;
   Revision revision() const override { return {revision_.load(std::memory_order_acquire)}; }
+  std::optional<Bytes> upkeep(Stamp now) const override;
   Result<> checkpoint(const std::string& directory) override;
   Result<SnapshotHead> read_snapshot_head(const std::string& directory) const override;
   Result<> install(const std::string& directory) override;
@@ -92,6 +94,12 @@ class KvStateMachine final : public StateMachine {
   Reply act(DeleteCommand& remove, Overlay& overlay);
   Reply act(DeleteRangeCommand& range, Overlay& overlay);
   Reply act(AnnounceCommand& announce, Overlay& overlay);
+  Reply act(const GrantLeaseCommand& grant, Overlay& overlay);
+  Reply act(const KeepLeaseAliveCommand& keep, Overlay& overlay);
+  Reply act(const RevokeLeaseCommand& revoke, Overlay& overlay);
+  Reply act(const ExpireCommand& expire, Overlay& overlay);
+  // What a key that is put so is bound to. Nothing: the lease is not there.
+  std::optional<Bond> bond_of(const PutCommand& put, const Overlay& overlay) const;
   // Makes `draft` the newest revision, if it changes anything. Gives back the newest.
   Revision finish(Draft draft, Overlay& overlay);
   Reply refuse(ReplyStatus status, Revision current = {}) const;
@@ -104,6 +112,7 @@ class KvStateMachine final : public StateMachine {
   // Apply thread only.
   StateSummary head_;
   RecentRows recent_;
+  Leases leases_;
   ClientUrls urls_;
   std::string members_;
   LogPosition installed_;
@@ -114,6 +123,7 @@ class KvStateMachine final : public StateMachine {
 
   // Any thread.
   std::atomic<uint64_t> revision_ = 1;
+  std::atomic<uint64_t> cluster_ms_ = 0;
   mutable std::atomic<uint64_t> durable_ = 0;
   mutable std::atomic<uint64_t> flushes_seen_ = 0;
   mutable std::mutex mutex_;

@@ -53,4 +53,9 @@ void Overlay::write(RevisionWrite write) {
   }
 }
 
+void Overlay::take(EngineBatch& batch) {
+  batch.revisions = std::move(written_);
+  named_.take(batch);
+}
+
 }  // namespace holdfast

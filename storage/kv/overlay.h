@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "storage/kv/engine.h"
+#include "storage/kv/named_overlay.h"
 #include "storage/kv/recent_rows.h"
 
 namespace holdfast {
@@ -16,7 +17,7 @@ class Overlay {
  public:
   // `base`: the newest revision in the engine. `recent` is told of every write.
   Overlay(const Engine& engine, Revision base, RecentRows& recent)
-      : engine_(engine), base_(base), recent_(recent) {}
+      : engine_(engine), base_(base), recent_(recent), named_(engine) {}
 
   // The newest version of `key`; nothing if it does not exist.
   std::optional<RowInfo> newest(std::string_view key) const;
@@ -27,13 +28,17 @@ class Overlay {
 
   void write(RevisionWrite write);
 
+  NamedOverlay& named() { return named_; }
+  const NamedOverlay& named() const { return named_; }
+
   // Everything written, to be given to the engine. Ends the overlay's life.
-  std::vector<RevisionWrite> take() { return std::move(written_); }
+  void take(EngineBatch& batch);
 
  private:
   const Engine& engine_;
   const Revision base_;
   RecentRows& recent_;
+  NamedOverlay named_;
   std::vector<RevisionWrite> written_;
   // Views into `written_`, whose inner vectors never move. No row: deleted.
   std::map<std::string_view, const std::optional<Row>*> newest_;

@@ -12,7 +12,7 @@
 //   kv              key, revision: u64 (timestamp) → row
 //   changes         revision: u64 big-endian → change
 //
-//   row    = create_revision: u64, mod_revision: u64, version: u64, hash: u64, value
+//   row    = create_revision: u64, mod_revision: u64, version: u64, hash: u64, bond: u64, value
 //   change = wall_ms: u64, { length: u32, key }
 
 namespace holdfast {
@@ -37,6 +37,7 @@ void encode_row(const Row& row, std::string& out) {
   put_fixed(out, row.info.mod_revision.value);
   put_fixed(out, row.info.version);
   put_fixed(out, row.info.hash);
+  put_fixed(out, row.info.bond.bits());
   out.append(row.value);
 }
 
@@ -50,7 +51,8 @@ Result<RowInfo> decode_info(std::string_view key, std::string_view bytes) {
   return RowInfo{.create_revision = {load_fixed<uint64_t>(bytes.data())},
                  .mod_revision = {load_fixed<uint64_t>(bytes.data() + 8)},
                  .version = load_fixed<uint64_t>(bytes.data() + 16),
-                 .hash = load_fixed<uint64_t>(bytes.data() + 24)};
+                 .hash = load_fixed<uint64_t>(bytes.data() + 24),
+                 .bond = Bond::of_bits(load_fixed<uint64_t>(bytes.data() + 32))};
 }
 
 void encode_change(const RevisionWrite& write, std::string& out) {

@@ -11,7 +11,7 @@
 namespace holdfast {
 
 // In front of a row's value.
-inline constexpr size_t kRowHeaderBytes = 32;
+inline constexpr size_t kRowHeaderBytes = 40;
 
 void encode_row(const Row& row, std::string& out);  // replaces what is in `out`
 // `bytes` begin with a row's header. The key is named in the error.

@@ -71,6 +71,38 @@ TEST(Command, KeysAreOneTo4096Bytes) {
   EXPECT_DEATH(encode_command(Command{.act = DeleteCommand{}}), "0 bytes");
 }
 
+TEST(Command, ALifetimeIsWithinBounds) {
+  const auto put = [](LeaseId lease, uint64_t ttl_ms) {
+    PutCommand act{"k", "", {}};
+    act.lease = lease;
+    act.ttl_ms = ttl_ms;
+    return Command{.act = std::move(act)};
+  };
+  const auto grant = [](LeaseId id, uint64_t ttl_ms) {
+    return Command{.act = GrantLeaseCommand{id, ttl_ms}};
+  };
+  for (const Command& good :
+       {put({}, 0), put({1}, 0), put({kLeaseIdMax}, 0), put({}, kTtlMsMin), put({}, kTtlMsMax),
+        grant({1}, kTtlMsMin), grant({kLeaseIdMax}, kTtlMsMax)})
+    EXPECT_EQ(decode_command(encode_command(good).view()), good);
+  for (const Command& bad :
+       {put({kLeaseIdMax + 1}, 0), put({UINT64_MAX}, 0), put({}, kTtlMsMin - 1),
+        put({}, kTtlMsMax + 1), put({}, UINT64_MAX), put({1}, kTtlMsMin), grant({}, kTtlMsMin),
+        grant({kLeaseIdMax + 1}, kTtlMsMin), grant({1}, 0), grant({1}, kTtlMsMax + 1)})
+    EXPECT_DEATH(encode_command(bad), "");
+  // As a node that does not check would write it.
+  for (const std::string& bytes :
+       {"\x12\x0c\x0a\x01k\x21\0\0\0\0\0\0\0\x80"s,  // a put to a lease of 2^63
+        "\x12\x05\x0a\x01k\x28\x01"s,                // a put for 1 ms
+        "\x12\x0e\x0a\x01k\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"s,
+        "\x52\x0b\x09\x01\0\0\0\0\0\0\0\x10\x01"s,  // a lease of 1 ms
+        "\x5a\x09\x09\0\0\0\0\0\0\0\0"s, "\x62\x00"s}) {
+    const Result<Command> command = decode_command(bytes);
+    ASSERT_FALSE(command);
+    EXPECT_EQ(command.error().code, ErrorCode::kInvalid);
+  }
+}
+
 TEST(Command, ManyDamagedEncodingsNeverStopTheDecoder) {
   Random random(2);
   for (int i = 0; i < 20'000; ++i) {

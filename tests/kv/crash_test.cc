@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "storage/base/codec.h"
-#include "tests/kv/kv_model.h"
+#include "tests/kv/expect_same.h"
 
 namespace holdfast {
 namespace {

@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/kv/kv_model.h"
+#include "tests/kv/expect_same.h"
 
 namespace holdfast {
 namespace {

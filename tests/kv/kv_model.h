@@ -4,10 +4,12 @@
 // through the list.
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "storage/base/codec.h"
 #include "storage/kv/kv_state_machine.h"
 #include "tests/kv/random_commands.h"
 #include "tests/kv/test_stores.h"
@@ -30,6 +32,7 @@ class KvModel {
     for (const auto& [key, row] : newest_) {
       summary_.state_hash += row_hash(key, row.info, row.value);
     }
+    for (const auto& [name, value] : named()) summary_.state_hash += named_hash(name, value);
     return reply;
   }
 
@@ -42,6 +45,28 @@ class KvModel {
   const ClientUrls& urls() const { return urls_; }
   const std::string& members() const { return members_; }
   const std::map<std::string, Row>& newest() const { return newest_; }
+
+  // The named values that stand for leases and for what ends with time.
+  NamedValues named() const {
+    const auto ordered = [](uint64_t number) {
+      std::string bytes;
+      put_fixed(bytes, __builtin_bswap64(number));
+      return bytes;
+    };
+    NamedValues named;
+    for (const auto& [id, lease] : leases_) {
+      std::string& value = named["lease/" + ordered(id.value)];
+      put_fixed(value, lease.ttl_ms);
+      put_fixed(value, lease.deadline_ms);
+      named["due/" + ordered(lease.deadline_ms) + "l" + ordered(id.value)];
+    }
+    for (const auto& [key, row] : newest_) {
+      const Bond bond = row.info.bond;
+      if (bond.is_lease()) named["bound/" + ordered(bond.lease().value) + key];
+      if (bond.is_deadline()) named["due/" + ordered(bond.deadline_ms()) + "k" + key];
+    }
+    return named;
+  }
 
   std::map<std::string, Row> rows_at(Revision at) const {
     std::map<std::string, Row> rows;
@@ -118,11 +143,18 @@ class KvModel {
 
   Reply obey(const PutCommand& put) {
     if (const auto refusal = check(put.key, put.conditions)) return *refusal;
+    Bond bond;
+    if (put.ttl_ms != 0) bond = Bond::until(summary_.cluster_ms + put.ttl_ms);
+    if (put.lease) {
+      if (!leases_.contains(put.lease)) return refuse(ReplyStatus::kLeaseNotFound);
+      bond = Bond::to(put.lease);
+    }
     const auto old = newest_.find(put.key);
     const bool created = old == newest_.end();
     const Revision now = begin_change();
     RowInfo info{created ? now : old->second.info.create_revision, now,
                  created ? 1 : old->second.info.version + 1};
+    info.bond = bond;
     info.hash = row_hash(put.key, info, put.value);
     put_row(put.key, Row{info, put.value});
     return {.revision = now, .created = created};
@@ -147,6 +179,48 @@ class KvModel {
     return {.revision = summary_.revision, .deleted = keys.size()};
   }
 
+  Reply refuse(ReplyStatus status) const {
+    return {.status = status, .revision = summary_.revision};
+  }
+
+  // Ends all that `ends` says yes to, as one revision.
+  Reply end_keys(const std::function<bool(Bond)>& ends) {
+    std::vector<std::string> keys;
+    for (const auto& [key, row] : newest_)
+      if (ends(row.info.bond)) keys.push_back(key);
+    if (!keys.empty()) begin_change();
+    for (const std::string& key : keys) put_row(key, std::nullopt);
+    return {.revision = summary_.revision, .deleted = keys.size()};
+  }
+
+  Reply obey(const GrantLeaseCommand& grant) {
+    if (leases_.contains(grant.id)) return refuse(ReplyStatus::kLeaseExists);
+    leases_[grant.id] = {grant.id, grant.ttl_ms, summary_.cluster_ms + grant.ttl_ms};
+    return {.revision = summary_.revision, .ttl_ms = grant.ttl_ms};
+  }
+
+  Reply obey(const KeepLeaseAliveCommand& keep) {
+    const auto found = leases_.find(keep.id);
+    if (found == leases_.end()) return refuse(ReplyStatus::kLeaseNotFound);
+    found->second.deadline_ms = summary_.cluster_ms + found->second.ttl_ms;
+    return {.revision = summary_.revision, .ttl_ms = found->second.ttl_ms};
+  }
+
+  Reply obey(const RevokeLeaseCommand& revoke) {
+    if (leases_.erase(revoke.id) == 0) return refuse(ReplyStatus::kLeaseNotFound);
+    return end_keys([&](Bond bond) { return bond.lease() == revoke.id; });
+  }
+
+  // All at once: the tests have few keys.
+  Reply obey(const ExpireCommand&) {
+    const uint64_t now = summary_.cluster_ms;
+    std::erase_if(leases_, [&](const auto& item) { return item.second.deadline_ms <= now; });
+    return end_keys([&](Bond bond) {
+      if (bond.is_deadline()) return bond.deadline_ms() <= now;
+      return bond.is_lease() && !leases_.contains(bond.lease());
+    });
+  }
+
   Reply obey(const AnnounceCommand& announce) {
     urls_[announce.node] = announce.client_url;
     return {.revision = summary_.revision};
@@ -156,52 +230,9 @@ class KvModel {
   std::map<std::string, Row> newest_;
   std::vector<Write> writes_;
   std::vector<Change> changes_;
+  std::map<LeaseId, Lease> leases_;
   ClientUrls urls_;
   std::string members_;
 };
-
-// That `engine` and what `machine` says of it are what `model` holds.
-// Of the feed from `floor` on.
-inline void expect_same(const KvModel& model, const KvStateMachine& machine, const Engine& engine,
-                        Revision floor = {}) {
-  EXPECT_EQ(machine.summary(), model.summary());
-  EXPECT_EQ(machine.applied(), model.summary().applied);
-  EXPECT_EQ(machine.revision(), model.summary().revision);
-  EXPECT_EQ(*machine.client_urls(), model.urls());
-  EXPECT_EQ(machine.members_payload(), model.members());
-  EXPECT_EQ(read_changes(engine, floor), model.changes(floor));
-
-  // The far future shows whatever lies in the engine beyond the newest revision.
-  const RangeScan all{.start = "", .end = "", .at = {UINT64_MAX}};
-  const Rows rows = read_rows(engine, all);
-  EXPECT_EQ(rows, model.scan(all));
-  uint64_t hash = 0;
-  for (const auto& [key, row] : rows) hash += row_hash(key, row.info, row.value);
-  EXPECT_EQ(hash, machine.state_hash());
-}
-
-// That the past is as it was: ranges in both directions, and single keys, at random revisions.
-inline void expect_same_past(const KvModel& model, const Engine& engine, Revision floor,
-                             Random& random, int rounds) {
-  for (int i = 0; i < rounds; ++i) {
-    const Revision at{random.between(floor.value, model.summary().revision.value)};
-    RangeScan scan{.start = random.chance(0.2) ? "" : tricky_key(random),
-                   .end = random.chance(0.2) ? "" : tricky_key(random),
-                   .at = at,
-                   .reverse = random.chance(0.5)};
-    ASSERT_EQ(read_rows(engine, scan), model.scan(scan)) << "at revision " << at.value;
-    const std::map<std::string, Row> rows = model.rows_at(at);
-    for (int j = 0; j < 10; ++j) {
-      const std::string key = tricky_key(random);
-      const auto found = rows.find(key);
-      const auto expected = found == rows.end() ? std::nullopt : std::optional(found->second);
-      ASSERT_EQ(engine.get(key, at, ReadTier::kDisk).value(), expected)
-          << "at revision " << at.value;
-      const auto info = engine.get_info(key, at).value();
-      ASSERT_EQ(info, expected ? std::optional(expected->info) : std::nullopt);
-      ASSERT_EQ(read_versions(engine, key, floor, at), model.versions(key, floor, at));
-    }
-  }
-}
 
 }  // namespace holdfast

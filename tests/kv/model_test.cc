@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/kv/kv_model.h"
+#include "tests/kv/expect_same.h"
 
 namespace holdfast {
 namespace {

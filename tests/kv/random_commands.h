@@ -49,14 +49,42 @@ inline std::vector<Condition> random_conditions(Random& random, Revision newest)
   return conditions;
 }
 
+// Few, so that they meet again.
+inline LeaseId random_lease(Random& random) {
+  return {random.chance(0.5) ? 1 + random.below(3) : kLeaseIdMax - random.below(3)};
+}
+
+inline void bind_at_random(Random& random, PutCommand& put) {
+  const uint64_t draw = random.below(100);
+  if (draw < 20) put.lease = random_lease(random);
+  if (draw >= 80) put.ttl_ms = kTtlMsMin + random.below(1000);
+}
+
+inline Command random_lease_command(Random& random) {
+  switch (random.below(5)) {
+    case 0:
+    case 1:
+      return {.act = GrantLeaseCommand{random_lease(random), kTtlMsMin + random.below(3000)}};
+    case 2:
+      return {.act = KeepLeaseAliveCommand{random_lease(random)}};
+    case 3:
+      return {.act = RevokeLeaseCommand{random_lease(random)}};
+    default:
+      return {.act = ExpireCommand{}};
+  }
+}
+
 // `newest`: about where revisions are, for conditions that sometimes hold.
 inline Command random_command(Random& random, Revision newest) {
+  if (random.chance(0.15)) return random_lease_command(random);
   Command command;
   const uint64_t draw = random.below(100);
   if (draw < 60) {
     const std::string value(random.below(random.chance(0.1) ? 5000 : 50),
                             static_cast<char>(random.below(256)));
-    command.act = PutCommand{tricky_key(random), value, random_conditions(random, newest)};
+    PutCommand put{tricky_key(random), value, random_conditions(random, newest)};
+    bind_at_random(random, put);
+    command.act = std::move(put);
   } else if (draw < 85) {
     command.act = DeleteCommand{tricky_key(random), random_conditions(random, newest)};
   } else if (draw < 95) {

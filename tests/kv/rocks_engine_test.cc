@@ -13,7 +13,7 @@
 #include <rocksdb/perf_context.h>
 #include <rocksdb/perf_level.h>
 
-#include "tests/kv/kv_model.h"
+#include "tests/kv/expect_same.h"
 
 namespace holdfast {
 namespace {
