@@ -11,9 +11,6 @@ namespace {
 constexpr Duration kEvery = std::chrono::seconds(2);
 constexpr Duration kPatience = std::chrono::seconds(1);
 
-// The last gate number, which no io thread has.
-constexpr uint64_t kNobody = Gate::kGatesMax - 1;
-
 }  // namespace
 
 Announcer::Announcer(NodeId self, Addresses own, Random random)
@@ -44,8 +41,7 @@ std::vector<raft::Proposal> Announcer::due(Instant now, const NodeStatus& status
 }
 
 raft::Proposal Announcer::proposal(Instant now, Bytes payload, EntryKind kind) {
-  const RequestId request{random_.next() / Gate::kGatesMax * Gate::kGatesMax + kNobody};
-  return {request, now + kPatience, std::move(payload), kind};
+  return {Gate::nobodys(random_), now + kPatience, std::move(payload), kind};
 }
 
 }  // namespace holdfast

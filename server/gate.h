@@ -19,6 +19,7 @@
 
 #include "replication/raft/input.h"
 #include "replication/raft/output.h"
+#include "storage/base/random.h"
 #include "storage/kv/reply.h"
 #include "storage/state_machine.h"
 
@@ -40,6 +41,10 @@ class Gate {
   // each id says which gate its answer goes to.
   Gate(Wiring wiring, uint64_t first_id, uint64_t number);
   ~Gate();
+  // Of a request whose answer nobody waits for: no gate has this number.
+  static RequestId nobodys(Random& random) {
+    return {random.next() / kGatesMax * kGatesMax + kGatesMax - 1};
+  }
   static size_t number_of(RequestId request) { return request.value % kGatesMax; }
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;

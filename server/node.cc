@@ -11,9 +11,12 @@
 #include "replication/node/applier.h"
 #include "replication/node/replica_loop.h"
 #include "replication/node/tcp_snapshots.h"
+#include "replication/node/upkeep.h"
 #include "replication/transport/tcp_transport.h"
+#include "server/addresses.h"
 #include "server/announcer.h"
 #include "server/api/backups.h"
+#include "server/api/cluster.h"
 #include "server/api/readers.h"
 #include "server/api/routes.h"
 #include "server/api/services.h"
@@ -41,35 +44,10 @@ constexpr Duration kDrainPatience = std::chrono::seconds(5);
 constexpr auto kHandoverLook = std::chrono::milliseconds(2);
 constexpr auto kDrainLook = std::chrono::milliseconds(20);
 constexpr Duration kPublishEvery = std::chrono::milliseconds(10);
+constexpr Duration kOwnPatience = std::chrono::seconds(1);
+
 constexpr size_t kReaderThreads = 2;
 constexpr uint64_t kScrubBytesASecond = uint64_t{16} << 20;
-
-std::string peer_address_of(const Config& config, const std::string& name) {
-  if (!config.advertise_peer.empty()) return config.advertise_peer;
-  const auto own = std::ranges::find(config.initial_cluster, name, &InitialMember::name);
-  return own == config.initial_cluster.end() ? config.peer_listen : own->peer_address;
-}
-
-std::string client_url_of(const Config& config) {
-  return config.advertise_client.empty() ? "http://" + config.listen : config.advertise_client;
-}
-
-bool is_loopback(const std::string& address) {
-  return address.starts_with("127.") || address.starts_with("localhost:") ||
-         address.starts_with("[::1]:");
-}
-
-const char* name_of(raft::Role role) {
-  switch (role) {
-    case raft::Role::kFollower:
-      return "follower";
-    case raft::Role::kCandidate:
-      return "candidate";
-    case raft::Role::kLeader:
-      return "leader";
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -99,6 +77,7 @@ struct Node::Parts {
   std::unique_ptr<TcpSnapshots> snapshots;
   std::unique_ptr<Replica> replica;
   std::unique_ptr<Announcer> announcer;
+  std::unique_ptr<Upkeep> upkeep;
   Metrics metrics;
   std::unique_ptr<Readers> readers;
   std::unique_ptr<Backups> backups;
@@ -288,6 +267,7 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
   HOLDFAST_TRY(backups->remove());  // what a crash has left
   announcer = std::make_unique<Announcer>(
       self, Announcer::Addresses{client_url_of(config), hello().peer_address}, random.fork());
+  upkeep = std::make_unique<Upkeep>(*machine);
   raft::Config raft_config{
       .self = self, .heartbeat = config.heartbeat, .election_timeout = config.election_timeout};
   replica =
@@ -376,6 +356,8 @@ void Node::Parts::publish(Instant now) {
   status->state_hash_index = summary.applied.index;
   status->taken = now;
   std::vector<raft::Proposal> own = announcer->due(now, *status);
+  if (std::optional<Bytes> due = upkeep->due(now, status->raft, wall_ms(clock)))
+    own.push_back({Gate::nobodys(random), now + kOwnPatience, *std::move(due)});
   if (!own.empty()) replica_loop->post(raft::Propose{std::move(own)});
   const bool is_out = status->raft.removed && status->raft.applied >= status->raft.commit;
   board.publish(std::move(status));

@@ -18,6 +18,7 @@
 
 #include "replication/node/applier.h"
 #include "replication/node/recovery.h"
+#include "replication/node/upkeep.h"
 #include "server/gates.h"
 #include "storage/fs/posix.h"
 #include "storage/kv/command.h"
@@ -84,83 +85,154 @@ Fire put(Gate& gate, Instant deadline, int number, Tally& tally) {
   tally.count(readable);
 }
 
+// A group of one on the real clock and disk, its replica and its clients on threads of their own.
 class ReplicaLoopTest : public testing::Test {
  protected:
   void SetUp() override {
     std::string pattern = "replica-loop-XXXXXX";
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     directory_ = pattern;
+    begin_log();
+    auto opened = open_log();
+    ASSERT_TRUE(opened.has_value());
+    machine_ = KvStateMachine::open(engine_).value();
+    auto recovered = recover_replica(opened->recovered, *opened->log, *machine_, {});
+    ASSERT_TRUE(recovered.has_value()) << recovered.error().message;
+    start(std::move(opened->log), *std::move(recovered));
   }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
 
-  std::string directory_;
-};
+  void TearDown() override {
+    net::post(replica_io_, [this] {
+      loop_.stop();
+      replica_work_.reset();
+      replica_io_.stop();
+    });
+    replica_thread_.join();
+    net::post(client_io_, [this] {
+      gates_->gate(0).abandon();
+      client_io_.stop();
+    });
+    client_thread_.join();
+    log_.reset();
+    applier_.reset();
+    std::filesystem::remove_all(directory_);
+  }
 
-TEST_F(ReplicaLoopTest, EveryRequestFromAnotherThreadIsAnsweredOnce) {
-  SystemClock clock;
-  PosixFileSystem fs;
-  MemoryEngine engine;
-  raft::Members members{{raft::Member{kSelf, "n1", "nowhere:1", true}}};
-  {
-    auto opened = SegmentedLog::open(fs, directory_, {.segment_bytes = 1 << 20, .salt = 1});
+  Instant soon() { return clock_.now() + std::chrono::seconds(60); }
+
+  SystemClock clock_;
+  MemoryEngine engine_;
+  std::unique_ptr<KvStateMachine> machine_;
+  net::io_context client_io_{1};
+  std::unique_ptr<Gates> gates_;
+
+ private:
+  Result<SegmentedLog::Opened> open_log() {
+    return SegmentedLog::open(fs_, directory_, {.segment_bytes = 1 << 20, .salt = 1});
+  }
+
+  void begin_log() {
+    const raft::Members members{{raft::Member{kSelf, "n1", "nowhere:1", true}}};
+    auto opened = open_log();
     ASSERT_TRUE(opened.has_value());
     ASSERT_TRUE(write_first_entry(opened->recovered, *opened->log, members).has_value());
   }
-  auto opened = SegmentedLog::open(fs, directory_, {.segment_bytes = 1 << 20, .salt = 1});
-  ASSERT_TRUE(opened.has_value());
-  auto machine = KvStateMachine::open(engine);
-  ASSERT_TRUE(machine.has_value());
-  auto recovered = recover_replica(opened->recovered, *opened->log, **machine, {});
-  ASSERT_TRUE(recovered.has_value()) << recovered.error().message;
 
-  net::io_context replica_io(1);
-  net::io_context client_io(1);
-  auto client_work = net::make_work_guard(client_io);
-  auto replica_work = net::make_work_guard(replica_io);
-  NoTransport transport;
-  NoSnapshots snapshots;
-  ReplicaLoop loop(replica_io, clock);
-  Gates gates({&client_io}, **machine, 1 << 20,
-              [&](raft::Input input) { loop.post(std::move(input)); });
-  LogWriter log(std::move(opened->log),
-                {.persisted = [&](WriteTicket last) { loop.post(raft::Persisted{last}); },
-                 .loaded =
-                     [&](NodeId to, std::vector<EntryPtr> entries) {
-                       loop.post(raft::Loaded{to, std::move(entries)});
-                     }});
-  Applier applier(**machine, kSelf,
-                  {.applied =
-                       [&](raft::Applied applied, std::vector<Completion> completions) {
-                         gates.applied(std::move(completions));
-                         loop.post(applied);
-                       },
-                   .installed = nullptr});
-  Replica replica({.self = kSelf}, *std::move(recovered), Random(1), clock.now(),
-                  {log, transport, applier, snapshots, gates});
-  net::post(replica_io, [&] { loop.start(replica, [](Instant, const auto&) {}); });
-  std::thread replica_thread([&] { replica_io.run(); });
-  std::thread client_thread([&] { client_io.run(); });
+  void start(std::unique_ptr<SegmentedLog> log, raft::Recovered recovered) {
+    gates_ = std::make_unique<Gates>(std::vector{&client_io_}, *machine_, 1 << 20,
+                                     [this](raft::Input input) { loop_.post(std::move(input)); });
+    log_ = std::make_unique<LogWriter>(
+        std::move(log),
+        LogWriter::Answers{
+            .persisted = [this](WriteTicket last) { loop_.post(raft::Persisted{last}); },
+            .loaded =
+                [this](NodeId to, std::vector<EntryPtr> entries) {
+                  loop_.post(raft::Loaded{to, std::move(entries)});
+                }});
+    applier_ = std::make_unique<Applier>(
+        *machine_, kSelf,
+        Applier::Answers{.applied =
+                             [this](raft::Applied applied, std::vector<Completion> completions) {
+                               gates_->applied(std::move(completions));
+                               loop_.post(applied);
+                             },
+                         .installed = nullptr});
+    upkeep_ = std::make_unique<Upkeep>(*machine_);
+    replica_ = std::make_unique<Replica>(
+        raft::Config{.self = kSelf}, std::move(recovered), Random(1), clock_.now(),
+        Replica::Seams{*log_, transport_, *applier_, snapshots_, *gates_});
+    net::post(replica_io_, [this] {
+      loop_.start(*replica_, [this](Instant now, const auto&) { keep_up(now); });
+    });
+    replica_thread_ = std::thread([this] { replica_io_.run(); });
+    client_thread_ = std::thread([this] { client_io_.run(); });
+  }
 
+  void keep_up(Instant now) {
+    std::optional<Bytes> due = upkeep_->due(now, replica_->status(), wall_ms(clock_));
+    if (due) loop_.post(raft::Propose{{{Gate::nobodys(random_), soon(), *std::move(due)}}});
+  }
+
+  PosixFileSystem fs_;
+  std::string directory_;
+  Random random_{1};
+  NoTransport transport_;
+  NoSnapshots snapshots_;
+  net::io_context replica_io_{1};
+  net::executor_work_guard<net::io_context::executor_type> client_work_{client_io_.get_executor()};
+  net::executor_work_guard<net::io_context::executor_type> replica_work_{
+      replica_io_.get_executor()};
+  ReplicaLoop loop_{replica_io_, clock_};
+  std::unique_ptr<LogWriter> log_;
+  std::unique_ptr<Applier> applier_;
+  std::unique_ptr<Upkeep> upkeep_;
+  std::unique_ptr<Replica> replica_;
+  std::thread replica_thread_;
+  std::thread client_thread_;
+};
+
+TEST_F(ReplicaLoopTest, EveryRequestFromAnotherThreadIsAnsweredOnce) {
   Tally tally;
-  const Instant deadline = clock.now() + std::chrono::seconds(60);
+  const Instant deadline = soon();
   for (int number = 0; number < kPuts; ++number)
-    net::post(client_io, [&, number] { put(gates.gate(0), deadline, number, tally); });
+    net::post(client_io_, [&, number] { put(gates_->gate(0), deadline, number, tally); });
   EXPECT_EQ(tally.done.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
-
-  net::post(replica_io, [&] {
-    loop.stop();
-    replica_work.reset();
-    replica_io.stop();
-  });
-  replica_thread.join();
-  net::post(client_io, [&] {
-    gates.gate(0).abandon();
-    client_io.stop();
-  });
-  client_thread.join();
   EXPECT_EQ(tally.answered, kPuts);
   EXPECT_EQ(tally.failed, 0);
   EXPECT_EQ(tally.newest_revision, 1u + kPuts);
+}
+
+Fire put_with_a_time(Gate& gate, Instant deadline, std::promise<bool>& done) {
+  PutCommand act{"k", "v", {}};
+  act.ttl_ms = kTtlMsMin;
+  Gate::Waiting waiting = gate.propose(encode_command({std::move(act)}), deadline);
+  const Gate::Outcome outcome = co_await waiting;
+  done.set_value(outcome.has_value());
+}
+
+Fire await_deletion(Gate& gate, Instant deadline, std::promise<bool>& done) {
+  Gate::Waiting waiting = gate.await_revision(Revision{3}, deadline);
+  const Gate::Outcome outcome = co_await waiting;
+  done.set_value(outcome.has_value());
+}
+
+TEST_F(ReplicaLoopTest, AKeyWithATimeEndsByItselfAndNotBefore) {
+  const Instant begun = clock_.now();
+  std::promise<bool> put;
+  net::post(client_io_, [&] { put_with_a_time(gates_->gate(0), soon(), put); });
+  ASSERT_TRUE(put.get_future().get());
+  EXPECT_TRUE(engine_.get_info("k", machine_->revision()).value().has_value());
+
+  std::promise<bool> deleted;
+  std::future<bool> is_deleted = deleted.get_future();
+  net::post(client_io_, [&] { await_deletion(gates_->gate(0), soon(), deleted); });
+  const Instant give_up = soon();
+  while (is_deleted.wait_for(std::chrono::milliseconds(5)) != std::future_status::ready &&
+         clock_.now() < give_up)
+    gates_->look_again(clock_.now());
+  ASSERT_TRUE(is_deleted.get());
+  EXPECT_FALSE(engine_.get_info("k", machine_->revision()).value().has_value());
+  EXPECT_GE(clock_.now() - begun, std::chrono::milliseconds(kTtlMsMin));
 }
 
 }  // namespace
