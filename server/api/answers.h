@@ -26,7 +26,8 @@ enum class Call : uint8_t {
   kCluster,
   kLeader,
   kMembers,
-  kSnapshot
+  kSnapshot,
+  kLeases
 };
 
 // Why a change, or a read, got no answer from the replica.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "server/api/lifetimes.h"
 #include "server/api/parameters.h"
 #include "server/api/reads.h"
 #include "storage/kv/command.h"
@@ -17,6 +18,7 @@ using http::Response;
 struct Change {
   Bytes command;
   Instant deadline;
+  LeaseId lease;  // that a put binds its key to
 };
 
 std::expected<Change, Problem> change_of(Services& services, Request& request,
@@ -27,13 +29,18 @@ std::expected<Change, Problem> change_of(Services& services, Request& request,
   HOLDFAST_ASSIGN(query, parse_query(request));
   Change change;
   HOLDFAST_ASSIGN(change.deadline, take_deadline(query, services.clock->now()));
+  PutCommand put;
+  if (method == http::Method::kPut) HOLDFAST_TRY(take_bond(query, put));
   HOLDFAST_TRY(finish_query(query));
   std::vector<Condition> conditions;
   HOLDFAST_ASSIGN(conditions, conditions_of(request));
   Command command;
   if (method == http::Method::kPut) {
-    command.act =
-        PutCommand{std::move(request.parameter), std::move(request.body), std::move(conditions)};
+    put.key = std::move(request.parameter);
+    put.value = std::move(request.body);
+    put.conditions = std::move(conditions);
+    change.lease = put.lease;
+    command.act = std::move(put);
   } else {
     HOLDFAST_TRY(refuse_body(request));
     command.act = DeleteCommand{std::move(request.parameter), std::move(conditions)};
@@ -67,7 +74,8 @@ Answered answer_delete(const Reply& reply) {
 }
 
 // RFC 9110, section 13.2.2: If-Match first, and only If-None-Match can end in 304.
-Answered answer_get(const std::vector<Condition>& conditions, Row row, Revision revision) {
+Answered answer_get(const Services& services, const std::vector<Condition>& conditions, Row row,
+                    Revision revision) {
   const RowInfo& info = row.info;
   for (const Condition& condition : conditions) {
     if (holds(condition, info.mod_revision)) continue;
@@ -83,6 +91,11 @@ Answered answer_get(const std::vector<Condition>& conditions, Row row, Revision 
   response.add_header("Holdfast-Create-Revision",
                       fmt::format_int(info.create_revision.value).str());
   response.add_header("Holdfast-Version", fmt::format_int(info.version).str());
+  if (info.bond.is_lease()) response.add_header("Holdfast-Lease", text_of(info.bond.lease()));
+  if (info.bond.is_deadline())
+    response.add_header(
+        "Holdfast-Ttl-Ms",
+        fmt::format_int(remaining_ms(info.bond.deadline_ms(), cluster_now_ms(services))).str());
   return {std::move(response), revision};
 }
 
@@ -130,6 +143,9 @@ Task<Outcome> put_key(Services& services, Request request) {
   if (outcome->status == ReplyStatus::kPreconditionFailed) {
     co_return precondition_failed(outcome->current, outcome->revision);
   }
+  if (outcome->status == ReplyStatus::kLeaseNotFound) {
+    co_return Answered{http::answer(lease_not_found(change->lease)), outcome->revision};
+  }
   co_return answer_put(*outcome);
 }
 
@@ -160,7 +176,7 @@ Task<Outcome> get_key(Services& services, Request request) {
                     .detail = fmt::format("there is no such key at revision {}", revision->value)};
     co_return Answered{http::answer(problem), *revision};
   }
-  co_return answer_get(read->conditions, std::move(**row), *revision);
+  co_return answer_get(services, read->conditions, std::move(**row), *revision);
 }
 
 }  // namespace holdfast

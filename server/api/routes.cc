@@ -3,6 +3,7 @@
 #include "server/api/cluster.h"
 #include "server/api/health.h"
 #include "server/api/kv.h"
+#include "server/api/leases.h"
 #include "server/api/members.h"
 #include "server/api/scan.h"
 #include "server/api/snapshot.h"
@@ -18,6 +19,13 @@ void add_routes(http::Router& router) {
   router.add(Method::kDelete, "/v1/kv/{key}", Access::kWrite, serve<Call::kDelete, delete_key>);
   router.add(Method::kGet, "/v1/kv", Access::kRead, serve<Call::kScan, scan_keys>);
   router.add(Method::kDelete, "/v1/kv", Access::kWrite, serve<Call::kDeleteRange, delete_range>);
+  router.add(Method::kPost, "/v1/leases", Access::kWrite, serve<Call::kLeases, grant_lease>);
+  router.add(Method::kGet, "/v1/leases", Access::kRead, serve<Call::kLeases, show_leases>);
+  router.add(Method::kPut, "/v1/leases/{id}", Access::kWrite,
+             serve<Call::kLeases, keep_lease_alive>);
+  router.add(Method::kGet, "/v1/leases/{id}", Access::kRead, serve<Call::kLeases, show_lease>);
+  router.add(Method::kDelete, "/v1/leases/{id}", Access::kWrite,
+             serve<Call::kLeases, revoke_lease>);
   router.add(Method::kGet, "/v1/cluster", Access::kRead, serve<Call::kCluster, show_cluster>);
   router.add(Method::kPost, "/v1/cluster/leader", Access::kWrite,
              serve<Call::kLeader, change_leader>);

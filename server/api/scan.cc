@@ -8,6 +8,7 @@
 #include "server/api/json_text.h"
 #include "server/api/key_range.h"
 #include "server/api/kv.h"
+#include "server/api/lifetimes.h"
 #include "server/api/parameters.h"
 #include "server/api/readers.h"
 #include "server/api/reads.h"
@@ -37,6 +38,7 @@ struct Scan {
   Shows shows = Shows::kItems;
   Form form = Form::kPage;
   uint64_t limit = kPageItems;
+  uint64_t cluster_now_ms = 0;
 };
 
 struct Page {
@@ -122,8 +124,14 @@ void append_item(std::string& items, const Scan& scan, std::string_view key, con
     append_json_bytes(items, "value", value);
   }
   fmt::format_to(std::back_inserter(items),
-                 ",\"create_revision\":{},\"mod_revision\":{},\"version\":{}}}",
+                 ",\"create_revision\":{},\"mod_revision\":{},\"version\":{}",
                  info.create_revision.value, info.mod_revision.value, info.version);
+  if (info.bond.is_lease())
+    items.append(",\"lease\":\"").append(text_of(info.bond.lease())).append("\"");
+  if (info.bond.is_deadline())
+    items.append(",\"ttl_ms\":")
+        .append(fmt::format_int(remaining_ms(info.bond.deadline_ms(), scan.cluster_now_ms)).str());
+  items.push_back('}');
   if (scan.form == Form::kLines) items.push_back('\n');
 }
 
@@ -261,6 +269,7 @@ Task<Outcome> scan_keys(Services& services, Request request) {
   Task<std::expected<Revision, Problem>> fixing = read_revision(services, scan->options);
   std::expected<Revision, Problem> revision = co_await fixing;
   if (!revision) co_return std::unexpected(std::move(revision).error());
+  scan->cluster_now_ms = cluster_now_ms(services);
   Task<std::expected<Page, Problem>> reading = next_page(services, *scan, *revision);
   std::expected<Page, Problem> page = co_await reading;
   if (!page) co_return std::unexpected(std::move(page).error());

@@ -96,15 +96,33 @@ void ApiTest::apply(const raft::Propose& propose) {
     }
     const std::optional<Bytes> payload = judged(proposal);
     if (!payload) continue;
-    applied_ = applied_ + 1;
-    const auto entry = std::make_shared<const LogEntry>(
-        LogEntry{applied_, {1}, proposal.kind, {kSelf, proposal.request}, *payload});
-    std::vector<Completion> completions;
-    machine_->apply(std::vector<EntryPtr>{entry}, kSelf, completions);
+    const std::vector<Completion> completions =
+        apply_entry(proposal.request, proposal.kind, *payload);
     for (const auto& [node, url] : *machine_->client_urls()) status.client_urls[node] = url;
     publish(status);
     gate_->complete(completions);
   }
+}
+
+std::vector<Completion> ApiTest::apply_entry(RequestId request, EntryKind kind, Bytes payload) {
+  applied_ = applied_ + 1;
+  status.raft.cluster_ms = cluster_ms();
+  status.taken = clock.now();
+  const auto entry = std::make_shared<const LogEntry>(LogEntry{
+      applied_, {1}, kind, {kSelf, request}, std::move(payload), {status.raft.cluster_ms, 0}});
+  std::vector<Completion> completions;
+  machine_->apply(std::vector<EntryPtr>{entry}, kSelf, completions);
+  publish(status);
+  return completions;
+}
+
+uint64_t ApiTest::cluster_ms() const {
+  return static_cast<uint64_t>((clock.now() - ManualClock().now()) / std::chrono::milliseconds(1));
+}
+
+void ApiTest::expire() {
+  while (std::optional<Bytes> due = machine_->upkeep({cluster_ms(), 0}))
+    apply_entry({}, EntryKind::kCommand, *std::move(due));
 }
 
 std::optional<Bytes> ApiTest::judged(const raft::Proposal& proposal) {

@@ -110,6 +110,8 @@ class ApiTest : public testing::Test {
   Result<std::string> next_of(const std::shared_ptr<http::BodyStream>& stream);
   std::string code_of(const http::Response& response);
   void publish(NodeStatus status);
+  // What the leader does now and then: what is due goes.
+  void expire();
 
   std::vector<std::optional<http::Response>> answers;
   std::optional<raft::RefusalReason> refuses;  // what the replica answers instead
@@ -126,6 +128,9 @@ class ApiTest : public testing::Test {
  private:
   void submit(raft::Input input);
   void apply(const raft::Propose& propose);
+  // As the next entry of the log, with the leader's time.
+  std::vector<Completion> apply_entry(RequestId request, EntryKind kind, Bytes payload);
+  uint64_t cluster_ms() const;
   // The payload of the entry that the leader makes; nothing: it refused.
   std::optional<Bytes> judged(const raft::Proposal& proposal);
 
