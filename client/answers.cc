@@ -74,6 +74,17 @@ NodeView node_from(const Json& json) {
                   .fenced = word_field(json, "fenced")};
 }
 
+LeaseView lease_from(const Json& json) {
+  LeaseView lease{.id = json.at("id").get<std::string>(),
+                  .ttl_ms = json.at("ttl_ms").get<uint64_t>(),
+                  .remaining_ms = json.at("remaining_ms").get<uint64_t>(),
+                  .keys = {},
+                  .next = word_field(json, "next")};
+  if (const auto keys = json.find("keys"); keys != json.end())
+    for (const Json& key : *keys) lease.keys.push_back(bytes_field(key, "key"));
+  return lease;
+}
+
 // The one place where the JSON library's exceptions become values.
 template <class T, class Read>
 Result<T> read_body(std::string_view body, Read read) {
@@ -91,6 +102,37 @@ Result<PutAnswer> read_put_answer(std::string_view body) {
   return read_body<PutAnswer>(body, [](const Json& json) {
     return PutAnswer{.revision = json.at("revision").get<uint64_t>(),
                      .is_created = json.at("created").get<bool>()};
+  });
+}
+
+std::string lease_request(uint64_t ttl_ms) {
+  return fmt::format("{{\"ttl\":\"{}ms\"}}", ttl_ms);
+}
+
+Result<LeaseAnswer> read_lease_answer(std::string_view body) {
+  return read_body<LeaseAnswer>(body, [](const Json& json) {
+    return LeaseAnswer{.id = json.at("id").get<std::string>(),
+                       .ttl_ms = json.at("ttl_ms").get<uint64_t>()};
+  });
+}
+
+Result<RevokeAnswer> read_revoke_answer(std::string_view body) {
+  return read_body<RevokeAnswer>(body, [](const Json& json) {
+    return RevokeAnswer{.revision = json.at("revision").get<uint64_t>(),
+                        .deleted = json.at("deleted").get<uint64_t>(),
+                        .is_finished = json.at("finished").get<bool>()};
+  });
+}
+
+Result<LeaseView> read_lease_view(std::string_view body) {
+  return read_body<LeaseView>(body, lease_from);
+}
+
+Result<LeasePage> read_lease_page(std::string_view body) {
+  return read_body<LeasePage>(body, [](const Json& json) {
+    LeasePage page{.leases = {}, .next = word_field(json, "next")};
+    for (const Json& lease : json.at("leases")) page.leases.push_back(lease_from(lease));
+    return page;
   });
 }
 
@@ -126,7 +168,9 @@ Result<ScanPage> read_scan_page(std::string_view body) {
                             .value = bytes_field(item, "value"),
                             .create_revision = field_or<uint64_t>(item, "create_revision", 0),
                             .mod_revision = field_or<uint64_t>(item, "mod_revision", 0),
-                            .version = field_or<uint64_t>(item, "version", 0)});
+                            .version = field_or<uint64_t>(item, "version", 0),
+                            .lease = word_field(item, "lease"),
+                            .ttl_ms = known_field<uint64_t>(item, "ttl_ms")});
     }
     return page;
   });

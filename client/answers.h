@@ -23,6 +23,30 @@ struct DeleteAnswer {
   uint64_t deleted = 0;
 };
 
+struct LeaseAnswer {
+  std::string id;
+  uint64_t ttl_ms = 0;
+};
+
+struct RevokeAnswer {
+  uint64_t revision = 0;
+  uint64_t deleted = 0;
+  bool is_finished = true;  // false: the rest of its keys goes in later revisions
+};
+
+struct LeaseView {
+  std::string id;
+  uint64_t ttl_ms = 0;
+  uint64_t remaining_ms = 0;      // as the answering node knows the cluster's clock
+  std::vector<std::string> keys;  // of a single lease: a page of them
+  std::string next;               // cursor of the next page of keys; empty: this was the last
+};
+
+struct LeasePage {
+  std::vector<LeaseView> leases;
+  std::string next;
+};
+
 struct LeaderAnswer {
   std::string leader;
   uint64_t term = 0;
@@ -33,7 +57,8 @@ struct Value {
   uint64_t create_revision = 0;
   uint64_t mod_revision = 0;
   uint64_t version = 0;
-  std::string lease;  // empty: bound to none
+  std::string lease;               // empty: bound to none
+  std::optional<uint64_t> ttl_ms;  // what is left, where it has a time of its own
 };
 
 struct Item {
@@ -42,6 +67,8 @@ struct Item {
   uint64_t create_revision = 0;
   uint64_t mod_revision = 0;
   uint64_t version = 0;
+  std::string lease;
+  std::optional<uint64_t> ttl_ms;
 };
 
 struct ScanPage {
@@ -106,6 +133,11 @@ struct Problem {
 };
 
 Result<PutAnswer> read_put_answer(std::string_view body);
+std::string lease_request(uint64_t ttl_ms);
+Result<LeaseAnswer> read_lease_answer(std::string_view body);
+Result<RevokeAnswer> read_revoke_answer(std::string_view body);
+Result<LeaseView> read_lease_view(std::string_view body);
+Result<LeasePage> read_lease_page(std::string_view body);
 // The body that asks for `to` to lead; empty: for any other member.
 std::string leader_request(const std::string& to);
 Result<LeaderAnswer> read_leader_answer(std::string_view body);

@@ -26,6 +26,14 @@ std::string_view spelled(Consistency consistency) {
   return consistency == Consistency::kLocal ? "local" : "linearizable";
 }
 
+uint64_t ms_of(Duration duration) {
+  return static_cast<uint64_t>(duration / milliseconds(1));
+}
+
+std::string in_ms(Duration duration) {
+  return fmt::format("{}ms", ms_of(duration));
+}
+
 class Query {
  public:
   void add(std::string_view name, std::string_view value) {
@@ -108,9 +116,12 @@ KvClient make_kv_client(KvClientOptions options) {
 }
 
 WriteOutcome<PutAnswer> KvClient::put(std::string_view key, std::string_view value,
-                                      const Condition& condition) {
+                                      const Condition& condition, const Lifetime& lifetime) {
+  Query query;
+  query.add_unless_empty("lease", lifetime.lease);
+  if (lifetime.ttl > Duration::zero()) query.add("ttl", in_ms(lifetime.ttl));
   return write<PutAnswer>({.method = "PUT",
-                           .target = "/v1/kv/" + path_encoded(key),
+                           .target = "/v1/kv/" + path_encoded(key) + query.text(),
                            .headers = condition_headers(condition),
                            .body = std::string(value)},
                           read_put_answer);
@@ -146,7 +157,10 @@ ReadOutcome<Value> KvClient::get(std::string_view key, Consistency consistency) 
               .create_revision = number_or_zero(response.header("Holdfast-Create-Revision")),
               .mod_revision = number_or_zero(etag),
               .version = number_or_zero(response.header("Holdfast-Version")),
-              .lease = std::string(response.header("Holdfast-Lease"))};
+              .lease = std::string(response.header("Holdfast-Lease")),
+              .ttl_ms = {}};
+  if (const std::string_view left = response.header("Holdfast-Ttl-Ms"); !left.empty())
+    value.ttl_ms = number_or_zero(left);
   value.bytes = std::move(response.body);
   return value;
 }
@@ -162,26 +176,50 @@ ReadOutcome<ScanPage> KvClient::scan(const ScanQuery& scan) {
   if (scan.is_count_only) query.add("count_only", "true");
   query.add("consistency", spelled(scan.consistency));
   query.add_unless_empty("cursor", scan.cursor);
-  HOLDFAST_ASSIGN(
-      const HttpResponse response,
-      read({.method = "GET", .target = "/v1/kv" + query.text(), .headers = {}, .body = {}}));
-  Result<ScanPage> page = read_scan_page(response.body);
-  if (!page) {
-    return std::unexpected(
-        Refusal{.status = response.status, .code = "bad_answer", .message = page.error().message});
-  }
-  return *std::move(page);
+  return read({.method = "GET", .target = "/v1/kv" + query.text(), .headers = {}, .body = {}},
+              read_scan_page);
 }
 
 ReadOutcome<ClusterView> KvClient::cluster() {
-  HOLDFAST_ASSIGN(const HttpResponse response,
-                  read({.method = "GET", .target = "/v1/cluster", .headers = {}, .body = {}}));
-  Result<ClusterView> view = read_cluster_view(response.body);
-  if (!view) {
-    return std::unexpected(
-        Refusal{.status = response.status, .code = "bad_answer", .message = view.error().message});
-  }
-  return *std::move(view);
+  return read({.method = "GET", .target = "/v1/cluster", .headers = {}, .body = {}},
+              read_cluster_view);
+}
+
+WriteOutcome<LeaseAnswer> KvClient::grant_lease(Duration ttl) {
+  return write<LeaseAnswer>({.method = "POST",
+                             .target = "/v1/leases",
+                             .headers = {{"Content-Type", "application/json"}},
+                             .body = lease_request(ms_of(ttl))},
+                            read_lease_answer);
+}
+
+ReadOutcome<LeaseAnswer> KvClient::keep_lease_alive(std::string_view id) {
+  return read(
+      {.method = "PUT", .target = "/v1/leases/" + path_encoded(id), .headers = {}, .body = {}},
+      read_lease_answer);
+}
+
+WriteOutcome<RevokeAnswer> KvClient::revoke_lease(std::string_view id) {
+  return write<RevokeAnswer>(
+      {.method = "DELETE", .target = "/v1/leases/" + path_encoded(id), .headers = {}, .body = {}},
+      read_revoke_answer);
+}
+
+ReadOutcome<LeaseView> KvClient::lease(std::string_view id, std::string_view cursor) {
+  Query query;
+  query.add_unless_empty("cursor", cursor);
+  return read({.method = "GET",
+               .target = "/v1/leases/" + path_encoded(id) + query.text(),
+               .headers = {},
+               .body = {}},
+              read_lease_view);
+}
+
+ReadOutcome<LeasePage> KvClient::leases(std::string_view cursor) {
+  Query query;
+  query.add_unless_empty("cursor", cursor);
+  return read({.method = "GET", .target = "/v1/leases" + query.text(), .headers = {}, .body = {}},
+              read_lease_page);
 }
 
 ReadOutcome<HttpResponse> KvClient::snapshot(Consistency consistency, BodySink& sink) {
@@ -236,6 +274,17 @@ ReadOutcome<HttpResponse> KvClient::read(HttpRequest request) {
   return std::get<HttpResponse>(std::move(outcome));
 }
 
+template <class T>
+ReadOutcome<T> KvClient::read(HttpRequest request, Result<T> (*read_answer)(std::string_view)) {
+  HOLDFAST_ASSIGN(const HttpResponse response, read(std::move(request)));
+  Result<T> answer = read_answer(response.body);
+  if (!answer) {
+    return std::unexpected(Refusal{
+        .status = response.status, .code = "bad_answer", .message = answer.error().message});
+  }
+  return *std::move(answer);
+}
+
 WriteOutcome<HttpResponse> KvClient::call(HttpRequest request, Effect effect, BodySink* sink) {
   const Instant deadline = clock_.now() + timeout_;
   Pacing pacing;
@@ -284,7 +333,8 @@ std::expected<HttpResponse, NoAnswer> KvClient::try_once(HttpRequest& request, E
   const Duration at_node = patience - std::min(kAnswerMargin, patience / 10);
   const size_t unbounded_size = request.target.size();
   // What a node knows of its cluster it says at once: that call has no timeout to give.
-  if (request.target.starts_with("/v1/kv") || request.target.starts_with("/v1/snapshot"))
+  if (request.target.starts_with("/v1/kv") || request.target.starts_with("/v1/leases") ||
+      request.target.starts_with("/v1/snapshot"))
     request.target += fmt::format("{}timeout={}ms", request.target.contains('?') ? '&' : '?',
                                   std::max<int64_t>(1, at_node / milliseconds(1)));
   ++counts_.sent;

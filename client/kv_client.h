@@ -47,6 +47,12 @@ struct Condition {
   std::string if_none_match;
 };
 
+// What ends a key beside a delete: a lease, or a time of its own. Not both.
+struct Lifetime {
+  std::string lease;
+  Duration ttl{};  // 0: none
+};
+
 struct ScanQuery {
   std::string prefix;
   std::string start;
@@ -80,7 +86,7 @@ class KvClient {
   KvClient(KvClientOptions options, const Clock& clock, Random random, Wait wait);
 
   WriteOutcome<PutAnswer> put(std::string_view key, std::string_view value,
-                              const Condition& condition = {});
+                              const Condition& condition = {}, const Lifetime& lifetime = {});
   WriteOutcome<DeleteAnswer> remove(std::string_view key, const Condition& condition = {});
   WriteOutcome<DeleteAnswer> remove_prefix(std::string_view prefix);
 
@@ -88,6 +94,14 @@ class KvClient {
   ReadOutcome<ScanPage> scan(const ScanQuery& query);
   // What the first node that answers knows of its cluster.
   ReadOutcome<ClusterView> cluster();
+
+  WriteOutcome<LeaseAnswer> grant_lease(Duration ttl);
+  // Tried again as a read is: it does no harm twice.
+  ReadOutcome<LeaseAnswer> keep_lease_alive(std::string_view id);
+  WriteOutcome<RevokeAnswer> revoke_lease(std::string_view id);
+  // With a page of its keys. `cursor`: the `next` of the page before; empty: the first.
+  ReadOutcome<LeaseView> lease(std::string_view id, std::string_view cursor = {});
+  ReadOutcome<LeasePage> leases(std::string_view cursor = {});
 
   // Ends when the member leads; empty: any other than the one that leads now.
   WriteOutcome<LeaderAnswer> move_leader(const std::string& to);
@@ -110,6 +124,8 @@ class KvClient {
   template <class T>
   WriteOutcome<T> write(HttpRequest request, Result<T> (*read_answer)(std::string_view));
   ReadOutcome<HttpResponse> read(HttpRequest request);
+  template <class T>
+  ReadOutcome<T> read(HttpRequest request, Result<T> (*read_answer)(std::string_view));
   std::expected<HttpResponse, NoAnswer> try_once(HttpRequest& request, Effect effect,
                                                  Instant deadline, BodySink* sink);
   // False: there is no time left for another try.

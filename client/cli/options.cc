@@ -17,15 +17,17 @@ void add_consistency_option(CLI::App& app, Consistency& consistency) {
       ->default_str("linearizable");
 }
 
-void add_duration_option(CLI::App& app, const char* name, Duration& target, const char* help) {
-  app.add_option_function<std::string>(
-         name,
-         [&target](const std::string& text) {
-           const Result<Duration> duration = parse_duration(text);
-           if (!duration) throw CLI::ValidationError(duration.error().message);
-           target = *duration;
-         },
-         help)
+CLI::Option* add_duration_option(CLI::App& app, const char* name, Duration& target,
+                                 const char* help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&target](const std::string& text) {
+            const Result<Duration> duration = parse_duration(text);
+            if (!duration) throw CLI::ValidationError(duration.error().message);
+            target = *duration;
+          },
+          help)
       ->type_name("TIME");
 }
 

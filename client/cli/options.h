@@ -6,12 +6,14 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace holdfast::cli {
 
 void add_consistency_option(CLI::App& app, Consistency& consistency);
 // A duration as in the API ("30s"); `target` holds the default.
-void add_duration_option(CLI::App& app, const char* name, Duration& target, const char* help);
+CLI::Option* add_duration_option(CLI::App& app, const char* name, Duration& target,
+                                 const char* help);
 
 }  // namespace holdfast::cli

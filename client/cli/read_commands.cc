@@ -40,19 +40,22 @@ class GetCommand final : public Command {
     const ReadOutcome<Value> value = client.get(key_, consistency_);
     if (!value) return report(session, value.error());
     if (session.is_json()) {
-      fmt::print("{{{},{},\"create_revision\":{},\"mod_revision\":{},\"version\":{}{}}}\n",
+      fmt::print("{{{},{},\"create_revision\":{},\"mod_revision\":{},\"version\":{}{}{}}}\n",
                  json_member("key", key_), json_member("value", value->bytes),
                  value->create_revision, value->mod_revision, value->version,
-                 value->lease.empty() ? "" : "," + json_member("lease", value->lease));
+                 value->lease.empty() ? "" : "," + json_member("lease", value->lease),
+                 value->ttl_ms ? fmt::format(",\"ttl_ms\":{}", *value->ttl_ms) : "");
       return Exit::kOk;
     }
     write_bytes(stdout, value->bytes);
     if (is_terminal(stdout) && !value->bytes.ends_with('\n')) write_bytes(stdout, "\n");
     if (with_revisions_) {
       std::fflush(stdout);
-      fmt::print(stderr, "changed at revision {}, created at {}, version {}{}\n",
-                 value->mod_revision, value->create_revision, value->version,
-                 value->lease.empty() ? "" : ", lease " + value->lease);
+      fmt::print(
+          stderr, "changed at revision {}, created at {}, version {}{}{}\n", value->mod_revision,
+          value->create_revision, value->version,
+          value->lease.empty() ? "" : ", lease " + value->lease,
+          value->ttl_ms ? ", gone in " + spoken(std::chrono::milliseconds(*value->ttl_ms)) : "");
     }
     return Exit::kOk;
   }

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "client/cli/command.h"
+#include "client/cli/options.h"
 #include "client/cli/terminal.h"
 
 namespace holdfast::cli {
@@ -46,11 +47,18 @@ class PutCommand final : public Command {
         app().add_option("VALUE", value_, "The value; '-' reads it from standard input");
     app().add_option("--file", file_, "Take the value from a file")->type_name("FILE");
     add_condition_options(app(), condition_);
+    CLI::Option* const lease =
+        app().add_option("--lease", lifetime_.lease, "Delete the key when this lease ends");
+    lease->type_name("ID");
+    add_duration_option(app(), "--ttl", lifetime_.ttl, "Delete the key after this time")
+        ->excludes(lease);
     app().footer(
         "Examples:\n"
         "  holdfast put greeting hello\n"
         "  holdfast put --file photo.jpg photos/1\n"
         "  date | holdfast put now -\n"
+        "  holdfast put --ttl 30s session/7 open          gone after 30 s\n"
+        "  holdfast put --lease 52a1f5ce1d6b93a0 me here  gone with the lease\n"
         "  holdfast put --if-none-match '*' leader me     only if nobody was first\n"
         "  holdfast put --if-match 7 counter 8            only if unchanged since revision 7\n\n"
         "A put that got no answer is not repeated: its outcome is unknown (exit code 4).");
@@ -60,7 +68,7 @@ class PutCommand final : public Command {
     const Result<std::string> value = value_bytes();
     if (!value) return report(session, value.error());
     KvClient client = session.client();
-    const WriteOutcome<PutAnswer> outcome = client.put(key_, *value, condition_);
+    const WriteOutcome<PutAnswer> outcome = client.put(key_, *value, condition_, lifetime_);
     if (const auto* refusal = std::get_if<Refusal>(&outcome)) return report(session, *refusal);
     if (const auto* unknown = std::get_if<Unknown>(&outcome)) return report(session, *unknown);
     const auto& answer = std::get<PutAnswer>(outcome);
@@ -91,6 +99,7 @@ class PutCommand final : public Command {
   std::string value_;
   std::string file_;
   Condition condition_;
+  Lifetime lifetime_;
 };
 
 class DeleteCommand final : public Command {

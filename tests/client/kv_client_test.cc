@@ -50,6 +50,52 @@ TEST_F(KvClientTest, PutSaysWhatWasStored) {
       << server.requests().at(0);
 }
 
+TEST_F(KvClientTest, LeasesAreGrantedShownAndRevoked) {
+  ScriptedServer server(
+      {{Kind::kAnswer, http_answer(201, R"({"id":"00000000000000a1","ttl_ms":1500})")},
+       {Kind::kAnswer, kStored},
+       {Kind::kAnswer, kStored},
+       {Kind::kAnswer,
+        http_answer(200, R"({"id":"00000000000000a1","ttl_ms":1500,"remaining_ms":700,)"
+                         R"("keys":[{"key":"a"},{"key_base64":"/w=="}],"count":2,"next":"bb"})")},
+       {Kind::kAnswer, http_answer(200, R"({"leases":[{"id":"00000000000000a1","ttl_ms":1500,)"
+                                        R"("remaining_ms":700}],"count":1})")},
+       {Kind::kAnswer, http_answer(200, R"({"revision":9,"deleted":2,"finished":false})")}});
+  KvClient kv = client({server.endpoint()});
+  const auto granted = kv.grant_lease(milliseconds(1500));
+  EXPECT_EQ(std::get<LeaseAnswer>(granted).id, "00000000000000a1");
+  kv.put("a", "x", {}, {.lease = "00000000000000a1"});
+  kv.put("b", "x", {}, {.lease = {}, .ttl = seconds(2)});
+  const auto shown = kv.lease("00000000000000a1");
+  ASSERT_TRUE(shown);
+  EXPECT_EQ(shown->remaining_ms, 700u);
+  EXPECT_EQ(shown->keys, (std::vector<std::string>{"a", "\xff"}));
+  EXPECT_EQ(shown->next, "bb");
+  const auto all = kv.leases("aa");
+  ASSERT_TRUE(all);
+  EXPECT_EQ(all->leases.at(0).ttl_ms, 1500u);
+  const auto revoked = kv.revoke_lease("00000000000000a1");
+  EXPECT_EQ(std::get<RevokeAnswer>(revoked).deleted, 2u);
+  EXPECT_FALSE(std::get<RevokeAnswer>(revoked).is_finished);
+  const std::vector<std::string> expected = {
+      "POST /v1/leases?",          "PUT /v1/kv/a?lease=00000000000000a1&",
+      "PUT /v1/kv/b?ttl=2000ms&",  "GET /v1/leases/00000000000000a1?",
+      "GET /v1/leases?cursor=aa&", "DELETE /v1/leases/00000000000000a1?"};
+  const std::vector<std::string> requests = server.requests();
+  ASSERT_EQ(requests.size(), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i)
+    EXPECT_TRUE(requests[i].starts_with(expected[i])) << requests[i];
+}
+
+TEST_F(KvClientTest, AKeepAliveWithoutAnAnswerIsMadeAgain) {
+  ScriptedServer first({{Kind::kCloseUnanswered, ""}});
+  ScriptedServer second(
+      {{Kind::kAnswer, http_answer(200, R"({"id":"00000000000000a1","ttl_ms":1500})")}});
+  const auto kept = client({first.endpoint(), second.endpoint()}).keep_lease_alive("a1");
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->ttl_ms, 1500u);
+}
+
 TEST_F(KvClientTest, WriteRefusedBeforeItHappenedIsMadeAgainAtTheNextNode) {
   ScriptedServer first({{Kind::kAnswer, kNoLeader}});
   ScriptedServer second({{Kind::kAnswer, kStored}});
