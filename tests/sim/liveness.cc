@@ -14,6 +14,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr Duration kLongestLife = seconds(4);  // of what clients put, on a slow clock
+
 }  // namespace
 
 bool Simulator::majority_lives() {
@@ -26,7 +28,7 @@ bool Simulator::majority_lives() {
   for (uint64_t i = 1; i <= plan_.places(); ++i)
     if (std::ranges::find(core_, NodeId{i}) == core_.end()) break_for_ever(NodeId{i});
   // First the requests: what is wrong with a leader may show only when it has something to do.
-  return core_answers() && core_agrees() && core_stays_calm();
+  return core_answers() && core_agrees() && core_stays_calm() && core_lets_end();
 }
 
 // The smallest that can do it, or a greater one; often without the leader of the moment.
@@ -109,6 +111,14 @@ bool Simulator::core_answers() {
       if (!clients_.waits_at({id}) && failed_at(id)) clients_.probe(id);
     return std::ranges::none_of(
         asked, [&](NodeId id) { return clients_.waits_at({id}) || failed_at(id); });
+  });
+}
+
+// Nobody keeps anything alive any more.
+bool Simulator::core_lets_end() {
+  return run_until_it_holds("what is bound to time ends", patience(core_) + kLongestLife, [this] {
+    return std::ranges::none_of(
+        core_, [this](NodeId id) { return !node(id).is_up() || node(id).waits_for_time(); });
   });
 }
 

@@ -14,8 +14,29 @@ class Model {
  public:
   Revision revision() const { return revision_; }
 
-  Reply apply(const Command& command) {
+  // `cluster_ms`: in the entry's stamp. Nothing ends but by an entry, and then by its time.
+  Reply apply(const Command& command, uint64_t cluster_ms) {
+    now_ms_ = std::max(now_ms_, cluster_ms);
     if (const auto* put = std::get_if<PutCommand>(&command.act)) return apply_put(*put);
+    if (const auto* grant = std::get_if<GrantLeaseCommand>(&command.act)) {
+      if (!leases_.emplace(grant->id, Lease{grant->ttl_ms, now_ms_ + grant->ttl_ms}).second)
+        return refuse(ReplyStatus::kLeaseExists);
+      return {.revision = revision_, .ttl_ms = grant->ttl_ms};
+    }
+    if (const auto* keep = std::get_if<KeepLeaseAliveCommand>(&command.act)) {
+      const auto lease = leases_.find(keep->id);
+      if (lease == leases_.end()) return refuse(ReplyStatus::kLeaseNotFound);
+      lease->second.deadline_ms = now_ms_ + lease->second.ttl_ms;
+      return {.revision = revision_, .ttl_ms = lease->second.ttl_ms};
+    }
+    if (const auto* revoke = std::get_if<RevokeLeaseCommand>(&command.act)) {
+      if (leases_.erase(revoke->id) == 0) return refuse(ReplyStatus::kLeaseNotFound);
+      return end_keys();
+    }
+    if (std::holds_alternative<ExpireCommand>(command.act)) {
+      std::erase_if(leases_, [&](const auto& it) { return it.second.deadline_ms <= now_ms_; });
+      return end_keys();
+    }
     return apply_delete(std::get<DeleteCommand>(command.act));
   }
 
@@ -50,17 +71,41 @@ class Model {
     return row ? row->info.mod_revision : Revision{};
   }
 
+  Reply refuse(ReplyStatus status) const { return {.status = status, .revision = revision_}; }
+
+  // Whatever is bound to a lease that is not there, or to a time that is over.
+  Reply end_keys() {
+    const Revision next = revision_ + 1;
+    uint64_t deleted = 0;
+    for (auto& [key, versions] : rows_) {
+      const std::optional<Row>& row = versions.rbegin()->second;
+      if (!row) continue;
+      const Bond bond = row->info.bond;
+      const bool ends = bond.is_deadline() ? bond.deadline_ms() <= now_ms_
+                                           : bond.is_lease() && !leases_.contains(bond.lease());
+      if (!ends) continue;
+      versions[next] = std::nullopt;
+      ++deleted;
+    }
+    if (deleted > 0) revision_ = next;
+    return {.revision = revision_, .deleted = deleted};
+  }
+
   Reply apply_put(const PutCommand& put) {
     const Revision current = mod_revision(put.key);
     if (!all_hold(put.conditions, current))
       return {
           .status = ReplyStatus::kPreconditionFailed, .revision = revision_, .current = current};
+    if (put.lease && !leases_.contains(put.lease)) return refuse(ReplyStatus::kLeaseNotFound);
     const std::optional<Row> before = row_at(put.key, revision_);
     revision_ = revision_ + 1;
     const RowInfo info{.create_revision = before ? before->info.create_revision : revision_,
                        .mod_revision = revision_,
                        .version = before ? before->info.version + 1 : 1,
-                       .hash = 0};
+                       .hash = 0,
+                       .bond = put.lease         ? Bond::to(put.lease)
+                               : put.ttl_ms != 0 ? Bond::until(now_ms_ + put.ttl_ms)
+                                                 : Bond{}};
     rows_[put.key][revision_] = Row{info, put.value};
     return {.status = ReplyStatus::kOk, .revision = revision_, .created = !before, .current = {}};
   }
@@ -77,7 +122,14 @@ class Model {
     return {.status = ReplyStatus::kOk, .revision = revision_, .deleted = 1, .current = {}};
   }
 
+  struct Lease {
+    uint64_t ttl_ms;
+    uint64_t deadline_ms;
+  };
+
   Revision revision_{1};
+  uint64_t now_ms_ = 0;
+  std::map<LeaseId, Lease> leases_;
   std::map<std::string, std::map<Revision, std::optional<Row>>> rows_;
 };
 
@@ -117,17 +169,22 @@ class Judge {
 
   void replay(const LogEntry& entry) {
     if (entry.kind != EntryKind::kCommand) return;
+    const Result<Command> command = decode_command(entry.payload.view());
+    // The group's own: nobody asked for it.
+    if (command && std::holds_alternative<ExpireCommand>(command->act)) {
+      model_.apply(*command, entry.stamp.cluster_ms);
+      return;
+    }
     const uint64_t request = entry.origin.request.value;
     if (request == 0 || request > history_.size())
       return object(verdict::kPhantom, {},
                     fmt::format("entry {} is of no request", entry.index.value));
     const Operation& operation = history_[request - 1];
-    const Result<Command> command = decode_command(entry.payload.view());
     if (!command || *command != operation.command)
       return object(verdict::kPhantom, operation,
                     fmt::format("entry {} is not what it asked", entry.index.value));
     const Revision before = model_.revision();
-    const Reply reply = model_.apply(*command);
+    const Reply reply = model_.apply(*command, entry.stamp.cluster_ms);
     const auto [effect, is_new] = effects_.emplace(
         operation.request, Effect{entry.position(), reply, model_.revision() != before});
     if (!is_new)

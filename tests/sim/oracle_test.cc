@@ -63,12 +63,14 @@ struct Story {
   void commit(uint64_t request, uint64_t term = 1) {
     commit(request, *history.at(request - 1).command, term);
   }
-  void commit(uint64_t request, const Command& command, uint64_t term = 1) {
+  void commit(uint64_t request, const Command& command, uint64_t term = 1,
+              uint64_t cluster_ms = 0) {
     log.push_back(std::make_shared<const LogEntry>(LogEntry{LogIndex{log.size() + 1},
                                                             Term{term},
                                                             EntryKind::kCommand,
                                                             {kNode, RequestId{request}},
-                                                            encode_command(command)}));
+                                                            encode_command(command),
+                                                            {cluster_ms, 0}}));
   }
 
   std::string verdict() const {
@@ -116,6 +118,50 @@ TEST(Oracle, RefusedThenSeen) {
 
   story.log.pop_back();
   EXPECT_EQ(story.verdict(), "");
+}
+
+// A key that lives a second from 5,000 ms on, an expiry at `cluster_ms`, and a read that finds it.
+Story key_with_a_time(uint64_t cluster_ms) {
+  Story story;
+  Operation& put = story.put_ok("a", 1, 2, 2, true);
+  std::get<PutCommand>(put.command->act).ttl_ms = 1'000;
+  story.commit(1, *put.command, 1, 5'000);
+  story.commit(UINT64_MAX, Command{.act = ExpireCommand{}}, 1, cluster_ms);
+  return story;
+}
+
+TEST(Oracle, WhatHasATimeIsThereUntilItIsOver) {
+  for (const uint64_t now : {5'999, 6'000}) {
+    const bool is_over = now == 6'000;
+    Story story = key_with_a_time(now);
+    story.read("a", 2, 1, 2, 3, 4).found->info.bond = Bond::until(6'000);
+    EXPECT_EQ(story.verdict(), "") << "at revision 2 it was there";
+
+    Story late = key_with_a_time(now);
+    late.read("", 0, 0, 3, 3, 4);
+    EXPECT_EQ(late.verdict(), is_over ? "" : "phantom") << "nothing ended it: no revision 3";
+  }
+  Story otherwise = key_with_a_time(5'500);
+  otherwise.read("a", 2, 1, 2, 3, 4).found->info.bond = Bond::until(6'001);
+  EXPECT_NE(otherwise.verdict(), "") << "its time is part of the row";
+}
+
+TEST(Oracle, AKeptLeaseLivesAndAnEndedOneDoesNot) {
+  for (const bool kept : {true, false}) {
+    Story story;
+    Operation& grant = story.put("", 1, 2);
+    grant.command = Command{.act = GrantLeaseCommand{{7}, 1'000}};
+    grant.revision = {1};
+    grant.reply = {.revision = {1}, .ttl_ms = 1'000};
+    story.commit(1, *grant.command, 1, 5'000);
+    if (!kept) story.commit(UINT64_MAX, Command{.act = ExpireCommand{}}, 1, 6'500);
+    Operation& keep = story.put("", 3, 4);
+    keep.command = Command{.act = KeepLeaseAliveCommand{{7}}};
+    keep.revision = {1};
+    keep.reply = {.revision = {1}, .ttl_ms = 1'000};
+    story.commit(2, *keep.command, 1, 6'500);
+    EXPECT_EQ(story.verdict(), kept ? "" : "wrong answer");
+  }
 }
 
 TEST(Oracle, Doubled) {

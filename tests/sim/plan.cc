@@ -151,7 +151,9 @@ Plan draw_plan(uint64_t seed) {
                   .reads = 0.3,
                   .local_reads = 0.05,
                   .deletes = 0.1,
-                  .conditions = 0.3};
+                  .conditions = 0.3,
+                  .leases = random.chance(0.7) ? 0.2 : 0,
+                  .bound = 0.4};
   return plan;
 }
 

@@ -89,6 +89,8 @@ struct ClientPlan {
   double local_reads = 0;
   double deletes = 0;
   double conditions = 0;  // of the changes
+  double leases = 0;      // of the changes: about leases
+  double bound = 0;       // of the puts: end with a lease, or with time
 };
 
 struct Plan {

@@ -9,6 +9,12 @@ namespace holdfast::sim {
 
 using std::chrono::microseconds;
 
+namespace {
+
+constexpr uint64_t kClientRequestsMax = uint64_t{1} << 60;
+
+}  // namespace
+
 void SimNode::submit(std::vector<EntryPtr> committed) {
   watch_.invariants.given(id_, committed);
   watch_.line(id_, [&] { return "apply " + raft::to_text(committed); });
@@ -45,6 +51,9 @@ void SimNode::work_apply() {
 void SimNode::apply(const std::vector<EntryPtr>& entries) {
   std::vector<Completion> completions;
   machine_->apply(entries, id_, completions);
+  for (const Completion& completion : completions)
+    if (completion.request.value > kClientRequestsMax && completion.reply.deleted > 0)
+      watch_.marks.reach(Mark::kKeysExpired);
   watch_.trace.mix(machine_->state_hash());
   watch_.invariants.applied(id_, entries, machine_->state_hash());
   watch_.invariants.durable(id_, machine_->durable());

@@ -78,15 +78,41 @@ Command ClientPool::draw_change(Client& client, const std::string& key) {
     }
     conditions.push_back(condition);
   }
+  if (watch_.random.chance(plan.leases)) return draw_lease_change();
   Command command;
   if (watch_.random.chance(plan.deletes)) {
     command.act = DeleteCommand{key, std::move(conditions)};
   } else {
     std::string value = fmt::format("v{}.", next_value_++);
     value.append(watch_.random.below(plan.value_bytes_max), '.');
-    command.act = PutCommand{key, std::move(value), std::move(conditions)};
+    PutCommand put{key, std::move(value), std::move(conditions)};
+    if (plan.leases > 0 && watch_.random.chance(plan.bound)) {
+      if (watch_.random.chance(0.5)) {
+        put.lease = draw_lease();
+      } else {
+        put.ttl_ms = draw_ttl_ms();
+      }
+    }
+    command.act = std::move(put);
   }
   return command;
+}
+
+// Few, so that clients meet at them.
+LeaseId ClientPool::draw_lease() {
+  return {1 + watch_.random.below(4)};
+}
+
+// Short enough to end while the faults go on.
+uint64_t ClientPool::draw_ttl_ms() {
+  return kTtlMsMin + watch_.random.below(1'500);
+}
+
+Command ClientPool::draw_lease_change() {
+  const uint64_t draw = watch_.random.below(100);
+  if (draw < 45) return {.act = GrantLeaseCommand{draw_lease(), draw_ttl_ms()}};
+  if (draw < 85) return {.act = KeepLeaseAliveCommand{draw_lease()}};
+  return {.act = RevokeLeaseCommand{draw_lease()}};
 }
 
 void ClientPool::probe(NodeId id) {
@@ -185,7 +211,12 @@ void ClientPool::completed(NodeId id, const Completion& completion) {
   operation->revision = completion.reply.revision;
   if (completion.reply.status == ReplyStatus::kPreconditionFailed)
     watch_.marks.reach(Mark::kConditionFailed);
-  if (operation->client < clients_.size()) {
+  if (completion.reply.status == ReplyStatus::kLeaseNotFound)
+    watch_.marks.reach(Mark::kLeaseNotFound);
+  const bool about_key =
+      operation->command && (std::holds_alternative<PutCommand>(operation->command->act) ||
+                             std::holds_alternative<DeleteCommand>(operation->command->act));
+  if (operation->client < clients_.size() && about_key) {
     Client& client = clients_[operation->client];
     client.seen[operation->key] = completion.reply.status == ReplyStatus::kOk
                                       ? completion.reply.revision

@@ -35,6 +35,9 @@ class ClientPool {
 
   void act(uint64_t client);
   Command draw_change(Client& client, const std::string& key);
+  Command draw_lease_change();
+  LeaseId draw_lease();
+  uint64_t draw_ttl_ms();
   void send(Operation operation);
   bool has_change_before(const Operation& operation) const;  // of its client, waiting at its node
   void end(Operation& operation, Outcome outcome);

@@ -14,6 +14,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 const std::string kLogDirectory = "log";
+constexpr uint64_t kOwnRequests = uint64_t{3} << 61;  // beyond all that clients ask
 
 raft::Members members_of(const Plan& plan) {
   raft::Members members;
@@ -101,6 +102,7 @@ void SimNode::start() {
   }
   replica_ = std::make_unique<Replica>(config, found, watch_.random.fork(), clock(),
                                        Replica::Seams{*this, *noted_, *this, *this, *this});
+  upkeep_ = std::make_unique<Upkeep>(*machine_);
   watch_.line(id_, [&] {
     return fmt::format("starts: last={} applied={} clock={}", found.last.value, found.applied.value,
                        clock().time_since_epoch().count());
@@ -208,6 +210,7 @@ void SimNode::crash() {
   ++life_;
   applied_at_crash_ = machine_->applied().index;
   replica_.reset();
+  upkeep_.reset();
   log_.reset();
   machine_.reset();
   files_.crash();
@@ -286,7 +289,16 @@ void SimNode::turn() {
   watch_.trace.mix(id_.value << 56 ^ status.term.value << 40 ^ status.last.index.value << 20 ^
                    status.commit.value);
   watch_.trace.mix(static_cast<uint64_t>(watch_.agenda.now().time_since_epoch().count()));
+  keep_up(status);
   set_timer();
+}
+
+void SimNode::keep_up(const raft::Status& status) {
+  std::optional<Bytes> due = upkeep_->due(clock(), status, 0);
+  if (!due) return;
+  const RequestId request{kOwnRequests + (id_.value << 32) + ++own_requests_};
+  const Instant deadline = clock() + watch_.plan.clients.timeout;
+  give(raft::Propose{{{request, deadline, *std::move(due)}}});
 }
 
 void SimNode::set_timer() {

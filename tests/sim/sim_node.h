@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "replication/node/replica.h"
+#include "replication/node/upkeep.h"
 #include "storage/kv/kv_state_machine.h"
 #include "storage/kv/memory_engine.h"
 #include "storage/log/quarantine.h"
@@ -83,6 +84,8 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   std::optional<Row> read(const std::string& key, Revision at) const;
   std::vector<std::pair<std::string, Row>> content() const;
   uint64_t state_hash() const { return machine_->state_hash(); }
+  // Whether anything in its state will end with time.
+  bool waits_for_time() const { return machine_->upkeep({UINT64_MAX >> 1, 0}).has_value(); }
 
   // LogStore, ApplyQueue, Snapshots and Answers: called by the replica in its turn.
   void submit(LogWrite write) override;
@@ -112,6 +115,7 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   void give(raft::Input input);
   void plan_turn(Duration delay);
   void turn();
+  void keep_up(const raft::Status& status);
   void set_timer();
   void note_roles(const std::vector<raft::RoleChange>& changes);
   void note_input(const raft::Input& input);
@@ -144,12 +148,14 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   bool gone_ = false;
   raft::Members first_members_;  // that it knows of before its log holds any; none: a spare
   LogIndex applied_at_crash_;
+  uint64_t own_requests_ = 0;
   NodeClock clock_;
 
   // Of this life.
   std::unique_ptr<SegmentedLog> log_;
   std::unique_ptr<KvStateMachine> machine_;
   std::unique_ptr<Replica> replica_;
+  std::unique_ptr<Upkeep> upkeep_;
   std::vector<raft::Input> inputs_;
   bool turn_planned_ = false;
   Instant timer_ = kNever;

@@ -64,6 +64,7 @@ class Simulator {
   bool core_agrees();
   bool core_answers();
   bool core_stays_calm();
+  bool core_lets_end();
   NodeId leader_of(
       const std::vector<NodeId>& nodes) const;  // whom all follow; none if there is none
 

@@ -74,6 +74,8 @@ std::string_view name(Mark mark) {
       "members to be added",
       "members to be removed",
       "members that left",
+      "expiries that deleted keys",
+      "leases not found",
   };
   return kNames[static_cast<size_t>(mark)];
 }

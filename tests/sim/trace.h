@@ -84,6 +84,8 @@ enum class Mark : uint8_t {
   kMemberAdded,
   kMemberRemoved,
   kMemberLeft,
+  kKeysExpired,
+  kLeaseNotFound,
   kCount,
 };
 inline constexpr size_t kMarks = static_cast<size_t>(Mark::kCount);
