@@ -28,6 +28,14 @@ bool is_bond(LeaseId lease, uint64_t ttl_ms) {
   return !lease || is_lease_id(lease);
 }
 
+bool is_limit(uint64_t limit) {
+  return limit > 0 && limit <= kRangeKeysMax;
+}
+
+bool is_once_key(std::string_view key) {
+  return !key.empty() && key.size() <= kOnceKeyBytesMax;
+}
+
 Result<LeaseId> read_lease_id(uint64_t number) {
   if (is_lease_id({number})) return LeaseId{number};
   return fail(ErrorCode::kInvalid, fmt::format("{:x} is no lease's id", number));
@@ -74,7 +82,8 @@ Result<std::vector<Condition>> read_conditions(const Message& message) {
   return conditions;
 }
 
-void write_act(PutCommand& act, command::Command& out) {
+template <class Out>
+void write_act(PutCommand& act, Out& out) {
   CHECK(is_key(act.key), "{} bytes", act.key.size());
   command::Put& put = *out.mutable_put();
   put.set_key(std::move(act.key));
@@ -83,19 +92,71 @@ void write_act(PutCommand& act, command::Command& out) {
   CHECK(is_bond(act.lease, act.ttl_ms), "lease {:x}, {} ms", act.lease.value, act.ttl_ms);
   put.set_lease(act.lease.value);
   put.set_ttl_ms(act.ttl_ms);
+  put.set_prev(act.prev);
 }
 
-void write_act(DeleteCommand& act, command::Command& out) {
+template <class Out>
+void write_act(DeleteCommand& act, Out& out) {
   CHECK(is_key(act.key), "{} bytes", act.key.size());
   command::Delete& remove = *out.mutable_remove();
   remove.set_key(std::move(act.key));
   write_conditions(act.conditions, remove);
+  remove.set_prev(act.prev);
 }
 
-void write_act(DeleteRangeCommand& act, command::Command& out) {
+template <class Out>
+void write_act(DeleteRangeCommand& act, Out& out) {
   command::DeleteRange& range = *out.mutable_remove_range();
   range.set_start(std::move(act.start));
   range.set_end(std::move(act.end));
+}
+
+void write_act(GetOperation& act, command::Operation& out) {
+  CHECK(is_key(act.key), "{} bytes", act.key.size());
+  out.mutable_get()->set_key(std::move(act.key));
+}
+
+void write_act(ScanOperation& act, command::Operation& out) {
+  CHECK(is_limit(act.limit), "{}", act.limit);
+  command::Scan& scan = *out.mutable_scan();
+  scan.set_start(std::move(act.start));
+  scan.set_end(std::move(act.end));
+  scan.set_limit(act.limit);
+  scan.set_reverse(act.reverse);
+  scan.set_keys_only(act.keys_only);
+  scan.set_count_only(act.count_only);
+}
+
+void write_compare(Compare& compare, command::Compare& out) {
+  CHECK(is_key(compare.key), "{} bytes", compare.key.size());
+  out.set_key(std::move(compare.key));
+  out.set_target(static_cast<command::Compare::Target>(compare.target));
+  out.set_relation(static_cast<command::Compare::Relation>(compare.relation));
+  out.set_number(compare.number);
+  out.set_value(std::move(compare.value));
+}
+
+void write_operation(Operation& operation, command::Operation& out) {
+  std::visit([&out](auto& act) { write_act(act, out); }, operation);
+}
+
+void write_act(TransactionCommand& act, command::Command& out) {
+  CHECK(act.compares.size() <= kOperationsMax && act.then.size() <= kOperationsMax &&
+            act.otherwise.size() <= kOperationsMax,
+        "{} {} {}", act.compares.size(), act.then.size(), act.otherwise.size());
+  command::Transaction& transaction = *out.mutable_transaction();
+  for (Compare& compare : act.compares) write_compare(compare, *transaction.add_compares());
+  for (Operation& operation : act.then) write_operation(operation, *transaction.add_then());
+  for (Operation& operation : act.otherwise)
+    write_operation(operation, *transaction.add_otherwise());
+}
+
+void write_once(Once& once, command::Command& out) {
+  CHECK(is_once_key(once.key), "{} bytes", once.key.size());
+  command::Once& written = *out.mutable_once();
+  written.set_key(std::move(once.key));
+  written.set_fingerprint_1(once.fingerprint[0]);
+  written.set_fingerprint_2(once.fingerprint[1]);
 }
 
 void write_act(AnnounceCommand& act, command::Command& out) {
@@ -134,6 +195,7 @@ Result<PutCommand> read_act(command::Put& put) {
   act.value = std::move(*put.mutable_value());
   act.lease = {put.lease()};
   act.ttl_ms = put.ttl_ms();
+  act.prev = put.prev();
   if (!is_bond(act.lease, act.ttl_ms))
     return fail(ErrorCode::kInvalid,
                 fmt::format("a key cannot be bound to lease {:x} and a time to live of {} ms",
@@ -147,12 +209,102 @@ Result<DeleteCommand> read_act(command::Delete& remove) {
   DeleteCommand act;
   HOLDFAST_ASSIGN(act.conditions, read_conditions(remove));
   act.key = std::move(*remove.mutable_key());
+  act.prev = remove.prev();
   return act;
 }
 
 Result<DeleteRangeCommand> read_act(command::DeleteRange& range) {
   HOLDFAST_TRY(expect_known(range));
   return DeleteRangeCommand{std::move(*range.mutable_start()), std::move(*range.mutable_end())};
+}
+
+Result<GetOperation> read_act(command::Get& get) {
+  HOLDFAST_TRY(expect_known(get));
+  HOLDFAST_TRY(expect_key(get.key()));
+  return GetOperation{std::move(*get.mutable_key())};
+}
+
+Result<ScanOperation> read_act(command::Scan& scan) {
+  HOLDFAST_TRY(expect_known(scan));
+  if (!is_limit(scan.limit()))
+    return fail(ErrorCode::kInvalid, fmt::format("a scan's limit is {}", scan.limit()));
+  return ScanOperation{.start = std::move(*scan.mutable_start()),
+                       .end = std::move(*scan.mutable_end()),
+                       .limit = scan.limit(),
+                       .reverse = scan.reverse(),
+                       .keys_only = scan.keys_only(),
+                       .count_only = scan.count_only()};
+}
+
+Result<Compare> read_compare(command::Compare& in) {
+  HOLDFAST_TRY(expect_known(in));
+  HOLDFAST_TRY(expect_key(in.key()));
+  // Enumerations are open: what a later version adds arrives here as a number.
+  const auto is_of = [](int number, int last) { return number >= 1 && number <= last; };
+  if (!is_of(in.target(), command::Compare::LEASE) ||
+      !is_of(in.relation(), command::Compare::GREATER_OR_EQUAL))
+    return fail(ErrorCode::kInvalid,
+                fmt::format("a compare is of the unknown kind {}, {}",
+                            static_cast<int>(in.target()), static_cast<int>(in.relation())));
+  return Compare{.key = std::move(*in.mutable_key()),
+                 .target = static_cast<Compare::Target>(in.target()),
+                 .relation = static_cast<Compare::Relation>(in.relation()),
+                 .number = in.number(),
+                 .value = std::move(*in.mutable_value())};
+}
+
+Result<Operation> read_operation(command::Operation& in) {
+  HOLDFAST_TRY(expect_known(in));
+  switch (in.act_case()) {
+    case command::Operation::kPut:
+      return read_act(*in.mutable_put());
+    case command::Operation::kRemove:
+      return read_act(*in.mutable_remove());
+    case command::Operation::kRemoveRange:
+      return read_act(*in.mutable_remove_range());
+    case command::Operation::kGet:
+      return read_act(*in.mutable_get());
+    case command::Operation::kScan:
+      return read_act(*in.mutable_scan());
+    case command::Operation::ACT_NOT_SET:
+      break;
+  }
+  return fail(ErrorCode::kInvalid, "an operation says nothing that this version can do");
+}
+
+Result<std::vector<Operation>> read_operations(
+    google::protobuf::RepeatedPtrField<command::Operation>& in) {
+  std::vector<Operation> operations;
+  operations.reserve(static_cast<size_t>(in.size()));
+  for (command::Operation& one : in) {
+    HOLDFAST_ASSIGN(operations.emplace_back(), read_operation(one));
+  }
+  return operations;
+}
+
+Result<TransactionCommand> read_act(command::Transaction& in) {
+  HOLDFAST_TRY(expect_known(in));
+  for (const int count : {in.compares_size(), in.then_size(), in.otherwise_size()}) {
+    if (static_cast<size_t>(count) > kOperationsMax)
+      return fail(ErrorCode::kInvalid, fmt::format("a transaction has {} operations", count));
+  }
+  TransactionCommand act;
+  act.compares.reserve(static_cast<size_t>(in.compares_size()));
+  for (command::Compare& compare : *in.mutable_compares()) {
+    HOLDFAST_ASSIGN(act.compares.emplace_back(), read_compare(compare));
+  }
+  HOLDFAST_ASSIGN(act.then, read_operations(*in.mutable_then()));
+  HOLDFAST_ASSIGN(act.otherwise, read_operations(*in.mutable_otherwise()));
+  return act;
+}
+
+Result<Once> read_once(command::Once& in) {
+  HOLDFAST_TRY(expect_known(in));
+  if (!is_once_key(in.key()))
+    return fail(ErrorCode::kInvalid,
+                fmt::format("an idempotency key has {} bytes, allowed are 1 to {}", in.key().size(),
+                            kOnceKeyBytesMax));
+  return Once{std::move(*in.mutable_key()), {in.fingerprint_1(), in.fingerprint_2()}};
 }
 
 Result<AnnounceCommand> read_act(command::Announce& announce) {
@@ -197,6 +349,7 @@ bool holds(const Condition& condition, Revision mod_revision) {
 
 Bytes encode_command(Command command) {
   command::Command out;
+  if (command.once) write_once(*command.once, out);
   std::visit([&out](auto& act) { write_act(act, out); }, command.act);
   return Bytes(out.SerializeAsString());
 }
@@ -215,6 +368,9 @@ Result<Command> decode_command(std::string_view bytes) {
   }
   HOLDFAST_TRY(expect_known(in));
   Command command;
+  if (in.has_once()) {
+    HOLDFAST_ASSIGN(command.once, read_once(*in.mutable_once()));
+  }
   switch (in.act_case()) {
     case command::Command::kPut: {
       HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_put()));
@@ -230,6 +386,10 @@ Result<Command> decode_command(std::string_view bytes) {
     }
     case command::Command::kAnnounce: {
       HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_announce()));
+      return command;
+    }
+    case command::Command::kTransaction: {
+      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_transaction()));
       return command;
     }
     case command::Command::kGrantLease: {

@@ -4,6 +4,7 @@
 // on the io thread where the request came in; the encoding is protobuf (command.proto), since it
 // must survive rolling upgrades.
 
+#include <array>
 #include <optional>
 #include <string>
 #include <variant>
@@ -20,6 +21,11 @@ inline constexpr size_t kKeyBytesMax = 4096;
 // What one entry may change: keys, and the sum of their bytes.
 inline constexpr uint64_t kRangeKeysMax = 100'000;
 inline constexpr uint64_t kRangeBytesMax = 16 << 20;
+// What one transaction may read: bytes of keys and values. A largest value fits.
+inline constexpr uint64_t kReadBytesMax = (8 << 20) + kKeyBytesMax;
+// Compares, and operations of either outcome.
+inline constexpr size_t kOperationsMax = 10'000;
+inline constexpr size_t kOnceKeyBytesMax = 128;
 
 // If-Match and If-None-Match, as the state machine decides them (RFC 9110, section 13.1).
 struct Condition {
@@ -39,12 +45,14 @@ struct PutCommand {
   std::vector<Condition> conditions;  // all must hold
   LeaseId lease;                      // that the key ends with; 0: none
   uint64_t ttl_ms = 0;                // a time of its own, where it has no lease; 0: none
+  bool prev = false;                  // the answer has what was replaced
   friend bool operator==(const PutCommand&, const PutCommand&) = default;
 };
 
 struct DeleteCommand {
   std::string key;
   std::vector<Condition> conditions;
+  bool prev = false;  // the answer has what was deleted
   friend bool operator==(const DeleteCommand&, const DeleteCommand&) = default;
 };
 
@@ -53,6 +61,59 @@ struct DeleteRangeCommand {
   std::string start;
   std::string end;
   friend bool operator==(const DeleteRangeCommand&, const DeleteRangeCommand&) = default;
+};
+
+struct GetOperation {
+  std::string key;
+  friend bool operator==(const GetOperation&, const GetOperation&) = default;
+};
+
+struct ScanOperation {
+  std::string start;
+  std::string end;
+  uint64_t limit = kRangeKeysMax;  // 1 to kRangeKeysMax
+  bool reverse = false;
+  bool keys_only = false;
+  bool count_only = false;
+  friend bool operator==(const ScanOperation&, const ScanOperation&) = default;
+};
+
+// Puts and deletes in a transaction have no conditions of their own.
+using Operation =
+    std::variant<PutCommand, DeleteCommand, DeleteRangeCommand, GetOperation, ScanOperation>;
+
+// Of a key that does not exist every number is 0, and no relation to a value holds.
+struct Compare {
+  enum class Target : uint8_t {
+    kExists = 1,
+    kValue,
+    kVersion,
+    kCreateRevision,
+    kModRevision,
+    kLease,
+  };
+  enum class Relation : uint8_t {
+    kEqual = 1,
+    kNotEqual,
+    kLess,
+    kLessOrEqual,
+    kGreater,
+    kGreaterOrEqual,
+  };
+  std::string key;
+  Target target = Target::kExists;
+  Relation relation = Relation::kEqual;
+  uint64_t number = 0;  // to compare with; of kExists: 1 or 0
+  std::string value;    // of kValue
+  friend bool operator==(const Compare&, const Compare&) = default;
+};
+
+// All operations of one list, in order, as one revision: `then` if all compares hold. Or none.
+struct TransactionCommand {
+  std::vector<Compare> compares;
+  std::vector<Operation> then;
+  std::vector<Operation> otherwise;
+  friend bool operator==(const TransactionCommand&, const TransactionCommand&) = default;
 };
 
 // A node tells all others where clients reach it.
@@ -84,10 +145,19 @@ struct ExpireCommand {
   friend bool operator==(const ExpireCommand&, const ExpireCommand&) = default;
 };
 
+// A client's own name for a change, so that it is made once however often it is sent.
+struct Once {
+  using Fingerprint = std::array<uint64_t, 2>;
+  std::string key;          // 1 to kOnceKeyBytesMax bytes
+  Fingerprint fingerprint;  // of all that the client asked
+  friend bool operator==(const Once&, const Once&) = default;
+};
+
 struct Command {
-  std::variant<PutCommand, DeleteCommand, DeleteRangeCommand, AnnounceCommand, GrantLeaseCommand,
-               KeepLeaseAliveCommand, RevokeLeaseCommand, ExpireCommand>
+  std::variant<PutCommand, DeleteCommand, DeleteRangeCommand, AnnounceCommand, TransactionCommand,
+               GrantLeaseCommand, KeepLeaseAliveCommand, RevokeLeaseCommand, ExpireCommand>
       act;
+  std::optional<Once> once = std::nullopt;
   friend bool operator==(const Command&, const Command&) = default;
 };
 

@@ -22,7 +22,10 @@ std::optional<Row> Draft::get(std::string_view key) const {
 void Draft::scan(const RangeScan& scan, const Engine::Visitor& visit) const {
   const auto row_of = [](const Written& own) -> const std::optional<Row>& { return own.row; };
   const auto scan_below = [&](const Engine::Visitor& visit_below) {
-    below_.scan(scan, visit_below);
+    below_.scan(scan, [&](std::string_view key, const RowInfo& info, std::string_view value) {
+      ++passed_;
+      return visit_below(key, info, value);
+    });
   };
   scan_layers(rows_, scan, row_of, scan_below, visit);
 }

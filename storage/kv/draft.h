@@ -38,6 +38,9 @@ class Draft {
   // change. Asked by who could pass it; put and remove do not refuse.
   bool has_room(uint64_t bytes) const;
 
+  // How many rows under the draft its scans have passed over, those that it has deleted included.
+  uint64_t passed() const { return passed_; }
+
   // Nothing was written: there will be no revision.
   bool empty() const { return rows_.empty(); }
   size_t size() const { return rows_.size(); }
@@ -70,6 +73,7 @@ class Draft {
   std::map<std::string, Written, std::less<>> rows_;
   uint64_t bytes_ = 0;  // of keys and values in `rows_`
   uint64_t hash_change_ = 0;
+  mutable uint64_t passed_ = 0;
 };
 
 }  // namespace holdfast

@@ -7,6 +7,7 @@
 #include "storage/base/codec.h"
 #include "storage/kv/draft.h"
 #include "storage/kv/overlay.h"
+#include "storage/kv/transaction.h"
 
 // The named values in the engine:
 //
@@ -104,6 +105,12 @@ Revision mod_revision_of(const std::optional<RowInfo>& row) {
   return row ? row->mod_revision : Revision{};
 }
 
+// As answers show it.
+std::optional<Row> shown(std::optional<Row> row) {
+  if (row) row->info.hash = 0;
+  return row;
+}
+
 // Readers on several threads may come with an older and a newer value: the newer one stays.
 void raise(std::atomic<uint64_t>& value, uint64_t to) {
   uint64_t now = value.load(std::memory_order_relaxed);
@@ -114,7 +121,10 @@ void raise(std::atomic<uint64_t>& value, uint64_t to) {
 }  // namespace
 
 KvStateMachine::KvStateMachine(Engine& engine, uint64_t unflushed_bytes_max)
-    : engine_(engine), unflushed_bytes_max_(unflushed_bytes_max), leases_(engine) {}
+    : engine_(engine),
+      unflushed_bytes_max_(unflushed_bytes_max),
+      leases_(engine),
+      idempotency_(engine) {}
 
 Result<std::unique_ptr<KvStateMachine>> KvStateMachine::open(Engine& engine,
                                                              uint64_t unflushed_bytes_max) {
@@ -154,6 +164,7 @@ Result<> KvStateMachine::read_back() {
   HOLDFAST_ASSIGN(durable, read_durable());
   durable_ = durable.value;
   HOLDFAST_TRY(leases_.read_again());
+  HOLDFAST_TRY(idempotency_.read_again());
   take_over(std::move(words));
   return {};
 }
@@ -184,6 +195,7 @@ void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
     head_.cluster_ms = std::max(head_.cluster_ms, entry->stamp.cluster_ms);
     head_.wall_ms = std::max(head_.wall_ms, entry->stamp.wall_ms);
     bytes += entry->bytes();
+    idempotency_.evict(overlay.named(), head_.cluster_ms);
     Reply reply{.revision = head_.revision};
     switch (entry->kind) {
       case EntryKind::kCommand:
@@ -201,7 +213,9 @@ void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
                         "start a version that does",
                         entry->index.value, static_cast<int>(entry->kind)));
     }
-    if (entry->origin.node == self) completions.push_back({entry->origin.request, reply});
+    head_.state_hash += overlay.named().take_hash_change();
+    if (entry->origin.node == self)
+      completions.push_back({entry->origin.request, std::move(reply)});
   }
 
   if (urls_changed_) batch.meta.emplace_back(kClientUrls, encode_urls(urls_));
@@ -210,6 +224,7 @@ void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
   overlay.take(batch);
   engine_.write(batch);
   leases_.settle();
+  idempotency_.settle();
   publish();
   ask_for_flush(bytes);
 }
@@ -222,8 +237,25 @@ Reply KvStateMachine::apply_command(const LogEntry& entry, Overlay& overlay) {
         "entry {}; start a version that understands it",
         entry.index.value, entry.term.value, command.error().message, entry.index.value - 1));
   }
-  Reply reply = std::visit([&](auto& todo) { return act(todo, overlay); }, command->act);
-  head_.state_hash += overlay.named().take_hash_change();
+  return act(*command, overlay);
+}
+
+Reply KvStateMachine::act(Command& command, Overlay& overlay) {
+  const auto make = [&] {
+    return std::visit([&](auto& todo) { return act(todo, overlay); }, command.act);
+  };
+  if (!command.once) return make();
+  const Once& once = *command.once;
+  std::optional<Idempotency::Kept> kept =
+      idempotency_.find(overlay.named(), once.key, head_.cluster_ms);
+  if (kept) {
+    if (kept->fingerprint != once.fingerprint) return refuse(ReplyStatus::kOnceMismatch);
+    kept->reply.replayed = true;
+    return std::move(kept->reply);
+  }
+  if (!idempotency_.has_room()) return refuse(ReplyStatus::kOnceFull);
+  Reply reply = make();
+  idempotency_.keep(overlay.named(), once, reply, head_.cluster_ms);
   return reply;
 }
 
@@ -251,9 +283,13 @@ Reply KvStateMachine::act(PutCommand& put, Overlay& overlay) {
     }
   }
   const std::optional<Bond> bond = bond_of(put, overlay);
-  if (!bond) return refuse(ReplyStatus::kLeaseNotFound);
+  if (!bond) return lease_not_found(put.lease);
+  std::optional<Row> prev = put.prev ? shown(draft.get(put.key)) : std::nullopt;
   const bool created = draft.put(std::move(put.key), std::move(put.value), *bond);
-  return {.revision = finish(std::move(draft), overlay), .created = created};
+  return {.revision = finish(std::move(draft), overlay),
+          .created = created,
+          .wants_prev = put.prev,
+          .prev = std::move(prev)};
 }
 
 Reply KvStateMachine::act(DeleteCommand& remove, Overlay& overlay) {
@@ -262,8 +298,12 @@ Reply KvStateMachine::act(DeleteCommand& remove, Overlay& overlay) {
   if (!all_hold(remove.conditions, current)) {
     return refuse(ReplyStatus::kPreconditionFailed, current);
   }
+  std::optional<Row> prev = remove.prev ? shown(draft.get(remove.key)) : std::nullopt;
   const bool deleted = draft.remove(std::move(remove.key));
-  return {.revision = finish(std::move(draft), overlay), .deleted = deleted ? 1U : 0U};
+  return {.revision = finish(std::move(draft), overlay),
+          .deleted = deleted ? 1U : 0U,
+          .wants_prev = remove.prev,
+          .prev = std::move(prev)};
 }
 
 Reply KvStateMachine::act(DeleteRangeCommand& range, Overlay& overlay) {
@@ -272,6 +312,15 @@ Reply KvStateMachine::act(DeleteRangeCommand& range, Overlay& overlay) {
   if (!keys) return refuse(ReplyStatus::kRangeTooLarge);
   for (std::string& key : *keys) draft.remove(std::move(key));
   return {.revision = finish(std::move(draft), overlay), .deleted = keys->size()};
+}
+
+Reply KvStateMachine::act(TransactionCommand& transaction, Overlay& overlay) {
+  Draft draft(overlay, head_.revision + 1);
+  Reply reply =
+      carry_out(transaction, draft, [&](const PutCommand& put) { return bond_of(put, overlay); });
+  reply.revision =
+      reply.status == ReplyStatus::kOk ? finish(std::move(draft), overlay) : head_.revision;
+  return reply;
 }
 
 Reply KvStateMachine::act(AnnounceCommand& announce, Overlay&) {
@@ -400,6 +449,7 @@ Result<> KvStateMachine::install(const std::string& directory, Words words, Name
   meta.emplace(kInstalled, encode_installed(words.installed));
   HOLDFAST_TRY(engine_.install(directory, meta));
   if (const Result<> read = leases_.read_again(); !read) fatal(read.error().message);
+  if (const Result<> read = idempotency_.read_again(); !read) fatal(read.error().message);
   // Published last: what a reader is told of is already there.
   take_over(std::move(words));
   return {};

@@ -12,6 +12,7 @@
 
 #include "storage/kv/command.h"
 #include "storage/kv/engine.h"
+#include "storage/kv/idempotency.h"
 #include "storage/kv/leases.h"
 #include "storage/kv/recent_rows.h"
 #include "storage/state_machine.h"
@@ -90,10 +91,12 @@ class KvStateMachine final : public StateMachine {
   void take_over(Words words);
   Result<LogIndex> read_durable() const;
   Reply apply_command(const LogEntry& entry, Overlay& overlay);
+  Reply act(Command& command, Overlay& overlay);
   Reply act(PutCommand& put, Overlay& overlay);
   Reply act(DeleteCommand& remove, Overlay& overlay);
   Reply act(DeleteRangeCommand& range, Overlay& overlay);
   Reply act(AnnounceCommand& announce, Overlay& overlay);
+  Reply act(TransactionCommand& transaction, Overlay& overlay);
   Reply act(const GrantLeaseCommand& grant, Overlay& overlay);
   Reply act(const KeepLeaseAliveCommand& keep, Overlay& overlay);
   Reply act(const RevokeLeaseCommand& revoke, Overlay& overlay);
@@ -102,6 +105,7 @@ class KvStateMachine final : public StateMachine {
   std::optional<Bond> bond_of(const PutCommand& put, const Overlay& overlay) const;
   // Makes `draft` the newest revision, if it changes anything. Gives back the newest.
   Revision finish(Draft draft, Overlay& overlay);
+  Reply lease_not_found(LeaseId id) const;
   Reply refuse(ReplyStatus status, Revision current = {}) const;
   void publish();
   void ask_for_flush(uint64_t applied_bytes);
@@ -113,6 +117,7 @@ class KvStateMachine final : public StateMachine {
   StateSummary head_;
   RecentRows recent_;
   Leases leases_;
+  Idempotency idempotency_;
   ClientUrls urls_;
   std::string members_;
   LogPosition installed_;

@@ -22,22 +22,28 @@ constexpr uint64_t kClockCarriedMs = 1'000;
 
 }  // namespace
 
+Reply KvStateMachine::lease_not_found(LeaseId id) const {
+  Reply refusal = refuse(ReplyStatus::kLeaseNotFound);
+  refusal.lease = id;
+  return refusal;
+}
+
 Reply KvStateMachine::act(const GrantLeaseCommand& grant, Overlay& overlay) {
   if (Leases::find(overlay.named(), grant.id)) return refuse(ReplyStatus::kLeaseExists);
   leases_.grant(overlay.named(), {grant.id, grant.ttl_ms, head_.cluster_ms + grant.ttl_ms});
-  return {.revision = head_.revision, .ttl_ms = grant.ttl_ms};
+  return {.revision = head_.revision, .ttl_ms = grant.ttl_ms, .lease = grant.id};
 }
 
 Reply KvStateMachine::act(const KeepLeaseAliveCommand& keep, Overlay& overlay) {
   const std::optional<Lease> lease = Leases::find(overlay.named(), keep.id);
-  if (!lease || !lease->lives()) return refuse(ReplyStatus::kLeaseNotFound);
+  if (!lease || !lease->lives()) return lease_not_found(keep.id);
   leases_.prolong(overlay.named(), *lease, head_.cluster_ms + lease->ttl_ms);
-  return {.revision = head_.revision, .ttl_ms = lease->ttl_ms};
+  return {.revision = head_.revision, .ttl_ms = lease->ttl_ms, .lease = keep.id};
 }
 
 Reply KvStateMachine::act(const RevokeLeaseCommand& revoke, Overlay& overlay) {
   const std::optional<Lease> lease = Leases::find(overlay.named(), revoke.id);
-  if (!lease || !lease->lives()) return refuse(ReplyStatus::kLeaseNotFound);
+  if (!lease || !lease->lives()) return lease_not_found(revoke.id);
   Leases::Keys bound = Leases::keys(overlay.named(), lease->id, kRangeKeysMax, kRangeBytesMax);
   Draft draft(overlay, head_.revision + 1);
   for (std::string& key : bound.keys) CHECK(draft.remove(std::move(key)));

@@ -1,20 +1,53 @@
 #pragma once
 
-// What the state machine answers to one command: data, in memory only, for the node where the
-// request began.
+// What the state machine answers to one command: data for the node where the request began, and
+// kept in the state where the client gave the change a name of its own (idempotency.h).
 
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "storage/base/ids.h"
+#include "storage/base/result.h"
+#include "storage/kv/bond.h"
+#include "storage/kv/engine.h"
 
 namespace holdfast {
 
 enum class ReplyStatus : uint8_t {
   kOk,
   kPreconditionFailed,  // a condition did not hold; nothing changed
-  kRangeTooLarge,       // the range holds more than one entry may change; nothing changed
+  kRangeTooLarge,       // it holds more than one entry may change; nothing changed
   kLeaseNotFound,       // there is no such lease, or it has ended; nothing changed
   kLeaseExists,         // one of that id is there; nothing changed
+  kReadTooLarge,        // it reads more than one transaction may; nothing changed
+  // Of the two that follow nothing is kept.
+  kOnceMismatch,  // the client's name for it stands for another change; nothing changed
+  kOnceFull,      // there is no room to keep the answer; nothing changed
+};
+
+// One key as an answer shows it. Hashes are left out: they are 0.
+struct Item {
+  std::string key;
+  Row row;
+  friend bool operator==(const Item&, const Item&) = default;
+};
+
+// What one operation of a transaction did or found.
+struct OperationResult {
+  enum class Kind : uint8_t { kPut, kDelete, kGet, kScan };
+  Kind kind = Kind::kPut;
+  bool created = false;     // kPut: the key was not there
+  bool wants_prev = false;  // kPut, kDelete of one key: `items` has what was there
+  uint64_t deleted = 0;     // kDelete: how many keys
+  std::vector<Item> items;  // kGet: one if the key is there; kScan: in order
+  bool keys_only = false;   // kScan: `items` have no values
+  bool count_only = false;  // kScan: no items
+  uint64_t count = 0;       // kScan: how many keys it found, up to its limit
+  bool more = false;        // kScan: there are others behind them
+  friend bool operator==(const OperationResult&, const OperationResult&) = default;
 };
 
 struct Reply {
@@ -23,12 +56,25 @@ struct Reply {
   bool created = false;  // a put made a key that was not there
   uint64_t deleted = 0;  // how many keys a delete removed
   Revision current{};    // kPreconditionFailed: the key's mod_revision, 0 where it does not exist
+  bool wants_prev = false;  // a put or a delete was to say what it took away
+  std::optional<Row> prev = std::nullopt;
 
   uint64_t ttl_ms = 0;  // of a lease that was granted or kept alive
   // A lease is revoked, but not all of its keys are deleted yet: the rest goes in later revisions.
   bool unfinished = false;
+  LeaseId lease = {};  // that was granted; kLeaseNotFound: the one that is not there
+
+  bool succeeded = false;                     // of a transaction: its compares hold
+  std::vector<OperationResult> results = {};  // one for each operation, in order
+  uint32_t refused = 0;  // not kOk: which operation was refused, from 1; 0: a compare
+
+  bool replayed = false;  // an earlier answer to the same change; not kept
 
   friend bool operator==(const Reply&, const Reply&) = default;
 };
+
+// As bytes, the same on every machine: they are part of the agreed state.
+std::string encode_reply(const Reply& reply);
+Result<Reply> decode_reply(std::string_view bytes);  // kCorrupt: they cannot be read
 
 }  // namespace holdfast

@@ -11,6 +11,7 @@
 
 #include "storage/base/codec.h"
 #include "storage/kv/kv_state_machine.h"
+#include "tests/kv/answers_model.h"
 #include "tests/kv/random_commands.h"
 #include "tests/kv/test_stores.h"
 
@@ -23,10 +24,13 @@ class KvModel {
     summary_.cluster_ms = std::max(summary_.cluster_ms, entry.stamp.cluster_ms);
     summary_.wall_ms = std::max(summary_.wall_ms, entry.stamp.wall_ms);
     Reply reply{.revision = summary_.revision};
+    answers_.evict(summary_.cluster_ms);
     if (entry.kind == EntryKind::kMembers) members_ = entry.payload.view();
     if (entry.kind == EntryKind::kCommand) {
       const Command command = decode_command(entry.payload.view()).value();
-      reply = std::visit([this](const auto& act) { return obey(act); }, command.act);
+      reply = answers_.once(command, summary_.cluster_ms, summary_.revision, [&] {
+        return std::visit([this](const auto& act) { return obey(act); }, command.act);
+      });
     }
     summary_.state_hash = 0;
     for (const auto& [key, row] : newest_) {
@@ -46,27 +50,8 @@ class KvModel {
   const std::string& members() const { return members_; }
   const std::map<std::string, Row>& newest() const { return newest_; }
 
-  // The named values that stand for leases and for what ends with time.
-  NamedValues named() const {
-    const auto ordered = [](uint64_t number) {
-      std::string bytes;
-      put_fixed(bytes, __builtin_bswap64(number));
-      return bytes;
-    };
-    NamedValues named;
-    for (const auto& [id, lease] : leases_) {
-      std::string& value = named["lease/" + ordered(id.value)];
-      put_fixed(value, lease.ttl_ms);
-      put_fixed(value, lease.deadline_ms);
-      named["due/" + ordered(lease.deadline_ms) + "l" + ordered(id.value)];
-    }
-    for (const auto& [key, row] : newest_) {
-      const Bond bond = row.info.bond;
-      if (bond.is_lease()) named["bound/" + ordered(bond.lease().value) + key];
-      if (bond.is_deadline()) named["due/" + ordered(bond.deadline_ms()) + "k" + key];
-    }
-    return named;
-  }
+  // The named values that stand for leases, for what ends with time, and for kept answers.
+  NamedValues named() const;
 
   std::map<std::string, Row> rows_at(Revision at) const {
     std::map<std::string, Row> rows;
@@ -126,46 +111,66 @@ class KvModel {
   }
 
   // Nothing, or the refusal.
-  std::optional<Reply> check(const std::string& key, const std::vector<Condition>& conditions) {
-    const Revision mod = newest_.contains(key) ? newest_[key].info.mod_revision : Revision{};
-    for (const Condition& condition : conditions) {
-      bool equal = false;
-      for (const Revision revision : condition.revisions) equal |= revision == mod && mod;
-      if (condition.any && mod) equal = true;
-      if (equal != (condition.kind == Condition::Kind::kMatch)) {
-        return Reply{.status = ReplyStatus::kPreconditionFailed,
-                     .revision = summary_.revision,
-                     .current = mod};
-      }
-    }
-    return std::nullopt;
-  }
+  std::optional<Reply> check(const std::string& key, const std::vector<Condition>& conditions);
 
   Reply obey(const PutCommand& put) {
     if (const auto refusal = check(put.key, put.conditions)) return *refusal;
-    Bond bond;
-    if (put.ttl_ms != 0) bond = Bond::until(summary_.cluster_ms + put.ttl_ms);
-    if (put.lease) {
-      if (!leases_.contains(put.lease)) return refuse(ReplyStatus::kLeaseNotFound);
-      bond = Bond::to(put.lease);
-    }
+    if (put.lease && !leases_.contains(put.lease)) return no_lease(put.lease);
+    const std::optional<Row> prev = put.prev ? shown(put.key) : std::nullopt;
+    const bool created = !newest_.contains(put.key);
+    const Row row = row_of(put, summary_.revision + 1);
+    const Revision now = begin_change();
+    put_row(put.key, row);
+    return {.revision = now, .created = created, .wants_prev = put.prev, .prev = prev};
+  }
+
+  Row row_of(const PutCommand& put, Revision now) const {
     const auto old = newest_.find(put.key);
     const bool created = old == newest_.end();
-    const Revision now = begin_change();
     RowInfo info{created ? now : old->second.info.create_revision, now,
                  created ? 1 : old->second.info.version + 1};
-    info.bond = bond;
+    if (put.ttl_ms != 0) info.bond = Bond::until(summary_.cluster_ms + put.ttl_ms);
+    if (put.lease) info.bond = Bond::to(put.lease);
     info.hash = row_hash(put.key, info, put.value);
-    put_row(put.key, Row{info, put.value});
-    return {.revision = now, .created = created};
+    return {info, put.value};
+  }
+
+  std::optional<Row> shown(const std::string& key) const {
+    const auto found = newest_.find(key);
+    if (found == newest_.end()) return std::nullopt;
+    Row row = found->second;
+    row.info.hash = 0;
+    return row;
   }
 
   Reply obey(const DeleteCommand& remove) {
     if (const auto refusal = check(remove.key, remove.conditions)) return *refusal;
-    if (!newest_.contains(remove.key)) return {.revision = summary_.revision};
-    begin_change();
-    put_row(remove.key, std::nullopt);
-    return {.revision = summary_.revision, .deleted = 1};
+    const std::optional<Row> prev = remove.prev ? shown(remove.key) : std::nullopt;
+    const bool is_there = newest_.contains(remove.key);
+    if (is_there) begin_change();
+    if (is_there) put_row(remove.key, std::nullopt);
+    return {.revision = summary_.revision,
+            .deleted = is_there ? 1U : 0U,
+            .wants_prev = remove.prev,
+            .prev = prev};
+  }
+
+  using Touched = std::map<std::string, bool>;
+
+  // Works on `newest_` itself, and puts it back as it was if it comes to a refusal.
+  Reply obey(const TransactionCommand& transaction);
+  bool holds(const Compare& compare) const;
+  void show_prev(const std::string& key, bool wanted, OperationResult& result) const;
+  void carry_out(const PutCommand& put, OperationResult& result, Touched& touched);
+  void carry_out(const DeleteCommand& remove, OperationResult& result, Touched& touched);
+  void carry_out(const DeleteRangeCommand& range, OperationResult& result, Touched& touched);
+  void carry_out(const GetOperation& get, OperationResult& result, Touched&) const;
+  void carry_out(const ScanOperation& scan, OperationResult& result, Touched&) const;
+
+  Reply no_lease(LeaseId id) const {
+    Reply refusal = refuse(ReplyStatus::kLeaseNotFound);
+    refusal.lease = id;
+    return refusal;
   }
 
   Reply obey(const DeleteRangeCommand& range) {
@@ -196,18 +201,18 @@ class KvModel {
   Reply obey(const GrantLeaseCommand& grant) {
     if (leases_.contains(grant.id)) return refuse(ReplyStatus::kLeaseExists);
     leases_[grant.id] = {grant.id, grant.ttl_ms, summary_.cluster_ms + grant.ttl_ms};
-    return {.revision = summary_.revision, .ttl_ms = grant.ttl_ms};
+    return {.revision = summary_.revision, .ttl_ms = grant.ttl_ms, .lease = grant.id};
   }
 
   Reply obey(const KeepLeaseAliveCommand& keep) {
     const auto found = leases_.find(keep.id);
-    if (found == leases_.end()) return refuse(ReplyStatus::kLeaseNotFound);
+    if (found == leases_.end()) return no_lease(keep.id);
     found->second.deadline_ms = summary_.cluster_ms + found->second.ttl_ms;
-    return {.revision = summary_.revision, .ttl_ms = found->second.ttl_ms};
+    return {.revision = summary_.revision, .ttl_ms = found->second.ttl_ms, .lease = keep.id};
   }
 
   Reply obey(const RevokeLeaseCommand& revoke) {
-    if (leases_.erase(revoke.id) == 0) return refuse(ReplyStatus::kLeaseNotFound);
+    if (leases_.erase(revoke.id) == 0) return no_lease(revoke.id);
     return end_keys([&](Bond bond) { return bond.lease() == revoke.id; });
   }
 
@@ -227,6 +232,7 @@ class KvModel {
   }
 
   StateSummary summary_;
+  AnswersModel answers_;
   std::map<std::string, Row> newest_;
   std::vector<Write> writes_;
   std::vector<Change> changes_;

@@ -74,19 +74,76 @@ inline Command random_lease_command(Random& random) {
   }
 }
 
+inline Compare random_compare(Random& random, Revision newest) {
+  const bool is_value = random.chance(0.3);
+  const auto target =
+      is_value ? Compare::Target::kValue
+               : static_cast<Compare::Target>(random.chance(0.3) ? 1 : 3 + random.below(4));
+  Compare compare{.key = tricky_key(random),
+                  .target = target,
+                  .relation = static_cast<Compare::Relation>(1 + random.below(6)),
+                  .number = random.below(3),
+                  .value = {}};
+  if (target == Compare::Target::kLease) compare.number = random_lease(random).value;
+  if (random.chance(0.5) && !is_value) compare.number = random.below(newest.value + 1);
+  if (is_value) compare.value.assign(random.below(5), static_cast<char>(random.below(256)));
+  return compare;
+}
+
+inline Operation random_operation(Random& random) {
+  const uint64_t draw = random.below(100);
+  const auto bound = [&] { return random.chance(0.2) ? "" : tricky_key(random); };
+  if (draw < 40) {
+    PutCommand put{tricky_key(random), std::string(random.below(30), 'v'), {}};
+    if (random.chance(0.1)) bind_at_random(random, put);
+    put.prev = random.chance(0.3);
+    return put;
+  }
+  if (draw < 60) return DeleteCommand{tricky_key(random), {}, random.chance(0.3)};
+  if (draw < 65) return DeleteRangeCommand{bound(), bound()};
+  if (draw < 80) return GetOperation{tricky_key(random)};
+  return ScanOperation{.start = bound(),
+                       .end = bound(),
+                       .limit = random.chance(0.5) ? 1 + random.below(10) : kRangeKeysMax,
+                       .reverse = random.chance(0.5),
+                       .keys_only = random.chance(0.3),
+                       .count_only = random.chance(0.2)};
+}
+
+inline TransactionCommand random_transaction(Random& random, Revision newest) {
+  TransactionCommand transaction;
+  while (random.chance(0.4)) transaction.compares.push_back(random_compare(random, newest));
+  while (random.chance(0.8)) transaction.then.push_back(random_operation(random));
+  while (random.chance(0.6)) transaction.otherwise.push_back(random_operation(random));
+  return transaction;
+}
+
+// Few names, so that they meet again, sometimes with something else under them.
+inline Once random_once(Random& random) {
+  return {fmt::format("request {}", random.below(200)),
+          {random.chance(0.2) ? 1U : 0U, random.chance(0.1) ? 1U : 0U}};
+}
+
 // `newest`: about where revisions are, for conditions that sometimes hold.
 inline Command random_command(Random& random, Revision newest) {
   if (random.chance(0.15)) return random_lease_command(random);
   Command command;
+  if (random.chance(0.2)) command.once = random_once(random);
+  if (random.chance(0.25)) {
+    command.act = random_transaction(random, newest);
+    return command;
+  }
   const uint64_t draw = random.below(100);
   if (draw < 60) {
     const std::string value(random.below(random.chance(0.1) ? 5000 : 50),
                             static_cast<char>(random.below(256)));
     PutCommand put{tricky_key(random), value, random_conditions(random, newest)};
     bind_at_random(random, put);
+    put.prev = random.chance(0.2);
     command.act = std::move(put);
   } else if (draw < 85) {
-    command.act = DeleteCommand{tricky_key(random), random_conditions(random, newest)};
+    command.act =
+        DeleteCommand{tricky_key(random), random_conditions(random, newest), random.chance(0.2)};
   } else if (draw < 95) {
     command.act = DeleteRangeCommand{random.chance(0.1) ? "" : tricky_key(random),
                                      random.chance(0.1) ? "" : tricky_key(random)};
@@ -99,8 +156,9 @@ inline Command random_command(Random& random, Revision newest) {
 
 inline EntryPtr make_entry(LogIndex index, EntryKind kind, Bytes payload, Origin origin = {},
                            std::optional<Stamp> stamp = {}) {
-  // The term only has to grow; time falls now and then, as no leader would let it.
-  const uint64_t ms = index.value * 10 + (index.value * 7919) % 100;
+  // The term only has to grow; time falls now and then, as no leader would let it, and leaps where
+  // a cluster was idle.
+  const uint64_t ms = index.value * 10 + (index.value * 7919) % 100 + index.value / 400 * 350'000;
   return std::make_shared<const LogEntry>(LogEntry{index,
                                                    {1 + index.value / 100},
                                                    kind,

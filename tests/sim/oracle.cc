@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "storage/kv/idempotency.h"
+
 namespace holdfast::sim {
 namespace {
 
@@ -17,25 +19,46 @@ class Model {
   // `cluster_ms`: in the entry's stamp. Nothing ends but by an entry, and then by its time.
   Reply apply(const Command& command, uint64_t cluster_ms) {
     now_ms_ = std::max(now_ms_, cluster_ms);
+    std::erase_if(kept_, [&](const auto& it) { return it.second.deadline_ms <= now_ms_; });
+    if (!command.once) return apply(command);
+    if (const auto kept = kept_.find(command.once->key); kept != kept_.end()) {
+      if (kept->second.fingerprint != command.once->fingerprint)
+        return refuse(ReplyStatus::kOnceMismatch);
+      Reply reply = kept->second.reply;
+      reply.replayed = true;
+      return reply;
+    }
+    const Reply reply = apply(command);
+    kept_[command.once->key] = {now_ms_ + Idempotency::kLifeMs, command.once->fingerprint, reply};
+    return reply;
+  }
+
+  Reply apply(const Command& command) {
     if (const auto* put = std::get_if<PutCommand>(&command.act)) return apply_put(*put);
+    if (const auto* transaction = std::get_if<TransactionCommand>(&command.act))
+      return apply_transaction(*transaction);
     if (const auto* grant = std::get_if<GrantLeaseCommand>(&command.act)) {
       if (!leases_.emplace(grant->id, Lease{grant->ttl_ms, now_ms_ + grant->ttl_ms}).second)
         return refuse(ReplyStatus::kLeaseExists);
-      return {.revision = revision_, .ttl_ms = grant->ttl_ms};
+      return {.revision = revision_, .ttl_ms = grant->ttl_ms, .lease = grant->id};
     }
     if (const auto* keep = std::get_if<KeepLeaseAliveCommand>(&command.act)) {
       const auto lease = leases_.find(keep->id);
-      if (lease == leases_.end()) return refuse(ReplyStatus::kLeaseNotFound);
+      if (lease == leases_.end()) return no_lease(keep->id);
       lease->second.deadline_ms = now_ms_ + lease->second.ttl_ms;
-      return {.revision = revision_, .ttl_ms = lease->second.ttl_ms};
+      return {.revision = revision_, .ttl_ms = lease->second.ttl_ms, .lease = keep->id};
     }
     if (const auto* revoke = std::get_if<RevokeLeaseCommand>(&command.act)) {
-      if (leases_.erase(revoke->id) == 0) return refuse(ReplyStatus::kLeaseNotFound);
-      return end_keys();
+      if (leases_.erase(revoke->id) == 0) return no_lease(revoke->id);
+      // What is over by its time waits for the entry that ends it.
+      return end_keys([&](Bond bond) { return bond.lease() == revoke->id; });
     }
     if (std::holds_alternative<ExpireCommand>(command.act)) {
       std::erase_if(leases_, [&](const auto& it) { return it.second.deadline_ms <= now_ms_; });
-      return end_keys();
+      return end_keys([this](Bond bond) {
+        return bond.is_deadline() ? bond.deadline_ms() <= now_ms_
+                                  : bond.is_lease() && !leases_.contains(bond.lease());
+      });
     }
     return apply_delete(std::get<DeleteCommand>(command.act));
   }
@@ -72,18 +95,64 @@ class Model {
   }
 
   Reply refuse(ReplyStatus status) const { return {.status = status, .revision = revision_}; }
+  Reply no_lease(LeaseId id) const {
+    Reply refusal = refuse(ReplyStatus::kLeaseNotFound);
+    refusal.lease = id;
+    return refusal;
+  }
 
-  // Whatever is bound to a lease that is not there, or to a time that is over.
-  Reply end_keys() {
+  // What the simulator's clients ask: compares of mod_revision for equality, puts, deletes and gets
+  // of single keys.
+  Reply apply_transaction(const TransactionCommand& transaction) {
+    const Revision next = revision_ + 1;
+    Reply reply;
+    reply.succeeded = std::ranges::all_of(transaction.compares, [this](const Compare& one) {
+      return mod_revision(one.key).value == one.number;
+    });
+    for (const auto& operation : reply.succeeded ? transaction.then : transaction.otherwise) {
+      OperationResult& result = reply.results.emplace_back();
+      if (const auto* put = std::get_if<PutCommand>(&operation)) {
+        result.kind = OperationResult::Kind::kPut;
+        result.created = !row_at(put->key, next);
+        rows_[put->key][next] = row_of(*put, next);
+        revision_ = next;
+      } else if (const auto* remove = std::get_if<DeleteCommand>(&operation)) {
+        result.kind = OperationResult::Kind::kDelete;
+        if (!row_at(remove->key, next)) continue;
+        result.deleted = 1;
+        rows_[remove->key][next] = std::nullopt;
+        revision_ = next;
+      } else {
+        const std::string& key = std::get<GetOperation>(operation).key;
+        result.kind = OperationResult::Kind::kGet;
+        if (const std::optional<Row> row = row_at(key, next)) result.items.push_back({key, *row});
+      }
+    }
+    reply.revision = revision_;
+    return reply;
+  }
+
+  Row row_of(const PutCommand& put, Revision revision) const {
+    const std::optional<Row> before = row_at(put.key, revision);
+    const RowInfo info{.create_revision = before ? before->info.create_revision : revision,
+                       .mod_revision = revision,
+                       .version = before ? before->info.version + 1 : 1,
+                       .hash = 0,
+                       .bond = put.lease         ? Bond::to(put.lease)
+                               : put.ttl_ms != 0 ? Bond::until(now_ms_ + put.ttl_ms)
+                                                 : Bond{}};
+    return {info, put.value};
+  }
+
+  // Whatever is bound to something that `ends`.
+  template <class Ends>
+  Reply end_keys(const Ends& ends) {
     const Revision next = revision_ + 1;
     uint64_t deleted = 0;
     for (auto& [key, versions] : rows_) {
       const std::optional<Row>& row = versions.rbegin()->second;
       if (!row) continue;
-      const Bond bond = row->info.bond;
-      const bool ends = bond.is_deadline() ? bond.deadline_ms() <= now_ms_
-                                           : bond.is_lease() && !leases_.contains(bond.lease());
-      if (!ends) continue;
+      if (!ends(row->info.bond)) continue;
       versions[next] = std::nullopt;
       ++deleted;
     }
@@ -96,17 +165,11 @@ class Model {
     if (!all_hold(put.conditions, current))
       return {
           .status = ReplyStatus::kPreconditionFailed, .revision = revision_, .current = current};
-    if (put.lease && !leases_.contains(put.lease)) return refuse(ReplyStatus::kLeaseNotFound);
+    if (put.lease && !leases_.contains(put.lease)) return no_lease(put.lease);
     const std::optional<Row> before = row_at(put.key, revision_);
+    const Row row = row_of(put, revision_ + 1);
     revision_ = revision_ + 1;
-    const RowInfo info{.create_revision = before ? before->info.create_revision : revision_,
-                       .mod_revision = revision_,
-                       .version = before ? before->info.version + 1 : 1,
-                       .hash = 0,
-                       .bond = put.lease         ? Bond::to(put.lease)
-                               : put.ttl_ms != 0 ? Bond::until(now_ms_ + put.ttl_ms)
-                                                 : Bond{}};
-    rows_[put.key][revision_] = Row{info, put.value};
+    rows_[put.key][revision_] = row;
     return {.status = ReplyStatus::kOk, .revision = revision_, .created = !before, .current = {}};
   }
 
@@ -127,8 +190,15 @@ class Model {
     uint64_t deadline_ms;
   };
 
+  struct Kept {
+    uint64_t deadline_ms;
+    Once::Fingerprint fingerprint;
+    Reply reply;
+  };
+
   Revision revision_{1};
   uint64_t now_ms_ = 0;
+  std::map<std::string, Kept> kept_;
   std::map<LeaseId, Lease> leases_;
   std::map<std::string, std::map<Revision, std::optional<Row>>> rows_;
 };
@@ -244,7 +314,8 @@ class Judge {
     for (const Operation* operation : by_call) {
       for (; returned != by_return.end() && (*returned)->returned < operation->called; ++returned)
         if (newest == nullptr || (*returned)->revision > newest->revision) newest = *returned;
-      if (newest == nullptr) continue;
+      // An answer from before is of the revision from before.
+      if (newest == nullptr || operation->reply.replayed) continue;
       const bool changed = operation->kind == ActKind::kChange &&
                            effects_.contains(operation->request) &&
                            effects_.at(operation->request).changed;

@@ -152,13 +152,13 @@ TEST(Oracle, AKeptLeaseLivesAndAnEndedOneDoesNot) {
     Operation& grant = story.put("", 1, 2);
     grant.command = Command{.act = GrantLeaseCommand{{7}, 1'000}};
     grant.revision = {1};
-    grant.reply = {.revision = {1}, .ttl_ms = 1'000};
+    grant.reply = {.revision = {1}, .ttl_ms = 1'000, .lease = {7}};
     story.commit(1, *grant.command, 1, 5'000);
     if (!kept) story.commit(UINT64_MAX, Command{.act = ExpireCommand{}}, 1, 6'500);
     Operation& keep = story.put("", 3, 4);
     keep.command = Command{.act = KeepLeaseAliveCommand{{7}}};
     keep.revision = {1};
-    keep.reply = {.revision = {1}, .ttl_ms = 1'000};
+    keep.reply = {.revision = {1}, .ttl_ms = 1'000, .lease = {7}};
     story.commit(2, *keep.command, 1, 6'500);
     EXPECT_EQ(story.verdict(), kept ? "" : "wrong answer");
   }

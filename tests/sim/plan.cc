@@ -152,6 +152,8 @@ Plan draw_plan(uint64_t seed) {
                   .local_reads = 0.05,
                   .deletes = 0.1,
                   .conditions = 0.3,
+                  .once = random.chance(0.7) ? 0.3 : 0,
+                  .transactions = 0.15,
                   .leases = random.chance(0.7) ? 0.2 : 0,
                   .bound = 0.4};
   return plan;

@@ -88,9 +88,11 @@ struct ClientPlan {
   double reads = 0;  // linearizable
   double local_reads = 0;
   double deletes = 0;
-  double conditions = 0;  // of the changes
-  double leases = 0;      // of the changes: about leases
-  double bound = 0;       // of the puts: end with a lease, or with time
+  double conditions = 0;    // of the changes
+  double once = 0;          // of the changes: under a key, and sent again while unknown
+  double transactions = 0;  // of the changes
+  double leases = 0;        // of the changes: about leases
+  double bound = 0;         // of the puts: end with a lease, or with time
 };
 
 struct Plan {

@@ -80,7 +80,11 @@ Command ClientPool::draw_change(Client& client, const std::string& key) {
   }
   if (watch_.random.chance(plan.leases)) return draw_lease_change();
   Command command;
-  if (watch_.random.chance(plan.deletes)) {
+  if (watch_.random.chance(plan.once))
+    command.once = Once{fmt::format("once {}", next_value_++), {next_value_, 1}};
+  if (watch_.random.chance(plan.transactions)) {
+    command.act = draw_transaction(client, key);
+  } else if (watch_.random.chance(plan.deletes)) {
     command.act = DeleteCommand{key, std::move(conditions)};
   } else {
     std::string value = fmt::format("v{}.", next_value_++);
@@ -96,6 +100,24 @@ Command ClientPool::draw_change(Client& client, const std::string& key) {
     command.act = std::move(put);
   }
   return command;
+}
+
+TransactionCommand ClientPool::draw_transaction(const Client& client, const std::string& key) {
+  const auto seen = client.seen.find(key);
+  const std::string other = fmt::format("k{}", watch_.random.below(watch_.plan.clients.keys));
+  TransactionCommand transaction;
+  if (watch_.random.chance(0.5))
+    transaction.compares.push_back({.key = key,
+                                    .target = Compare::Target::kModRevision,
+                                    .relation = Compare::Relation::kEqual,
+                                    .number = seen == client.seen.end() ? 0 : seen->second.value,
+                                    .value = {}});
+  for (const std::string& name : {key, other})
+    transaction.then.emplace_back(PutCommand{name, fmt::format("v{}.", next_value_++), {}});
+  transaction.then.emplace_back(GetOperation{key});
+  if (watch_.random.chance(0.3)) transaction.then.emplace_back(DeleteCommand{other, {}});
+  transaction.otherwise.emplace_back(GetOperation{key});
+  return transaction;
 }
 
 // Few, so that clients meet at them.
@@ -184,7 +206,25 @@ void ClientPool::end(Operation& operation, Outcome outcome) {
   Client& client = clients_[number];
   if (outcome != Outcome::kOk && watch_.random.chance(0.5))
     client.home = NodeId{1 + watch_.random.below(nodes_.size())};
+  const bool is_named = operation.command && operation.command->once;
+  if (outcome == Outcome::kUnknown && is_named && watch_.random.chance(0.8)) {
+    watch_.agenda.add(watch_.draw(watch_.plan.clients.think),
+                      [this, request = operation.request] { send_again(request); });
+    return;
+  }
   watch_.agenda.add(watch_.draw(watch_.plan.clients.think), [this, number] { act(number); });
+}
+
+void ClientPool::send_again(RequestId request) {
+  if (stopped_) return;
+  const Operation& first = history_[request.value - 1];
+  Operation again;
+  again.client = first.client;
+  again.kind = ActKind::kChange;
+  again.key = first.key;
+  again.command = first.command;
+  again.node = clients_[first.client].home;
+  send(std::move(again));
 }
 
 // "Unknown" and the completion may both come, and overtake each other; nothing else comes twice.
@@ -213,6 +253,10 @@ void ClientPool::completed(NodeId id, const Completion& completion) {
     watch_.marks.reach(Mark::kConditionFailed);
   if (completion.reply.status == ReplyStatus::kLeaseNotFound)
     watch_.marks.reach(Mark::kLeaseNotFound);
+  if (completion.reply.replayed) watch_.marks.reach(Mark::kReplayed);
+  const bool is_transaction =
+      operation->command && std::holds_alternative<TransactionCommand>(operation->command->act);
+  if (is_transaction && !completion.reply.succeeded) watch_.marks.reach(Mark::kComparesFailed);
   const bool about_key =
       operation->command && (std::holds_alternative<PutCommand>(operation->command->act) ||
                              std::holds_alternative<DeleteCommand>(operation->command->act));

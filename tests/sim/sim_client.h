@@ -34,7 +34,9 @@ class ClientPool {
   };
 
   void act(uint64_t client);
+  void send_again(RequestId request);  // the same change, under the same key
   Command draw_change(Client& client, const std::string& key);
+  TransactionCommand draw_transaction(const Client& client, const std::string& key);
   Command draw_lease_change();
   LeaseId draw_lease();
   uint64_t draw_ttl_ms();

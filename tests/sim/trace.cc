@@ -76,6 +76,8 @@ std::string_view name(Mark mark) {
       "members that left",
       "expiries that deleted keys",
       "leases not found",
+      "answers given again",
+      "transactions whose compares failed",
   };
   return kNames[static_cast<size_t>(mark)];
 }

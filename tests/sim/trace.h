@@ -86,6 +86,8 @@ enum class Mark : uint8_t {
   kMemberLeft,
   kKeysExpired,
   kLeaseNotFound,
+  kReplayed,
+  kComparesFailed,
   kCount,
 };
 inline constexpr size_t kMarks = static_cast<size_t>(Mark::kCount);

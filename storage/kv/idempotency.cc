@@ -1,0 +1,157 @@
+#include "storage/kv/idempotency.h"
+
+#include <utility>
+
+#include "storage/base/check.h"
+#include "storage/base/codec.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::string_view kOnce = "once/";
+constexpr std::string_view kDue = "once_due/";
+constexpr std::string_view kBytes = "once_bytes";
+constexpr size_t kHeadBytes = 24;
+// The largest answer: what a transaction may read, spread over as many keys as it may pass.
+constexpr uint64_t kKeptBytesMax = kReadBytesMax + kRangeKeysMax * 40 + kOperationsMax * 32 + 1024;
+static_assert(kKeptBytesMax < Idempotency::kBytesMax / 4);
+
+std::string due_name(uint64_t deadline_ms, std::string_view key) {
+  std::string name(kDue);
+  put_fixed(name, __builtin_bswap64(deadline_ms));
+  return name.append(key);
+}
+
+std::string once_name(std::string_view key) {
+  return std::string(kOnce).append(key);
+}
+
+// What one answer takes up.
+uint64_t bytes_of(std::string_view key, std::string_view value) {
+  return kOnce.size() + key.size() + value.size() + kDue.size() + sizeof(uint64_t) + key.size();
+}
+
+std::string encode_bytes(uint64_t bytes) {
+  std::string value;
+  put_fixed(value, bytes);
+  return value;
+}
+
+std::unexpected<Error> damaged() {
+  return fail(ErrorCode::kCorrupt,
+              "the state's record of answers cannot be read: restore this node from its peers");
+}
+
+Result<uint64_t> deadline_of_due(std::string_view name) {
+  name.remove_prefix(kDue.size());
+  if (name.size() <= sizeof(uint64_t)) return damaged();
+  return __builtin_bswap64(load_fixed<uint64_t>(name.data()));
+}
+
+[[noreturn]] void stop(const Error& error) {
+  fatal(fmt::format("applying the log stopped, the state cannot be read: {}", error.message));
+}
+
+uint64_t deadline_of(std::string_view value) {
+  if (value.size() < kHeadBytes) stop(damaged().error());
+  return load_fixed<uint64_t>(value.data());
+}
+
+}  // namespace
+
+void Idempotency::evict(NamedOverlay& named, uint64_t now_ms) {
+  if (deadlines_.earliest() > now_ms) return;
+  const Engine::NamedValueList due =
+      named.scan(kDue, due_name(deadlines_.earliest(), ""), kEvictedMax);
+  for (const auto& [name, unused] : due) {
+    const Result<uint64_t> deadline = deadline_of_due(name);
+    if (!deadline) stop(deadline.error());
+    if (*deadline > now_ms) return deadlines_.pass(now_ms);
+    const std::string_view key = std::string_view(name).substr(kDue.size() + sizeof(uint64_t));
+    const std::optional<std::string> value = named.get(once_name(key));
+    CHECK(value, "an answer is due that is not kept");
+    forget(named, key, *value);
+  }
+  if (due.size() < kEvictedMax) deadlines_.pass(now_ms);
+}
+
+std::optional<Idempotency::Kept> Idempotency::find(NamedOverlay& named, std::string_view key,
+                                                   uint64_t now_ms) {
+  const std::optional<std::string> value = named.get(once_name(key));
+  if (!value) return std::nullopt;
+  if (deadline_of(*value) <= now_ms) {
+    forget(named, key, *value);
+    return std::nullopt;
+  }
+  Result<Reply> reply = decode_reply(std::string_view(*value).substr(kHeadBytes));
+  if (!reply) stop(reply.error());
+  return Kept{{load_fixed<uint64_t>(value->data() + 8), load_fixed<uint64_t>(value->data() + 16)},
+              *std::move(reply)};
+}
+
+bool Idempotency::has_room() const {
+  return bytes_ + kKeptBytesMax <= kBytesMax;
+}
+
+void Idempotency::keep(NamedOverlay& named, const Once& once, const Reply& reply, uint64_t now_ms) {
+  const uint64_t deadline_ms = now_ms + kLifeMs;
+  std::string value;
+  put_fixed(value, deadline_ms);
+  put_fixed(value, once.fingerprint[0]);
+  put_fixed(value, once.fingerprint[1]);
+  value.append(encode_reply(reply));
+  count(named, bytes_ + bytes_of(once.key, value));
+  CHECK(bytes_ <= kBytesMax, "{} bytes are kept", bytes_);
+  named.add(once_name(once.key), std::move(value));
+  named.add(due_name(deadline_ms, once.key), "");
+  deadlines_.add(deadline_ms);
+}
+
+void Idempotency::forget(NamedOverlay& named, std::string_view key, std::string_view value) {
+  const uint64_t deadline_ms = deadline_of(value);
+  named.remove(once_name(key), value);
+  named.remove(due_name(deadline_ms, key), "");
+  deadlines_.remove(deadline_ms);
+  count(named, bytes_ - bytes_of(key, value));
+}
+
+void Idempotency::count(NamedOverlay& named, uint64_t bytes) {
+  const std::string name(kBytes);
+  if (bytes_ == 0) {
+    named.add(name, encode_bytes(bytes));
+  } else if (bytes == 0) {
+    named.remove(name, encode_bytes(bytes_));
+  } else {
+    named.replace(name, encode_bytes(bytes_), encode_bytes(bytes));
+  }
+  bytes_ = bytes;
+}
+
+void Idempotency::settle() {
+  if (const Result<> read = read_ahead(); !read) stop(read.error());
+}
+
+Result<> Idempotency::read_ahead() {
+  while (deadlines_.must_read()) {
+    HOLDFAST_ASSIGN(
+        const Engine::NamedValueList names,
+        engine_.scan_meta(kDue, due_name(deadlines_.unknown_from(), ""), Deadlines::kReadAtOnce));
+    std::vector<uint64_t> found;
+    found.reserve(names.size());
+    for (const auto& [name, unused] : names) {
+      HOLDFAST_ASSIGN(found.emplace_back(), deadline_of_due(name));
+    }
+    deadlines_.read(found);
+  }
+  return {};
+}
+
+Result<> Idempotency::read_again() {
+  deadlines_ = {};
+  HOLDFAST_ASSIGN(const std::optional<std::string> bytes, engine_.get_meta(kBytes));
+  if (bytes && bytes->size() != sizeof(uint64_t)) return damaged();
+  bytes_ = bytes ? load_fixed<uint64_t>(bytes->data()) : 0;
+  return read_ahead();
+}
+
+}  // namespace holdfast

@@ -1,0 +1,62 @@
+#pragma once
+
+// The answers to changes that clients have given a name of their own, kept for ten minutes of the
+// cluster's clock, so that the same change sent again is answered and not made again. They lie in
+// the engine's named values and are part of the agreed state:
+//
+//   once/<key>                 deadline_ms: u64, fingerprint: 2 x u64, the reply
+//   once_due/<deadline><key>   nothing; the deadline as u64 big-endian: what ends first comes first
+//   once_bytes                 u64: of all of these together, names and values; 0: not there
+//
+// Apply thread only. An engine that cannot be read stops the process.
+
+#include <optional>
+#include <string_view>
+
+#include "storage/kv/command.h"
+#include "storage/kv/deadlines.h"
+#include "storage/kv/named_overlay.h"
+#include "storage/kv/reply.h"
+
+namespace holdfast {
+
+class Idempotency {
+ public:
+  static constexpr uint64_t kLifeMs = 10 * 60 * 1000;
+  // All that is kept. At it, new names are refused: none is forgotten before its time.
+  static constexpr uint64_t kBytesMax = 64 << 20;
+  // How many one entry lets go. Each entry adds one at most, so they become fewer.
+  static constexpr size_t kEvictedMax = 64;
+
+  struct Kept {
+    Once::Fingerprint fingerprint;
+    Reply reply;
+  };
+
+  explicit Idempotency(const Engine& engine) : engine_(engine) {}
+
+  // With every entry: lets go what is over at `now_ms`.
+  void evict(NamedOverlay& named, uint64_t now_ms);
+  // The answer kept under `key`. One whose time is over is let go.
+  std::optional<Kept> find(NamedOverlay& named, std::string_view key, uint64_t now_ms);
+  // Whether the answer to one change more can be kept, however large it is.
+  bool has_room() const;
+  // There must be room, and nothing under this key.
+  void keep(NamedOverlay& named, const Once& once, const Reply& reply, uint64_t now_ms);
+
+  // After a batch is in the engine.
+  void settle();
+  // The engine holds another state: all is read anew. An engine that cannot be read: kCorrupt.
+  Result<> read_again();
+
+ private:
+  void forget(NamedOverlay& named, std::string_view key, std::string_view value);
+  void count(NamedOverlay& named, uint64_t bytes);
+  Result<> read_ahead();
+
+  const Engine& engine_;
+  Deadlines deadlines_;
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,227 @@
+// Answers that are kept: the same change is made once, for ten minutes of the cluster's clock.
+
+#include "storage/kv/idempotency.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/kv/kv_model.h"
+
+namespace holdfast {
+namespace {
+
+constexpr NodeId kSelf{1};
+constexpr uint64_t kLife = Idempotency::kLifeMs;
+
+Command named(Command command, std::string key, uint64_t fingerprint = 1) {
+  command.once = Once{std::move(key), {fingerprint, 2}};
+  return command;
+}
+Command put(std::string key, std::string value = "v", bool prev = false) {
+  PutCommand act{std::move(key), std::move(value), {}};
+  act.prev = prev;
+  return {.act = std::move(act)};
+}
+
+class IdempotencyTest : public testing::TestWithParam<StoreKind> {
+ protected:
+  IdempotencyTest() { reopen(); }
+
+  void reopen() { machine_ = KvStateMachine::open(store_->engine()).value(); }
+
+  Reply at(uint64_t now_ms, const Command& command) { return all_at(now_ms, {command}).at(0); }
+  // As one batch.
+  std::vector<Reply> all_at(uint64_t now_ms, const std::vector<Command>& commands) {
+    std::vector<EntryPtr> entries;
+    for (const Command& command : commands) {
+      ++last_;
+      entries.push_back(make_entry({last_}, EntryKind::kCommand, encode_command(command),
+                                   {kSelf, {last_}}, Stamp{now_ms, 0}));
+    }
+    std::vector<Completion> completions;
+    machine_->apply(entries, kSelf, completions);
+    std::vector<Reply> replies;
+    for (Completion& completion : completions) replies.push_back(std::move(completion.reply));
+    return replies;
+  }
+  size_t kept() { return store_->engine().scan_meta("once/", "", SIZE_MAX).value().size(); }
+  bool nothing_is_left() { return store_->engine().scan_meta("once", "", 1).value().empty(); }
+
+  std::unique_ptr<TestStore> store_ = make_store(GetParam());
+  std::unique_ptr<KvStateMachine> machine_;
+  uint64_t last_ = 0;
+};
+
+INSTANTIATE_TEST_SUITE_P(Engines, IdempotencyTest, testing::ValuesIn(store_kinds()), store_name);
+
+TEST_P(IdempotencyTest, TheSameChangeIsMadeOnceAndAnsweredAlike) {
+  const Command once = named(put("a"), "n");
+  const Reply first = at(0, once);
+  EXPECT_TRUE(first.created);
+  at(1, put("a", "other"));
+  Reply again = at(2, once);
+  EXPECT_TRUE(again.replayed);
+  EXPECT_EQ(again.revision, first.revision);
+  again.replayed = false;
+  EXPECT_EQ(again, first);
+  EXPECT_EQ(store_->engine().get("a", machine_->revision(), ReadTier::kDisk).value()->value,
+            "other");
+  // Also within one batch, before anything of it is in the engine.
+  const std::vector<Reply> batch = all_at(3, {named(put("b"), "m"), named(put("b"), "m")});
+  EXPECT_FALSE(batch[0].replayed);
+  EXPECT_TRUE(batch[1].replayed);
+  EXPECT_EQ(batch[1].revision, batch[0].revision);
+}
+
+TEST_P(IdempotencyTest, WhatWasDecidedIsKeptWhateverItWas) {
+  PutCommand guarded{"a", "v", {{.kind = Condition::Kind::kMatch, .any = true, .revisions = {}}}};
+  PutCommand leased{"a", "v", {}};
+  leased.lease = {5};
+  const std::vector<Command> refused = {
+      {.act = guarded}, {.act = leased}, {.act = RevokeLeaseCommand{{5}}}};
+  for (size_t i = 0; i < refused.size(); ++i) {
+    const Command once = named(refused[i], fmt::format("{}", i));
+    Reply first = at(0, once);
+    EXPECT_NE(first.status, ReplyStatus::kOk);
+    at(1, put("a"));
+    at(1, {.act = GrantLeaseCommand{{5}, 5'000}});
+    first.replayed = true;
+    EXPECT_EQ(at(2, once), first) << "now it would pass, but it was decided";
+    at(3, {.act = DeleteCommand{"a", {}}});
+    at(3, {.act = RevokeLeaseCommand{{5}}});
+  }
+}
+
+TEST_P(IdempotencyTest, AnotherChangeUnderTheSameNameIsRefused) {
+  at(0, named(put("a"), "n"));
+  const StateSummary before = machine_->summary();
+  EXPECT_EQ(at(1, named(put("b"), "n", 7)).status, ReplyStatus::kOnceMismatch);
+  EXPECT_EQ(machine_->summary().state_hash, before.state_hash);
+  EXPECT_EQ(machine_->revision(), before.revision);
+  EXPECT_TRUE(at(2, named(put("a"), "n")).replayed) << "the first one stands";
+}
+
+TEST_P(IdempotencyTest, AnswersAreKeptForTenMinutesAndNoLonger) {
+  const Command once = named(put("a"), "n");
+  const Reply first = at(1'000, once);
+  EXPECT_TRUE(at(1'000 + kLife - 1, once).replayed);
+  const Reply anew = at(1'000 + kLife, once);
+  EXPECT_FALSE(anew.replayed);
+  EXPECT_EQ(anew.revision, first.revision + 1);
+  EXPECT_TRUE(at(1'000 + 2 * kLife - 1, once).replayed) << "counted from when it was made";
+  // Anything that is applied lets them go.
+  at(1'000 + 2 * kLife, put("x"));
+  EXPECT_TRUE(nothing_is_left());
+}
+
+TEST_P(IdempotencyTest, ManyAtOnceGoAFewWithEachEntry) {
+  constexpr size_t kMany = 3 * Idempotency::kEvictedMax / 2;
+  std::vector<Command> commands;
+  for (size_t i = 0; i < kMany; ++i) commands.push_back(named(put("a"), fmt::format("{:04}", i)));
+  all_at(0, commands);
+  EXPECT_EQ(kept(), kMany);
+  at(kLife, put("x"));
+  EXPECT_EQ(kept(), kMany - Idempotency::kEvictedMax);
+  // What still lies there is over nevertheless.
+  const Reply last = at(kLife, commands.back());
+  EXPECT_FALSE(last.replayed);
+  EXPECT_EQ(kept(), 1u);
+  at(2 * kLife, put("x"));
+  EXPECT_TRUE(nothing_is_left());
+}
+
+TEST_P(IdempotencyTest, TheyComeThroughARestartAndAnInstall) {
+  const Command once = named(put("a"), "n");
+  const Reply first = at(0, once);
+  ASSERT_TRUE(store_->engine().flush());
+  Random random(1);
+  machine_.reset();
+  store_->crash(random);
+  reopen();
+  EXPECT_TRUE(at(1, once).replayed);
+
+  const std::unique_ptr<TestStore> other = make_store(GetParam());
+  auto machine = KvStateMachine::open(other->engine()).value();
+  ASSERT_TRUE(machine_->checkpoint(store_->checkpoint_path("copy")));
+  store_->send("copy", *other);
+  ASSERT_TRUE(machine->install(other->checkpoint_path("copy")));
+  std::vector<Completion> completions;
+  const auto apply_there = [&](uint64_t now_ms, const Command& command) {
+    ++last_;
+    machine->apply(
+        std::vector<EntryPtr>{make_entry({last_}, EntryKind::kCommand, encode_command(command),
+                                         {kSelf, {last_}}, Stamp{now_ms, 0})},
+        kSelf, completions);
+    return completions.back().reply;
+  };
+  const Reply there = apply_there(2, once);
+  EXPECT_TRUE(there.replayed);
+  EXPECT_EQ(there.revision, first.revision);
+  apply_there(kLife, put("x"));
+  EXPECT_TRUE(other->engine().scan_meta("once", "", 1).value().empty()) << "their time goes on";
+}
+
+TEST_P(IdempotencyTest, NoneIsForgottenForTheSakeOfAnother) {
+  const std::string large(8 << 20, 'x');
+  at(0, put("a", large));
+  std::vector<Command> taken;
+  for (int i = 0;; ++i) {
+    taken.push_back(named(put("a", large, true), fmt::format("{}", i)));
+    const Reply reply = at(1, taken.back());
+    if (reply.status == ReplyStatus::kOnceFull) break;
+    ASSERT_EQ(reply.status, ReplyStatus::kOk);
+    ASSERT_LT(i, 8) << "64 MiB hold seven of these";
+  }
+  EXPECT_GE(taken.size(), 6u);
+  const Revision revision = machine_->revision();
+  EXPECT_EQ(at(2, named(put("b"), "small")).status, ReplyStatus::kOnceFull);
+  EXPECT_EQ(machine_->revision(), revision) << "nothing was changed";
+  EXPECT_EQ(at(2, put("b")).status, ReplyStatus::kOk) << "without a name it goes on";
+  for (size_t i = 0; i + 1 < taken.size(); ++i) {
+    const Reply again = at(3, taken[i]);
+    EXPECT_TRUE(again.replayed);
+    EXPECT_EQ(again.prev->value.size(), large.size());
+  }
+  reopen();
+  EXPECT_EQ(at(4, named(put("b"), "small")).status, ReplyStatus::kOnceFull) << "also anew";
+  EXPECT_EQ(at(1 + kLife, named(put("b"), "small")).status, ReplyStatus::kOk);
+}
+
+TEST_P(IdempotencyTest, ATransactionIsAnsweredWithAllOfItsResults) {
+  TransactionCommand transaction;
+  transaction.then = {PutCommand{"a", "1", {}}, GetOperation{"a"},
+                      ScanOperation{.start = "", .end = "", .limit = 1}};
+  const Command once = named({.act = transaction}, "n");
+  Reply first = at(0, once);
+  ASSERT_EQ(first.results.size(), 3u);
+  at(1, put("a", "2"));
+  first.replayed = true;
+  EXPECT_EQ(at(2, once), first);
+}
+
+TEST(ReplyBytes, ComeBackAsTheyWere) {
+  Random random(7);
+  KvModel model;
+  for (uint64_t i = 1; i <= 3'000; ++i) {
+    Command command = random_command(random, model.summary().revision);
+    command.once.reset();
+    const Reply reply =
+        model.apply(*make_entry({i}, EntryKind::kCommand, encode_command(std::move(command)), {}));
+    const std::string bytes = encode_reply(reply);
+    const Result<Reply> back = decode_reply(bytes);
+    ASSERT_TRUE(back) << back.error().message;
+    ASSERT_EQ(*back, reply);
+    // Damage is told, and nothing is read that is not there.
+    EXPECT_FALSE(decode_reply(bytes.substr(0, random.below(bytes.size()))));
+    EXPECT_FALSE(decode_reply(bytes + "x"));
+  }
+}
+
+TEST(ReplyBytes, AreFixed) {
+  // States outlive versions: these bytes must always mean this reply.
+  using namespace std::string_literals;
+  const Reply reply{.revision = {7}, .created = true};
+  EXPECT_EQ(encode_reply(reply), "\1\0\1"s + "\7"s + std::string(47, '\0'));
+}
+
+}  // namespace
+}  // namespace holdfast
