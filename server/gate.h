@@ -58,7 +58,7 @@ class Gate {
 
     bool await_ready() const noexcept { return outcome_.has_value(); }
     void await_suspend(std::coroutine_handle<> waiter) noexcept { waiter_ = waiter; }
-    Outcome await_resume() { return *outcome_; }
+    Outcome await_resume() { return std::move(*outcome_); }
 
    private:
     friend class Gate;

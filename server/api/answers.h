@@ -27,7 +27,8 @@ enum class Call : uint8_t {
   kLeader,
   kMembers,
   kSnapshot,
-  kLeases
+  kLeases,
+  kTxn
 };
 
 // Why a change, or a read, got no answer from the replica.

@@ -42,6 +42,24 @@ void append_base64(std::string& out, std::string_view bytes, std::string_view al
   }
 }
 
+std::optional<std::string> bytes_of(std::string_view text, std::string_view alphabet) {
+  std::string bytes;
+  uint32_t group = 0;
+  unsigned bits = 0;
+  for (const char c : text) {
+    const size_t digit = alphabet.find(c);
+    if (digit == std::string_view::npos) return std::nullopt;
+    group = (group << 6 | static_cast<uint32_t>(digit)) & 0xffffu;
+    bits += 6;
+    if (bits < 8) continue;
+    bits -= 8;
+    bytes.push_back(static_cast<char>(group >> bits & 0xffu));
+  }
+  // One text for each content: what is left over must be nothing.
+  if (bits >= 6 || (group & ((1u << bits) - 1)) != 0) return std::nullopt;
+  return bytes;
+}
+
 void append_escaped(std::string& out, std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   for (const char c : text) {
@@ -87,22 +105,15 @@ std::string to_base64url(std::string_view bytes) {
   return text;
 }
 
+std::optional<std::string> from_base64(std::string_view text) {
+  if (text.size() % 4 != 0) return std::nullopt;
+  const size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  text.remove_suffix(padding);
+  return bytes_of(text, kBase64);
+}
+
 std::optional<std::string> from_base64url(std::string_view text) {
-  std::string bytes;
-  uint32_t group = 0;
-  unsigned bits = 0;
-  for (const char c : text) {
-    const size_t digit = kBase64Url.find(c);
-    if (digit == std::string_view::npos) return std::nullopt;
-    group = (group << 6 | static_cast<uint32_t>(digit)) & 0xffffu;
-    bits += 6;
-    if (bits < 8) continue;
-    bits -= 8;
-    bytes.push_back(static_cast<char>(group >> bits & 0xffu));
-  }
-  // One text for each content: what is left over must be nothing.
-  if (bits >= 6 || (group & ((1u << bits) - 1)) != 0) return std::nullopt;
-  return bytes;
+  return bytes_of(text, kBase64Url);
 }
 
 }  // namespace holdfast

@@ -14,6 +14,8 @@ bool is_utf8(std::string_view bytes);  // RFC 3629: no overlong forms, no surrog
 // `"name":"text"` or `"name_base64":"…"` (RFC 4648, section 4, padded), without a comma.
 void append_json_bytes(std::string& out, std::string_view name, std::string_view bytes);
 
+// RFC 4648, section 4, padded.
+std::optional<std::string> from_base64(std::string_view text);
 // RFC 4648, section 5, without padding: for what stands in a URL.
 std::string to_base64url(std::string_view bytes);
 std::optional<std::string> from_base64url(std::string_view text);

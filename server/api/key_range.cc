@@ -25,26 +25,36 @@ std::string end_of_prefix(std::string prefix) {
 
 std::expected<std::string, Problem> take_bound(http::Query& query, std::string_view name) {
   std::string bound = query.take(name).value_or("");
-  if (bound.size() <= kKeyBytesMax) return bound;
+  HOLDFAST_TRY(check_bound(name, bound));
+  return bound;
+}
+
+}  // namespace
+
+std::expected<void, Problem> check_bound(std::string_view name, std::string_view bound) {
+  if (bound.size() <= kKeyBytesMax) return {};
   return std::unexpected(Problem{
       .code = http::Code::kKeyTooLarge,
       .detail = fmt::format("'{}' has {} bytes, the limit is {}", name, bound.size(), kKeyBytesMax),
       .figures = {{"limit", kKeyBytesMax}}});
 }
 
-}  // namespace
-
-std::expected<KeyRange, Problem> take_range(http::Query& query) {
-  std::string prefix;
-  KeyRange range;
-  HOLDFAST_ASSIGN(prefix, take_bound(query, "prefix"));
-  HOLDFAST_ASSIGN(range.start, take_bound(query, "start"));
-  HOLDFAST_ASSIGN(range.end, take_bound(query, "end"));
-  range.bounded = !prefix.empty() || !range.start.empty() || !range.end.empty();
-  range.start = std::max(range.start, prefix);
+KeyRange range_of(std::string prefix, const std::string& start, std::string end) {
+  KeyRange range{.start = std::max(start, prefix), .end = std::move(end), .bounded = false};
+  range.bounded = !prefix.empty() || !start.empty() || !range.end.empty();
   const std::string prefix_end = end_of_prefix(std::move(prefix));
   if (range.end.empty() || (!prefix_end.empty() && prefix_end < range.end)) range.end = prefix_end;
   return range;
+}
+
+std::expected<KeyRange, Problem> take_range(http::Query& query) {
+  std::string prefix;
+  std::string start;
+  std::string end;
+  HOLDFAST_ASSIGN(prefix, take_bound(query, "prefix"));
+  HOLDFAST_ASSIGN(start, take_bound(query, "start"));
+  HOLDFAST_ASSIGN(end, take_bound(query, "end"));
+  return range_of(std::move(prefix), start, std::move(end));
 }
 
 uint64_t checksum_of(const KeyRange& range) {

@@ -22,7 +22,10 @@ struct KeyRange {
 };
 
 // `prefix` together with `start` and `end` means the keys that are in both.
+KeyRange range_of(std::string prefix, const std::string& start, std::string end);
 std::expected<KeyRange, http::Problem> take_range(http::Query& query);
+// 414, by the limit of a key.
+std::expected<void, http::Problem> check_bound(std::string_view name, std::string_view bound);
 
 // Where a scan goes on. Opaque to clients; it needs no bounds beside it, and where a client gives
 // them again they must be those that the scan began with.

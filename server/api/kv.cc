@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "server/api/changes.h"
+#include "server/api/items.h"
 #include "server/api/lifetimes.h"
 #include "server/api/parameters.h"
 #include "server/api/reads.h"
@@ -15,62 +17,59 @@ using http::Problem;
 using http::Request;
 using http::Response;
 
-struct Change {
-  Bytes command;
-  Instant deadline;
-  LeaseId lease;  // that a put binds its key to
-};
-
-std::expected<Change, Problem> change_of(Services& services, Request& request,
-                                         http::Method method) {
+std::expected<ChangeCall, Problem> change_of(Services& services, Request& request,
+                                             http::Method method) {
   HOLDFAST_TRY(check_key(request.parameter));
-  HOLDFAST_TRY(refuse_unkept_promises(request));
+  Command command;
+  HOLDFAST_ASSIGN(command.once, once_of(request));
   http::Query query;
   HOLDFAST_ASSIGN(query, parse_query(request));
-  Change change;
+  ChangeCall change;
   HOLDFAST_ASSIGN(change.deadline, take_deadline(query, services.clock->now()));
+  bool prev = false;
+  HOLDFAST_ASSIGN(prev, take_flag(query, "prev"));
   PutCommand put;
   if (method == http::Method::kPut) HOLDFAST_TRY(take_bond(query, put));
   HOLDFAST_TRY(finish_query(query));
   std::vector<Condition> conditions;
   HOLDFAST_ASSIGN(conditions, conditions_of(request));
-  Command command;
   if (method == http::Method::kPut) {
     put.key = std::move(request.parameter);
     put.value = std::move(request.body);
     put.conditions = std::move(conditions);
-    change.lease = put.lease;
+    put.prev = prev;
     command.act = std::move(put);
   } else {
     HOLDFAST_TRY(refuse_body(request));
-    command.act = DeleteCommand{std::move(request.parameter), std::move(conditions)};
+    command.act = DeleteCommand{std::move(request.parameter), std::move(conditions), prev};
   }
   change.command = encode_command(std::move(command));
   return change;
 }
 
-Answered precondition_failed(Revision current, Revision revision) {
-  Response response =
-      http::answer({.code = Code::kPreconditionFailed,
-                    .detail = current ? fmt::format("the key's entity tag is {}", etag_of(current))
-                                      : "the key does not exist"});
-  if (current) response.add_header("ETag", etag_of(current));
-  return {std::move(response), revision};
+// `body` is an object that is not closed yet.
+void close_with_prev(const Services& services, const Reply& reply, std::string& body) {
+  if (reply.wants_prev) {
+    body.push_back(',');
+    append_prev(body, reply.prev ? &*reply.prev : nullptr, cluster_now_ms(services));
+  }
+  body.append("}\n");
 }
 
-Answered answer_put(const Reply& reply) {
-  Response response(
-      reply.created ? 201 : 200, "application/json",
-      fmt::format("{{\"revision\":{},\"created\":{}}}\n", reply.revision.value, reply.created));
+Response show_put(const Services& services, const Reply& reply) {
+  std::string body =
+      fmt::format("{{\"revision\":{},\"created\":{}", reply.revision.value, reply.created);
+  close_with_prev(services, reply, body);
+  Response response(reply.created ? 201 : 200, "application/json", std::move(body));
   response.add_header("ETag", etag_of(reply.revision));
-  return {std::move(response), reply.revision};
+  return response;
 }
 
-Answered answer_delete(const Reply& reply) {
-  return {Response(200, "application/json",
-                   fmt::format("{{\"revision\":{},\"deleted\":{}}}\n", reply.revision.value,
-                               reply.deleted)),
-          reply.revision};
+Response show_delete(const Services& services, const Reply& reply) {
+  std::string body =
+      fmt::format("{{\"revision\":{},\"deleted\":{}", reply.revision.value, reply.deleted);
+  close_with_prev(services, reply, body);
+  return {200, "application/json", std::move(body)};
 }
 
 // RFC 9110, section 13.2.2: If-Match first, and only If-None-Match can end in 304.
@@ -80,7 +79,7 @@ Answered answer_get(const Services& services, const std::vector<Condition>& cond
   for (const Condition& condition : conditions) {
     if (holds(condition, info.mod_revision)) continue;
     if (condition.kind == Condition::Kind::kMatch) {
-      return precondition_failed(info.mod_revision, revision);
+      return {precondition_failed(info.mod_revision), revision};
     }
     Response unchanged(304);
     unchanged.add_header("ETag", etag_of(info.mod_revision));
@@ -117,36 +116,12 @@ std::expected<Read, Problem> read_of(Services& services, const Request& request)
 
 }  // namespace
 
-std::expected<void, Problem> refuse_unkept_promises(const Request& request) {
-  if (request.header("Idempotency-Key")) {
-    return std::unexpected(http::bad_request(
-        "Idempotency-Key is not kept by this version: make a retry safe by a condition instead"));
-  }
-  // RFC 9110, section 14.4: a part must not be stored as if it were the whole.
-  if (request.header("Content-Range")) {
-    return std::unexpected(http::bad_request("Content-Range: a value is stored as a whole only"));
-  }
-  return {};
-}
-
-std::expected<void, Problem> refuse_body(const Request& request) {
-  if (request.body.empty()) return {};
-  return std::unexpected(http::bad_request("this call takes no body"));
-}
-
 Task<Outcome> put_key(Services& services, Request request) {
   auto change = change_of(services, request, http::Method::kPut);
   if (!change) co_return std::unexpected(std::move(change).error());
   Gate::Waiting waiting = services.gate->propose(std::move(change->command), change->deadline);
   const Gate::Outcome outcome = co_await waiting;
-  if (!outcome) co_return std::unexpected(problem_of_change(outcome.error()));
-  if (outcome->status == ReplyStatus::kPreconditionFailed) {
-    co_return precondition_failed(outcome->current, outcome->revision);
-  }
-  if (outcome->status == ReplyStatus::kLeaseNotFound) {
-    co_return Answered{http::answer(lease_not_found(change->lease)), outcome->revision};
-  }
-  co_return answer_put(*outcome);
+  co_return answer_change(services, outcome, show_put);
 }
 
 Task<Outcome> delete_key(Services& services, Request request) {
@@ -154,11 +129,7 @@ Task<Outcome> delete_key(Services& services, Request request) {
   if (!change) co_return std::unexpected(std::move(change).error());
   Gate::Waiting waiting = services.gate->propose(std::move(change->command), change->deadline);
   const Gate::Outcome outcome = co_await waiting;
-  if (!outcome) co_return std::unexpected(problem_of_change(outcome.error()));
-  if (outcome->status == ReplyStatus::kPreconditionFailed) {
-    co_return precondition_failed(outcome->current, outcome->revision);
-  }
-  co_return answer_delete(*outcome);
+  co_return answer_change(services, outcome, show_delete);
 }
 
 Task<Outcome> get_key(Services& services, Request request) {

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "server/api/changes.h"
 #include "server/api/json_text.h"
-#include "server/api/kv.h"
 #include "server/api/lifetimes.h"
 #include "server/api/parameters.h"
 #include "server/api/readers.h"
@@ -21,14 +21,7 @@ using http::Problem;
 using http::Request;
 using http::Response;
 
-struct Change {
-  Bytes command;
-  LeaseId id;
-  Instant deadline;
-};
-
 std::expected<Instant, Problem> deadline_of(const Services& services, const Request& request) {
-  HOLDFAST_TRY(refuse_unkept_promises(request));
   http::Query query;
   HOLDFAST_ASSIGN(query, parse_query(request));
   Instant deadline;
@@ -45,31 +38,48 @@ std::expected<uint64_t, Problem> ttl_of(const std::string& body) {
   return parse_ttl("ttl", json["ttl"].get<std::string>());
 }
 
-std::expected<Change, Problem> grant_of(const Services& services, const Request& request) {
-  Change change;
+std::expected<ChangeCall, Problem> grant_of(const Services& services, const Request& request) {
+  ChangeCall change;
   HOLDFAST_ASSIGN(change.deadline, deadline_of(services, request));
   uint64_t ttl_ms = 0;
   HOLDFAST_ASSIGN(ttl_ms, ttl_of(request.body));
-  change.id = {1 + random_from_system() % kLeaseIdMax};
-  change.command = encode_command({GrantLeaseCommand{change.id, ttl_ms}});
+  const LeaseId id{1 + random_from_system() % kLeaseIdMax};
+  Command command{.act = GrantLeaseCommand{id, ttl_ms}};
+  HOLDFAST_ASSIGN(command.once, once_of(request));
+  change.command = encode_command(std::move(command));
   return change;
 }
 
 // Of a change that names the lease in its path and nothing more.
 template <class Act>
-std::expected<Change, Problem> change_of(const Services& services, const Request& request) {
-  Change change;
-  HOLDFAST_ASSIGN(change.id, parse_lease_id(request.parameter));
+std::expected<ChangeCall, Problem> change_of(const Services& services, const Request& request) {
+  ChangeCall change;
+  LeaseId id;
+  HOLDFAST_ASSIGN(id, parse_lease_id(request.parameter));
   HOLDFAST_TRY(refuse_body(request));
   HOLDFAST_ASSIGN(change.deadline, deadline_of(services, request));
-  change.command = encode_command({Act{change.id}});
+  Command command{.act = Act{id}};
+  HOLDFAST_ASSIGN(command.once, once_of(request));
+  change.command = encode_command(std::move(command));
   return change;
 }
 
-Answered answer_lease(int status, LeaseId id, const Reply& reply) {
-  return {Response(status, "application/json",
-                   fmt::format("{{\"id\":\"{}\",\"ttl_ms\":{}}}\n", text_of(id), reply.ttl_ms)),
-          reply.revision};
+Response show_kept(const Services&, const Reply& reply) {
+  return {200, "application/json",
+          fmt::format("{{\"id\":\"{}\",\"ttl_ms\":{}}}\n", text_of(reply.lease), reply.ttl_ms)};
+}
+
+Response show_granted(const Services& services, const Reply& reply) {
+  Response response = show_kept(services, reply);
+  response.status = 201;
+  response.add_header("Location", "/v1/leases/" + text_of(reply.lease));
+  return response;
+}
+
+Response show_revoked(const Services&, const Reply& reply) {
+  return {200, "application/json",
+          fmt::format("{{\"revision\":{},\"deleted\":{},\"finished\":{}}}\n", reply.revision.value,
+                      reply.deleted, !reply.unfinished)};
 }
 
 // A page of leases, or of one lease's keys.
@@ -163,15 +173,7 @@ Task<Outcome> grant_lease(Services& services, Request request) {
   if (!change) co_return std::unexpected(change.error());
   Gate::Waiting waiting = services.gate->propose(change->command, change->deadline);
   const Gate::Outcome outcome = co_await waiting;
-  if (!outcome) co_return std::unexpected(problem_of_change(outcome.error()));
-  if (outcome->status == ReplyStatus::kLeaseExists)
-    co_return std::unexpected(
-        Problem{.code = http::Code::kConflict,
-                .detail = "the id that was drawn is taken; nothing was changed, try again",
-                .retryable = true});
-  Answered answered = answer_lease(201, change->id, *outcome);
-  answered.response.add_header("Location", "/v1/leases/" + text_of(change->id));
-  co_return answered;
+  co_return answer_change(services, outcome, show_granted);
 }
 
 Task<Outcome> keep_lease_alive(Services& services, Request request) {
@@ -179,10 +181,7 @@ Task<Outcome> keep_lease_alive(Services& services, Request request) {
   if (!change) co_return std::unexpected(change.error());
   Gate::Waiting waiting = services.gate->propose(change->command, change->deadline);
   const Gate::Outcome outcome = co_await waiting;
-  if (!outcome) co_return std::unexpected(problem_of_change(outcome.error()));
-  if (outcome->status == ReplyStatus::kLeaseNotFound)
-    co_return Answered{http::answer(lease_not_found(change->id)), outcome->revision};
-  co_return answer_lease(200, change->id, *outcome);
+  co_return answer_change(services, outcome, show_kept);
 }
 
 Task<Outcome> revoke_lease(Services& services, Request request) {
@@ -190,14 +189,7 @@ Task<Outcome> revoke_lease(Services& services, Request request) {
   if (!change) co_return std::unexpected(change.error());
   Gate::Waiting waiting = services.gate->propose(change->command, change->deadline);
   const Gate::Outcome outcome = co_await waiting;
-  if (!outcome) co_return std::unexpected(problem_of_change(outcome.error()));
-  if (outcome->status == ReplyStatus::kLeaseNotFound)
-    co_return Answered{http::answer(lease_not_found(change->id)), outcome->revision};
-  co_return Answered{
-      Response(200, "application/json",
-               fmt::format("{{\"revision\":{},\"deleted\":{},\"finished\":{}}}\n",
-                           outcome->revision.value, outcome->deleted, !outcome->unfinished)),
-      outcome->revision};
+  co_return answer_change(services, outcome, show_revoked);
 }
 
 Task<Outcome> show_lease(Services& services, Request request) {

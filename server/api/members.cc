@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "replication/transport/tcp_transport.h"
+#include "server/api/changes.h"
 #include "server/api/cluster.h"
-#include "server/api/kv.h"
 #include "server/api/parameters.h"
 #include "server/member_name.h"
 #include "storage/kv/command.h"

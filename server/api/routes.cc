@@ -7,6 +7,7 @@
 #include "server/api/members.h"
 #include "server/api/scan.h"
 #include "server/api/snapshot.h"
+#include "server/api/txn.h"
 
 namespace holdfast {
 
@@ -26,6 +27,7 @@ void add_routes(http::Router& router) {
   router.add(Method::kGet, "/v1/leases/{id}", Access::kRead, serve<Call::kLeases, show_lease>);
   router.add(Method::kDelete, "/v1/leases/{id}", Access::kWrite,
              serve<Call::kLeases, revoke_lease>);
+  router.add(Method::kPost, "/v1/txn", Access::kWrite, serve<Call::kTxn, run_transaction>);
   router.add(Method::kGet, "/v1/cluster", Access::kRead, serve<Call::kCluster, show_cluster>);
   router.add(Method::kPost, "/v1/cluster/leader", Access::kWrite,
              serve<Call::kLeader, change_leader>);

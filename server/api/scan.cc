@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "server/api/json_text.h"
+#include "server/api/changes.h"
+#include "server/api/items.h"
 #include "server/api/key_range.h"
-#include "server/api/kv.h"
 #include "server/api/lifetimes.h"
 #include "server/api/parameters.h"
 #include "server/api/readers.h"
@@ -114,24 +114,11 @@ std::expected<Scan, Problem> scan_of(Services& services, const Request& request)
   return scan;
 }
 
-void append_item(std::string& items, const Scan& scan, std::string_view key, const RowInfo& info,
-                 std::string_view value) {
+void append_scanned(std::string& items, const Scan& scan, std::string_view key, const RowInfo& info,
+                    std::string_view value) {
   if (scan.form == Form::kPage && !items.empty()) items.push_back(',');
-  items.push_back('{');
-  append_json_bytes(items, "key", key);
-  if (scan.shows == Shows::kItems) {
-    items.push_back(',');
-    append_json_bytes(items, "value", value);
-  }
-  fmt::format_to(std::back_inserter(items),
-                 ",\"create_revision\":{},\"mod_revision\":{},\"version\":{}",
-                 info.create_revision.value, info.mod_revision.value, info.version);
-  if (info.bond.is_lease())
-    items.append(",\"lease\":\"").append(text_of(info.bond.lease())).append("\"");
-  if (info.bond.is_deadline())
-    items.append(",\"ttl_ms\":")
-        .append(fmt::format_int(remaining_ms(info.bond.deadline_ms(), scan.cluster_now_ms)).str());
-  items.push_back('}');
+  append_item(items, key, info, scan.shows == Shows::kItems ? std::optional(value) : std::nullopt,
+              scan.cluster_now_ms);
   if (scan.form == Form::kLines) items.push_back('\n');
 }
 
@@ -154,7 +141,7 @@ Result<> read_page(const Engine& engine, const Clock& clock, const Scan& scan, P
                        }
                        ++page.count;
                        if (scan.shows != Shows::kCount)
-                         append_item(page.items, scan, key, info, value);
+                         append_scanned(page.items, scan, key, info, value);
                        page.out_of_time = page.count % kKeysBetweenLooks == 0 &&
                                           clock.now() > scan.options.deadline;
                        return !page.out_of_time;
@@ -185,7 +172,6 @@ Answered answer_page(Scan scan, Page page) {
 }
 
 std::expected<KeyRange, Problem> range_to_delete(const Request& request, http::Query& query) {
-  HOLDFAST_TRY(refuse_unkept_promises(request));
   HOLDFAST_TRY(refuse_body(request));
   if (request.header("If-Match") || request.header("If-None-Match")) {
     return std::unexpected(bad_request("a range has no entity tag: conditions are for one key"));
@@ -261,6 +247,11 @@ Answered answer_lines(Services& services, Scan scan, Page page) {
   return {std::move(response), revision};
 }
 
+Response show_deleted_range(const Services&, const Reply& reply) {
+  return {200, "application/json",
+          fmt::format("{{\"revision\":{},\"deleted\":{}}}\n", reply.revision.value, reply.deleted)};
+}
+
 }  // namespace
 
 Task<Outcome> scan_keys(Services& services, Request request) {
@@ -280,6 +271,8 @@ Task<Outcome> scan_keys(Services& services, Request request) {
 }
 
 Task<Outcome> delete_range(Services& services, Request request) {
+  auto once = once_of(request);
+  if (!once) co_return std::unexpected(std::move(once).error());
   auto query = parse_query(request);
   if (!query) co_return std::unexpected(std::move(query).error());
   auto deadline = take_deadline(*query, services.clock->now());
@@ -290,21 +283,10 @@ Task<Outcome> delete_range(Services& services, Request request) {
   if (!rest) co_return std::unexpected(std::move(rest).error());
   Command command;
   command.act = DeleteRangeCommand{std::move(range->start), std::move(range->end)};
+  command.once = std::move(*once);
   Gate::Waiting waiting = services.gate->propose(encode_command(std::move(command)), *deadline);
   const Gate::Outcome outcome = co_await waiting;
-  if (!outcome) co_return std::unexpected(problem_of_change(outcome.error()));
-  if (outcome->status == ReplyStatus::kRangeTooLarge) {
-    co_return std::unexpected(
-        Problem{.code = http::Code::kRangeTooLarge,
-                .detail = fmt::format("the range holds more than {} keys or {} bytes of them; "
-                                      "nothing was deleted, delete it in smaller ranges",
-                                      kRangeKeysMax, kRangeBytesMax),
-                .figures = {{"limit", kRangeKeysMax}}});
-  }
-  Response response(200, "application/json",
-                    fmt::format("{{\"revision\":{},\"deleted\":{}}}\n", outcome->revision.value,
-                                outcome->deleted));
-  co_return Answered{std::move(response), outcome->revision};
+  co_return answer_change(services, outcome, show_deleted_range);
 }
 
 }  // namespace holdfast

@@ -46,6 +46,7 @@ ApiTest::ApiTest() {
   services.loop = &loop_;
   services.readers = &readers_;
   services.metrics = &metrics_;
+  services.value_bytes_max = size_t{8} << 20;
   add_routes(router_);
   status.self = kSelf;
   status.name = "n1";

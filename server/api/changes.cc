@@ -1,0 +1,150 @@
+#include "server/api/changes.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "server/api/lifetimes.h"
+#include "storage/base/bytes.h"
+#include "storage/base/check.h"
+#include "storage/base/codec.h"
+
+namespace holdfast {
+namespace {
+
+using http::bad_request;
+using http::Code;
+using http::Problem;
+using http::Request;
+using http::Response;
+
+constexpr std::string_view kKeyField = "Idempotency-Key";
+
+void add_part(std::string& text, std::string_view part) {
+  put_fixed(text, uint64_t{part.size()});
+  text.append(part);
+}
+
+bool bounds_only_the_waiting(std::string_view parameter) {
+  const std::string_view name = parameter.substr(0, parameter.find('='));
+  return name == "timeout" || name == "explain";
+}
+
+void add_query(std::string& text, std::string_view query) {
+  while (!query.empty()) {
+    const size_t end = std::min(query.find('&'), query.size());
+    const std::string_view parameter = query.substr(0, end);
+    if (!bounds_only_the_waiting(parameter)) add_part(text, parameter);
+    query.remove_prefix(std::min(end + 1, query.size()));
+  }
+}
+
+// Parts with their lengths, so that bytes moved from one to the next make another text.
+Once::Fingerprint fingerprint_of(const Request& request) {
+  std::string text;
+  add_part(text, name_of(request.method()));
+  add_part(text, request.path());
+  add_query(text, request.query());
+  for (const std::string_view field : {"If-Match", "If-None-Match"}) {
+    for (const std::string_view value : request.headers(field)) {
+      add_part(text, field);
+      add_part(text, value);
+    }
+  }
+  return {checksum(request.body, checksum(text)), checksum(request.body, ~checksum(text, 1))};
+}
+
+// Where in the request the reply was refused; empty: it had but one part.
+std::string place_of(const Reply& reply) {
+  if (reply.refused == 0) return "";
+  return fmt::format("{}[{}]: ", reply.succeeded ? "then" : "else", reply.refused - 1);
+}
+
+Problem problem_of_reply(const Reply& reply) {
+  switch (reply.status) {
+    case ReplyStatus::kRangeTooLarge:
+      return {.code = Code::kRangeTooLarge,
+              .detail = fmt::format("{}more than {} keys or {} bytes would be passed or changed at "
+                                    "once; nothing was changed, do it in smaller parts",
+                                    place_of(reply), kRangeKeysMax, kRangeBytesMax),
+              .figures = {{"limit", kRangeKeysMax}}};
+    case ReplyStatus::kReadTooLarge:
+      return {.code = Code::kRangeTooLarge,
+              .detail = fmt::format("{}more than {} bytes of keys and values would be read at "
+                                    "once; nothing was changed, read less or apart",
+                                    place_of(reply), kReadBytesMax),
+              .figures = {{"limit", kReadBytesMax}}};
+    case ReplyStatus::kLeaseNotFound: {
+      Problem problem = lease_not_found(reply.lease);
+      problem.detail = place_of(reply) + problem.detail;
+      return problem;
+    }
+    case ReplyStatus::kLeaseExists:
+      return {.code = Code::kConflict,
+              .detail = "the id that was drawn is taken; nothing was changed, try again",
+              .retryable = true};
+    case ReplyStatus::kOnceMismatch:
+      return {.code = Code::kIdempotencyMismatch,
+              .detail =
+                  "this Idempotency-Key was used with another method, path, query, condition "
+                  "or body; nothing was changed, give each change a key of its own"};
+    case ReplyStatus::kOnceFull:
+      return {.code = Code::kTooManyRequests,
+              .detail =
+                  "too many answers are kept for Idempotency-Keys already, each for ten "
+                  "minutes; nothing was changed, try again later, or without a key",
+              .retry_after = std::chrono::seconds(10)};
+    case ReplyStatus::kOk:
+    case ReplyStatus::kPreconditionFailed:
+      break;
+  }
+  fatal(fmt::format("a reply of status {} is no refusal", static_cast<int>(reply.status)));
+}
+
+Response refused(const Reply& reply) {
+  if (reply.status == ReplyStatus::kPreconditionFailed) return precondition_failed(reply.current);
+  return http::answer(problem_of_reply(reply));
+}
+
+}  // namespace
+
+std::expected<std::optional<Once>, Problem> once_of(const Request& request) {
+  // RFC 9110, section 14.4: a part must not be stored as if it were the whole.
+  if (request.header("Content-Range")) {
+    return std::unexpected(bad_request("Content-Range: a value is stored as a whole only"));
+  }
+  const std::vector<std::string_view> keys = request.headers(kKeyField);
+  if (keys.empty()) return std::nullopt;
+  const auto is_visible = [](char c) { return c > ' ' && c < 0x7f; };
+  if (keys.size() > 1 || keys[0].empty() || keys[0].size() > kOnceKeyBytesMax ||
+      !std::ranges::all_of(keys[0], is_visible)) {
+    return std::unexpected(bad_request(fmt::format(
+        "{} must be given once, with 1 to {} visible characters", kKeyField, kOnceKeyBytesMax)));
+  }
+  return Once{std::string(keys[0]), fingerprint_of(request)};
+}
+
+std::expected<void, Problem> refuse_body(const Request& request) {
+  if (request.body.empty()) return {};
+  return std::unexpected(bad_request("this call takes no body"));
+}
+
+Response precondition_failed(Revision current) {
+  Response response =
+      http::answer({.code = Code::kPreconditionFailed,
+                    .detail = current ? fmt::format("the key's entity tag is {}", etag_of(current))
+                                      : "the key does not exist"});
+  if (current) response.add_header("ETag", etag_of(current));
+  return response;
+}
+
+Outcome answer_change(const Services& services, const Gate::Outcome& outcome, ShowReply show) {
+  if (!outcome) return std::unexpected(problem_of_change(outcome.error()));
+  Response response =
+      outcome->status == ReplyStatus::kOk ? show(services, *outcome) : refused(*outcome);
+  if (outcome->replayed) response.add_header("Idempotency-Replayed", "true");
+  return Answered{std::move(response), outcome->revision};
+}
+
+}  // namespace holdfast

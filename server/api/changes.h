@@ -1,0 +1,35 @@
+#pragma once
+
+// What all changing calls have in common: the client's own name for the change (Idempotency-Key),
+// and how the replica's reply becomes an answer.
+
+#include <expected>
+#include <optional>
+
+#include "server/api/answers.h"
+#include "storage/kv/command.h"
+#include "storage/kv/reply.h"
+
+namespace holdfast {
+
+// A change on its way to the gate.
+struct ChangeCall {
+  Bytes command;
+  Instant deadline;
+};
+
+// The Idempotency-Key, with what the client asks under it; nothing: there is none. To be called
+// while the request is whole. `timeout` and `explain` change nothing of what is asked, so a retry
+// may differ in them.
+std::expected<std::optional<Once>, http::Problem> once_of(const http::Request& request);
+
+// For the calls that take no body.
+std::expected<void, http::Problem> refuse_body(const http::Request& request);
+
+// 412, with the key's entity tag where it exists.
+http::Response precondition_failed(Revision current);
+// What `outcome` says: `show` makes the answer to a change that was made.
+using ShowReply = http::Response (*)(const Services& services, const Reply& reply);
+Outcome answer_change(const Services& services, const Gate::Outcome& outcome, ShowReply show);
+
+}  // namespace holdfast

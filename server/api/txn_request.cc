@@ -1,0 +1,428 @@
+#include "server/api/txn_request.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "server/api/answers.h"
+#include "server/api/json_text.h"
+#include "server/api/key_range.h"
+#include "server/api/lifetimes.h"
+#include "server/api/scan.h"
+
+namespace holdfast {
+namespace {
+
+using http::Code;
+using http::Problem;
+using nlohmann::json;
+using Relation = Compare::Relation;
+using Target = Compare::Target;
+
+constexpr std::array<std::pair<std::string_view, Relation>, 6> kRelations = {{
+    {"==", Relation::kEqual},
+    {"!=", Relation::kNotEqual},
+    {"<", Relation::kLess},
+    {"<=", Relation::kLessOrEqual},
+    {">", Relation::kGreater},
+    {">=", Relation::kGreaterOrEqual},
+}};
+constexpr std::array<std::pair<std::string_view, Target>, 6> kTargets = {{
+    {"exists", Target::kExists},
+    {"value", Target::kValue},
+    {"version", Target::kVersion},
+    {"create_revision", Target::kCreateRevision},
+    {"mod_revision", Target::kModRevision},
+    {"lease", Target::kLease},
+}};
+
+constexpr size_t kJsonDepthMax = 32;
+
+// Before anything is built of it: nesting costs the parser memory that its length does not show.
+bool is_flat(std::string_view body) {
+  size_t depth = 0;
+  bool in_text = false;
+  for (size_t at = 0; at < body.size(); ++at) {
+    const char c = body[at];
+    if (c == '"') in_text = !in_text;
+    if (in_text && c == '\\') ++at;
+    if (in_text) continue;
+    if (c == '{' || c == '[') ++depth;
+    if (c == '}' || c == ']') depth -= std::min<size_t>(depth, 1);
+    if (depth > kJsonDepthMax) return false;
+  }
+  return true;
+}
+
+Problem bad_field(std::string_view path, std::string_view why) {
+  return http::bad_request(fmt::format("{}: {}", path.empty() ? "the body" : path, why));
+}
+
+// 400: it is no JSON, is nested too deep, or names a field twice.
+std::expected<json, Problem> parse_json(std::string_view body) {
+  if (!is_flat(body)) {
+    return std::unexpected(
+        bad_field("", fmt::format("it is nested deeper than {} levels", kJsonDepthMax)));
+  }
+  std::vector<std::set<std::string>> names;  // of the objects that are open
+  std::string doubled;
+  const auto look = [&](int, json::parse_event_t event, json& parsed) {
+    if (event == json::parse_event_t::object_start) names.emplace_back();
+    if (event == json::parse_event_t::object_end) names.pop_back();
+    if (event == json::parse_event_t::key) {
+      auto name = parsed.get<std::string>();
+      if (!names.back().insert(name).second) doubled = std::move(name);
+    }
+    return true;
+  };
+  json parsed = json::parse(body, look, /*allow_exceptions=*/false);
+  if (parsed.is_discarded()) return std::unexpected(bad_field("", "it is no JSON"));
+  if (!doubled.empty())
+    return std::unexpected(bad_field("", fmt::format("it has the field '{}' twice", doubled)));
+  return parsed;
+}
+
+// The fields of one object, taken one after the other.
+class JsonFields {
+ public:
+  // `object` must outlive it. `path`: how errors name the object; empty: the body itself.
+  static std::expected<JsonFields, Problem> of(const json& object, std::string path);
+
+  const std::string& path() const { return path_; }
+  std::string path_of(std::string_view name) const;
+
+  const json* take(std::string_view name);  // null: it is not there
+  std::expected<std::optional<std::string>, Problem> take_text(std::string_view name);
+  // `name` as text, or `name`_base64.
+  std::expected<std::optional<std::string>, Problem> take_bytes(std::string_view name);
+  std::expected<std::optional<uint64_t>, Problem> take_number(std::string_view name);
+  std::expected<bool, Problem> take_flag(std::string_view name);  // false if it is not there
+  // Whatever was not taken is an error.
+  std::expected<void, Problem> finish() const;
+
+ private:
+  JsonFields(const json& object, std::string path) : json_(&object), path_(std::move(path)) {}
+
+  const json* json_;
+  std::string path_;
+  std::vector<std::string_view> taken_;
+};
+
+std::expected<JsonFields, Problem> JsonFields::of(const json& object, std::string path) {
+  if (!object.is_object()) return std::unexpected(bad_field(path, "it must be a JSON object"));
+  return JsonFields(object, std::move(path));
+}
+
+std::string JsonFields::path_of(std::string_view name) const {
+  return path_.empty() ? std::string(name) : fmt::format("{}.{}", path_, name);
+}
+
+const json* JsonFields::take(std::string_view name) {
+  const auto found = json_->find(name);
+  if (found == json_->end()) return nullptr;
+  taken_.push_back(name);
+  return &*found;
+}
+
+std::expected<std::optional<std::string>, Problem> JsonFields::take_text(std::string_view name) {
+  const json* const field = take(name);
+  if (field == nullptr) return std::nullopt;
+  if (!field->is_string()) return std::unexpected(bad_field(path_of(name), "it must be text"));
+  return field->get<std::string>();
+}
+
+std::expected<std::optional<std::string>, Problem> JsonFields::take_bytes(std::string_view name) {
+  std::optional<std::string> text;
+  HOLDFAST_ASSIGN(text, take_text(name));
+  const std::string encoded_name = fmt::format("{}_base64", name);
+  const auto encoded = json_->find(encoded_name);
+  if (encoded == json_->end()) return text;
+  // Views into names that stay: those of the object itself.
+  taken_.push_back(encoded.key());
+  if (text) {
+    return std::unexpected(
+        bad_field(path_of(name), fmt::format("give it or '{}', not both", encoded_name)));
+  }
+  if (encoded->is_string()) text = from_base64(encoded->get_ref<const std::string&>());
+  if (text) return text;
+  return std::unexpected(
+      bad_field(path_of(encoded_name), "it must be base64 with padding (RFC 4648, section 4)"));
+}
+
+std::expected<std::optional<uint64_t>, Problem> JsonFields::take_number(std::string_view name) {
+  const json* const field = take(name);
+  if (field == nullptr) return std::nullopt;
+  if (field->is_number_unsigned()) return field->get<uint64_t>();
+  return std::unexpected(bad_field(path_of(name), "it must be a whole number, 0 or more"));
+}
+
+std::expected<bool, Problem> JsonFields::take_flag(std::string_view name) {
+  const json* const field = take(name);
+  if (field == nullptr) return false;
+  if (field->is_boolean()) return field->get<bool>();
+  return std::unexpected(bad_field(path_of(name), "it must be true or false"));
+}
+
+std::expected<void, Problem> JsonFields::finish() const {
+  for (auto field = json_->begin(); field != json_->end(); ++field) {
+    if (std::ranges::find(taken_, field.key()) != taken_.end()) continue;
+    return std::unexpected(bad_field(path_of(field.key()), "this field is not known here"));
+  }
+  return {};
+}
+
+// `problem`, told of the part of the body that it is about.
+std::unexpected<Problem> at(std::string_view path, Problem problem) {
+  problem.detail = fmt::format("{}: {}", path, problem.detail);
+  return std::unexpected(std::move(problem));
+}
+
+template <class Choice, size_t kCount>
+std::expected<Choice, Problem> take_choice(
+    JsonFields& fields, std::string_view name,
+    const std::array<std::pair<std::string_view, Choice>, kCount>& choices) {
+  std::optional<std::string> text;
+  HOLDFAST_ASSIGN(text, fields.take_text(name));
+  std::string all;
+  for (const auto& [word, choice] : choices) {
+    if (text == word) return choice;
+    all.append(all.empty() ? "" : ", ").append(word);
+  }
+  return std::unexpected(bad_field(fields.path_of(name), "it must be one of " + all));
+}
+
+std::expected<std::string, Problem> take_key(JsonFields& fields) {
+  std::optional<std::string> key;
+  HOLDFAST_ASSIGN(key, fields.take_bytes("key"));
+  if (!key) return std::unexpected(bad_field(fields.path_of("key"), "it is missing"));
+  if (auto checked = check_key(*key); !checked)
+    return at(fields.path_of("key"), std::move(checked).error());
+  return *std::move(key);
+}
+
+std::expected<KeyRange, Problem> take_range(JsonFields& fields) {
+  std::array<std::string, 3> bounds;
+  constexpr std::array<std::string_view, 3> kNames = {"prefix", "start", "end"};
+  for (size_t i = 0; i < bounds.size(); ++i) {
+    std::optional<std::string> bound;
+    HOLDFAST_ASSIGN(bound, fields.take_bytes(kNames.at(i)));
+    bounds.at(i) = std::move(bound).value_or("");
+    if (auto checked = check_bound(kNames.at(i), bounds.at(i)); !checked)
+      return at(fields.path(), std::move(checked).error());
+  }
+  return range_of(std::move(bounds[0]), bounds[1], std::move(bounds[2]));
+}
+
+std::expected<void, Problem> take_bond(JsonFields& fields, PutCommand& put) {
+  std::optional<std::string> lease;
+  std::optional<std::string> ttl;
+  HOLDFAST_ASSIGN(lease, fields.take_text("lease"));
+  HOLDFAST_ASSIGN(ttl, fields.take_text("ttl"));
+  if (lease && ttl) {
+    return std::unexpected(
+        bad_field(fields.path(), "give 'lease' or 'ttl', not both: a key ends once"));
+  }
+  if (lease) {
+    auto id = parse_lease_id(*lease);
+    if (!id) return at(fields.path_of("lease"), std::move(id).error());
+    put.lease = *id;
+  }
+  if (ttl) {
+    auto ttl_ms = parse_ttl("ttl", *ttl);
+    if (!ttl_ms) return at(fields.path(), std::move(ttl_ms).error());
+    put.ttl_ms = *ttl_ms;
+  }
+  return {};
+}
+
+std::expected<Operation, Problem> put_of(JsonFields fields, size_t value_bytes_max) {
+  PutCommand put;
+  HOLDFAST_ASSIGN(put.key, take_key(fields));
+  std::optional<std::string> value;
+  HOLDFAST_ASSIGN(value, fields.take_bytes("value"));
+  if (!value) return std::unexpected(bad_field(fields.path_of("value"), "it is missing"));
+  if (value->size() > value_bytes_max) {
+    return std::unexpected(
+        Problem{.code = Code::kValueTooLarge,
+                .detail = fmt::format("{}: it has {} bytes, the limit is {}",
+                                      fields.path_of("value"), value->size(), value_bytes_max),
+                .figures = {{"limit", value_bytes_max}}});
+  }
+  put.value = *std::move(value);
+  HOLDFAST_TRY(take_bond(fields, put));
+  HOLDFAST_ASSIGN(put.prev, fields.take_flag("prev"));
+  HOLDFAST_TRY(fields.finish());
+  return put;
+}
+
+std::expected<Operation, Problem> get_of(JsonFields fields) {
+  GetOperation get;
+  HOLDFAST_ASSIGN(get.key, take_key(fields));
+  HOLDFAST_TRY(fields.finish());
+  return get;
+}
+
+std::expected<Operation, Problem> delete_of(JsonFields fields, bool has_key) {
+  if (has_key) {
+    DeleteCommand remove;
+    HOLDFAST_ASSIGN(remove.key, take_key(fields));
+    HOLDFAST_ASSIGN(remove.prev, fields.take_flag("prev"));
+    HOLDFAST_TRY(fields.finish());
+    return remove;
+  }
+  KeyRange range;
+  HOLDFAST_ASSIGN(range, take_range(fields));
+  HOLDFAST_TRY(fields.finish());
+  if (range.bounded) return DeleteRangeCommand{std::move(range.start), std::move(range.end)};
+  return std::unexpected(bad_field(fields.path(), "give 'key', 'prefix', 'start' or 'end'"));
+}
+
+std::expected<Operation, Problem> scan_of(JsonFields fields) {
+  KeyRange range;
+  HOLDFAST_ASSIGN(range, take_range(fields));
+  ScanOperation scan{.start = std::move(range.start), .end = std::move(range.end)};
+  HOLDFAST_ASSIGN(scan.reverse, fields.take_flag("reverse"));
+  HOLDFAST_ASSIGN(scan.keys_only, fields.take_flag("keys_only"));
+  HOLDFAST_ASSIGN(scan.count_only, fields.take_flag("count_only"));
+  if (scan.keys_only && scan.count_only) {
+    return std::unexpected(bad_field(fields.path(), "give 'keys_only' or 'count_only', not both"));
+  }
+  std::optional<uint64_t> limit;
+  HOLDFAST_ASSIGN(limit, fields.take_number("limit"));
+  HOLDFAST_TRY(fields.finish());
+  if (limit && (*limit == 0 || *limit > kPageItemsMax)) {
+    return std::unexpected(
+        bad_field(fields.path_of("limit"), fmt::format("it must be from 1 to {}", kPageItemsMax)));
+  }
+  scan.limit = limit.value_or(scan.count_only ? kRangeKeysMax : kPageItems);
+  return scan;
+}
+
+std::expected<Operation, Problem> operation_of(const json& in, const std::string& path,
+                                               size_t value_bytes_max) {
+  if (!in.is_object() || in.size() != 1) {
+    return std::unexpected(
+        bad_field(path, "it must be an object with one field: put, get, delete or scan"));
+  }
+  const json::const_iterator field = in.begin();
+  const std::string& name = field.key();
+  auto fields = JsonFields::of(*field, fmt::format("{}.{}", path, name));
+  const bool is_known = name == "put" || name == "get" || name == "delete" || name == "scan";
+  if (!is_known) {
+    return std::unexpected(bad_field(fmt::format("{}.{}", path, name),
+                                     "no such operation: there are put, get, delete, scan"));
+  }
+  if (!fields) return std::unexpected(std::move(fields).error());
+  if (name == "put") return put_of(*std::move(fields), value_bytes_max);
+  if (name == "get") return get_of(*std::move(fields));
+  if (name == "scan") return scan_of(*std::move(fields));
+  const bool has_key = field->contains("key") || field->contains("key_base64");
+  return delete_of(*std::move(fields), has_key);
+}
+
+std::expected<void, Problem> take_operand(JsonFields& fields, Compare& compare) {
+  const bool is_order =
+      compare.relation != Relation::kEqual && compare.relation != Relation::kNotEqual;
+  if (is_order && (compare.target == Target::kExists || compare.target == Target::kLease)) {
+    return std::unexpected(
+        bad_field(fields.path_of("op"), "this target knows no order, only == and !="));
+  }
+  std::optional<std::string> text;
+  switch (compare.target) {
+    case Target::kExists: {
+      const json* const value = fields.take("value");
+      if (value == nullptr || !value->is_boolean())
+        return std::unexpected(bad_field(fields.path_of("value"), "it must be true or false"));
+      compare.number = value->get<bool>() ? 1 : 0;
+      return {};
+    }
+    case Target::kValue: {
+      HOLDFAST_ASSIGN(text, fields.take_bytes("value"));
+      if (!text) return std::unexpected(bad_field(fields.path_of("value"), "it is missing"));
+      compare.value = *std::move(text);
+      return {};
+    }
+    case Target::kLease: {
+      const json* const value = fields.take("value");
+      if (value != nullptr && value->is_null()) return {};
+      HOLDFAST_ASSIGN(text, fields.take_text("value"));
+      auto id = parse_lease_id(text.value_or(""));
+      if (!id) return at(fields.path_of("value"), std::move(id).error());
+      compare.number = id->value;
+      return {};
+    }
+    case Target::kVersion:
+    case Target::kCreateRevision:
+    case Target::kModRevision: {
+      std::optional<uint64_t> number;
+      HOLDFAST_ASSIGN(number, fields.take_number("value"));
+      if (!number) return std::unexpected(bad_field(fields.path_of("value"), "it is missing"));
+      compare.number = *number;
+      return {};
+    }
+  }
+  return {};
+}
+
+std::expected<Compare, Problem> compare_of(const json& in, const std::string& path) {
+  auto fields = JsonFields::of(in, path);
+  if (!fields) return std::unexpected(std::move(fields).error());
+  Compare compare;
+  HOLDFAST_ASSIGN(compare.key, take_key(*fields));
+  HOLDFAST_ASSIGN(compare.target, take_choice(*fields, "target", kTargets));
+  HOLDFAST_ASSIGN(compare.relation, take_choice(*fields, "op", kRelations));
+  HOLDFAST_TRY(take_operand(*fields, compare));
+  HOLDFAST_TRY(fields->finish());
+  return compare;
+}
+
+// Null: there is none, which is an empty one.
+std::expected<const json*, Problem> take_list(JsonFields& body, std::string_view name) {
+  const json* const list = body.take(name);
+  if (list == nullptr) return nullptr;
+  if (!list->is_array()) return std::unexpected(bad_field(body.path_of(name), "it must be a list"));
+  if (list->size() <= kOperationsMax) return list;
+  return std::unexpected(
+      bad_field(body.path_of(name),
+                fmt::format("it has {} elements, the limit is {}", list->size(), kOperationsMax)));
+}
+
+std::expected<std::vector<Operation>, Problem> operations_of(JsonFields& body,
+                                                             std::string_view name,
+                                                             size_t value_bytes_max) {
+  const json* list = nullptr;
+  HOLDFAST_ASSIGN(list, take_list(body, name));
+  std::vector<Operation> operations;
+  for (size_t i = 0; list != nullptr && i < list->size(); ++i) {
+    HOLDFAST_ASSIGN(operations.emplace_back(),
+                    operation_of((*list)[i], fmt::format("{}[{}]", name, i), value_bytes_max));
+  }
+  return operations;
+}
+
+}  // namespace
+
+std::expected<TransactionCommand, Problem> parse_transaction(std::string_view body,
+                                                             size_t value_bytes_max) {
+  auto parsed = parse_json(body);
+  if (!parsed) return std::unexpected(std::move(parsed).error());
+  auto fields = JsonFields::of(*parsed, "");
+  if (!fields) return std::unexpected(std::move(fields).error());
+  TransactionCommand transaction;
+  const json* compares = nullptr;
+  HOLDFAST_ASSIGN(compares, take_list(*fields, "if"));
+  for (size_t i = 0; compares != nullptr && i < compares->size(); ++i) {
+    HOLDFAST_ASSIGN(transaction.compares.emplace_back(),
+                    compare_of((*compares)[i], fmt::format("if[{}]", i)));
+  }
+  HOLDFAST_ASSIGN(transaction.then, operations_of(*fields, "then", value_bytes_max));
+  HOLDFAST_ASSIGN(transaction.otherwise, operations_of(*fields, "else", value_bytes_max));
+  HOLDFAST_TRY(fields->finish());
+  return transaction;
+}
+
+}  // namespace holdfast
