@@ -154,6 +154,14 @@ Result<DeleteAnswer> read_delete_answer(std::string_view body) {
   });
 }
 
+Result<TxnAnswer> read_txn_answer(std::string_view body) {
+  return read_body<TxnAnswer>(body, [body](const Json& json) {
+    return TxnAnswer{.revision = json.at("revision").get<uint64_t>(),
+                     .has_succeeded = json.at("succeeded").get<bool>(),
+                     .body = std::string(body)};
+  });
+}
+
 Result<ScanPage> read_scan_page(std::string_view body) {
   return read_body<ScanPage>(body, [](const Json& json) {
     ScanPage page;

@@ -18,6 +18,12 @@ struct PutAnswer {
   bool is_created = false;
 };
 
+struct TxnAnswer {
+  uint64_t revision = 0;
+  bool has_succeeded = false;  // its compares hold
+  std::string body;            // the whole answer
+};
+
 struct DeleteAnswer {
   uint64_t revision = 0;
   uint64_t deleted = 0;
@@ -142,6 +148,7 @@ Result<LeasePage> read_lease_page(std::string_view body);
 std::string leader_request(const std::string& to);
 Result<LeaderAnswer> read_leader_answer(std::string_view body);
 Result<DeleteAnswer> read_delete_answer(std::string_view body);
+Result<TxnAnswer> read_txn_answer(std::string_view body);
 Result<ScanPage> read_scan_page(std::string_view body);
 Result<ClusterView> read_cluster_view(std::string_view body);
 Result<MembersAnswer> read_members_answer(std::string_view body);

@@ -21,6 +21,8 @@ constexpr Duration kBackOffMax = milliseconds(250);
 constexpr size_t kUnreachableRoundsMax = 3;
 // The node answers "504, unknown" a little before we would stop listening: it knows more.
 constexpr Duration kAnswerMargin = milliseconds(500);
+constexpr std::string_view kIdempotencyKey = "Idempotency-Key";
+constexpr std::string_view kTooManyRequests = "too_many_requests";
 
 std::string_view spelled(Consistency consistency) {
   return consistency == Consistency::kLocal ? "local" : "linearizable";
@@ -84,8 +86,22 @@ bool is_certainly_not_applied(const HttpResponse& response) {
   return response.status < 500 || read_problem(response.body).is_not_applied;
 }
 
+bool is_unknown(const std::expected<HttpResponse, NoAnswer>& answer) {
+  return answer ? !is_certainly_not_applied(*answer)
+                : answer.error().delivery == Delivery::kUnknown;
+}
+
 bool asks_to_slow_down(const Refusal& refusal) {
-  return refusal.code == "too_many_requests" || refusal.code == "overloaded";
+  return refusal.code == kTooManyRequests || refusal.code == "overloaded";
+}
+
+// How a call ends that was refused at last. Where an earlier try was left open, only what the
+// cluster itself decided under the key says how that one ended, too.
+WriteOutcome<HttpResponse> end(Refusal last, std::optional<Unknown> unknown) {
+  const bool was_decided = last.code == "precondition_failed" || last.code == "lease_not_found" ||
+                           last.code == "range_too_large";
+  if (unknown && !was_decided) return *std::move(unknown);
+  return last;
 }
 
 }  // namespace
@@ -99,6 +115,7 @@ struct KvClient::Pacing {
 
 KvClient::KvClient(KvClientOptions options, const Clock& clock, Random random, Wait wait)
     : timeout_(options.timeout),
+      repeats_unknown_(options.repeats_unknown),
       clock_(clock),
       random_(random),
       wait_(std::move(wait)),
@@ -120,27 +137,35 @@ WriteOutcome<PutAnswer> KvClient::put(std::string_view key, std::string_view val
   Query query;
   query.add_unless_empty("lease", lifetime.lease);
   if (lifetime.ttl > Duration::zero()) query.add("ttl", in_ms(lifetime.ttl));
-  return write<PutAnswer>({.method = "PUT",
-                           .target = "/v1/kv/" + path_encoded(key) + query.text(),
-                           .headers = condition_headers(condition),
-                           .body = std::string(value)},
-                          read_put_answer);
+  return write_once<PutAnswer>({.method = "PUT",
+                                .target = "/v1/kv/" + path_encoded(key) + query.text(),
+                                .headers = condition_headers(condition),
+                                .body = std::string(value)},
+                               read_put_answer);
 }
 
 WriteOutcome<DeleteAnswer> KvClient::remove(std::string_view key, const Condition& condition) {
-  return write<DeleteAnswer>({.method = "DELETE",
-                              .target = "/v1/kv/" + path_encoded(key),
-                              .headers = condition_headers(condition),
-                              .body = {}},
-                             read_delete_answer);
+  return write_once<DeleteAnswer>({.method = "DELETE",
+                                   .target = "/v1/kv/" + path_encoded(key),
+                                   .headers = condition_headers(condition),
+                                   .body = {}},
+                                  read_delete_answer);
 }
 
 WriteOutcome<DeleteAnswer> KvClient::remove_prefix(std::string_view prefix) {
   Query query;
   query.add("prefix", prefix);
-  return write<DeleteAnswer>(
+  return write_once<DeleteAnswer>(
       {.method = "DELETE", .target = "/v1/kv" + query.text(), .headers = {}, .body = {}},
       read_delete_answer);
+}
+
+WriteOutcome<TxnAnswer> KvClient::transact(std::string json) {
+  return write_once<TxnAnswer>({.method = "POST",
+                                .target = "/v1/txn",
+                                .headers = {{"Content-Type", "application/json"}},
+                                .body = std::move(json)},
+                               read_txn_answer);
 }
 
 ReadOutcome<Value> KvClient::get(std::string_view key, Consistency consistency) {
@@ -186,11 +211,11 @@ ReadOutcome<ClusterView> KvClient::cluster() {
 }
 
 WriteOutcome<LeaseAnswer> KvClient::grant_lease(Duration ttl) {
-  return write<LeaseAnswer>({.method = "POST",
-                             .target = "/v1/leases",
-                             .headers = {{"Content-Type", "application/json"}},
-                             .body = lease_request(ms_of(ttl))},
-                            read_lease_answer);
+  return write_once<LeaseAnswer>({.method = "POST",
+                                  .target = "/v1/leases",
+                                  .headers = {{"Content-Type", "application/json"}},
+                                  .body = lease_request(ms_of(ttl))},
+                                 read_lease_answer);
 }
 
 ReadOutcome<LeaseAnswer> KvClient::keep_lease_alive(std::string_view id) {
@@ -200,7 +225,7 @@ ReadOutcome<LeaseAnswer> KvClient::keep_lease_alive(std::string_view id) {
 }
 
 WriteOutcome<RevokeAnswer> KvClient::revoke_lease(std::string_view id) {
-  return write<RevokeAnswer>(
+  return write_once<RevokeAnswer>(
       {.method = "DELETE", .target = "/v1/leases/" + path_encoded(id), .headers = {}, .body = {}},
       read_revoke_answer);
 }
@@ -258,14 +283,25 @@ WriteOutcome<MembersAnswer> KvClient::promote_member(std::string_view name) {
 }
 
 template <class T>
-WriteOutcome<T> KvClient::write(HttpRequest request, Result<T> (*read_answer)(std::string_view)) {
-  WriteOutcome<HttpResponse> outcome = call(std::move(request), Effect::kWrites);
+WriteOutcome<T> KvClient::write(HttpRequest request, Result<T> (*read_answer)(std::string_view),
+                                Effect effect) {
+  WriteOutcome<HttpResponse> outcome = call(std::move(request), effect);
   if (auto* refusal = std::get_if<Refusal>(&outcome)) return std::move(*refusal);
   if (auto* unknown = std::get_if<Unknown>(&outcome)) return std::move(*unknown);
   Result<T> answer = read_answer(std::get<HttpResponse>(outcome).body);
   // A success that cannot be read tells nothing that can be relied on.
   if (!answer) return Unknown{answer.error().message};
   return *std::move(answer);
+}
+
+template <class T>
+WriteOutcome<T> KvClient::write_once(HttpRequest request,
+                                     Result<T> (*read_answer)(std::string_view)) {
+  if (!repeats_unknown_) return write<T>(std::move(request), read_answer);
+  const uint64_t first = random_.next();
+  request.headers.push_back(
+      {std::string(kIdempotencyKey), fmt::format("{:016x}{:016x}", first, random_.next())});
+  return write<T>(std::move(request), read_answer, Effect::kNamedWrites);
 }
 
 ReadOutcome<HttpResponse> KvClient::read(HttpRequest request) {
@@ -288,36 +324,41 @@ ReadOutcome<T> KvClient::read(HttpRequest request, Result<T> (*read_answer)(std:
 WriteOutcome<HttpResponse> KvClient::call(HttpRequest request, Effect effect, BodySink* sink) {
   const Instant deadline = clock_.now() + timeout_;
   Pacing pacing;
+  std::optional<Unknown> unknown;  // what an earlier try left open
   while (true) {
     const Endpoint& endpoint = connections_[current_].endpoint();
     std::expected<HttpResponse, NoAnswer> answer = try_once(request, effect, deadline, sink);
     ++pacing.tries;
-    std::string_view retry_after;
-    if (!answer) {
-      if (effect == Effect::kWrites && answer.error().delivery == Delivery::kUnknown) {
-        ++counts_.unknown;
-        turn_to_next_endpoint();
-        return Unknown{std::move(answer.error().message)};
-      }
-      if (sink != nullptr && sink->begun)
-        return Refusal{.code = "cut_off", .retryable = true, .message = answer.error().message};
-      pacing.last = {.code = "unreachable", .retryable = true, .message = answer.error().message};
-      pacing.unreachable_in_a_row += answer.error().delivery == Delivery::kNotServed ? 1 : 0;
-    } else {
-      if (is_success(answer->status)) return *std::move(answer);
-      pacing.unreachable_in_a_row = 0;
-      pacing.last = refusal_from(*answer, endpoint);
-      if (effect == Effect::kWrites && !is_certainly_not_applied(*answer)) {
-        ++counts_.unknown;
-        turn_to_next_endpoint();
-        return Unknown{std::move(pacing.last.message)};
-      }
-      if (!pacing.last.retryable) return std::move(pacing.last);
-      retry_after = answer->header("Retry-After");
-    }
-    ++counts_.refused;
+    if (answer && is_success(answer->status)) return *std::move(answer);
+    pacing.unreachable_in_a_row = answer ? 0 : pacing.unreachable_in_a_row;
+    pacing.last =
+        answer
+            ? refusal_from(*answer, endpoint)
+            : Refusal{.code = "unreachable", .retryable = true, .message = answer.error().message};
+    if (sink != nullptr && sink->begun && !answer)
+      return Refusal{.code = "cut_off", .retryable = true, .message = answer.error().message};
     turn_to_next_endpoint();
-    if (!pause_before_next_try(pacing, retry_after, deadline)) return std::move(pacing.last);
+    if (effect != Effect::kReads && is_unknown(answer)) {
+      ++counts_.unknown;
+      if (effect == Effect::kWrites) return Unknown{std::move(pacing.last.message)};
+      unknown = Unknown{pacing.last.message};
+    } else {
+      if (!pacing.last.retryable) return end(std::move(pacing.last), std::move(unknown));
+      ++counts_.refused;
+      const bool found_nobody = !answer && answer.error().delivery == Delivery::kNotServed;
+      pacing.unreachable_in_a_row += found_nobody ? 1 : 0;
+    }
+    const bool goes_without_key =
+        effect == Effect::kNamedWrites && !unknown && pacing.last.code == kTooManyRequests;
+    if (goes_without_key) {
+      // No room for its answer, and nothing of it was sent that could happen: it needs no key.
+      std::erase_if(request.headers,
+                    [](const HttpHeader& header) { return header.name == kIdempotencyKey; });
+      effect = Effect::kWrites;
+    } else if (const std::string_view wait = answer ? answer->header("Retry-After") : "";
+               !pause_before_next_try(pacing, wait, deadline)) {
+      return end(std::move(pacing.last), std::move(unknown));
+    }
     ++counts_.repeated;
   }
 }
@@ -326,15 +367,17 @@ std::expected<HttpResponse, NoAnswer> KvClient::try_once(HttpRequest& request, E
                                                          Instant deadline, BodySink* sink) {
   const Instant now = clock_.now();
   const Duration left = deadline - now;
-  // A read that hangs at one node is worth asking another; a write that hangs must not be sent
-  // twice, so it may as well wait.
-  const bool may_ask_another = effect == Effect::kReads && connections_.size() > 1;
+  // What hangs at one node is worth asking another; a write without a key must not be sent twice,
+  // so it may as well wait.
+  const bool may_ask_another = effect != Effect::kWrites && connections_.size() > 1;
   const Duration patience = may_ask_another ? left / 2 : left;
   const Duration at_node = patience - std::min(kAnswerMargin, patience / 10);
   const size_t unbounded_size = request.target.size();
   // What a node knows of its cluster it says at once: that call has no timeout to give.
-  if (request.target.starts_with("/v1/kv") || request.target.starts_with("/v1/leases") ||
-      request.target.starts_with("/v1/snapshot"))
+  const bool takes_timeout =
+      request.target.starts_with("/v1/kv") || request.target.starts_with("/v1/txn") ||
+      request.target.starts_with("/v1/leases") || request.target.starts_with("/v1/snapshot");
+  if (takes_timeout)
     request.target += fmt::format("{}timeout={}ms", request.target.contains('?') ? '&' : '?',
                                   std::max<int64_t>(1, at_node / milliseconds(1)));
   ++counts_.sent;

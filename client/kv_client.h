@@ -1,8 +1,9 @@
 #pragma once
 
 // Calls to a cluster through any of its nodes. A call tries the next node when one refuses it, and
-// is repeated only where that cannot do anything twice: reads, and writes of which it is certain
-// that they did not happen. It is bounded by a deadline. Used by one thread at a time.
+// is repeated only where that cannot do anything twice: reads, writes of which it is certain that
+// they did not happen, and writes that bear an idempotency key. It is bounded by a deadline. Used
+// by one thread at a time.
 
 #include <cstdint>
 #include <expected>
@@ -77,6 +78,9 @@ struct KvClientOptions {
   std::vector<Endpoint> endpoints;              // at least one
   size_t first_endpoint = 0;                    // tried first; then they are taken in turn
   Duration timeout = std::chrono::seconds(10);  // of one call with all its tries
+  // Changes to keys bear a key of their own, and are sent again under it while their outcome is
+  // unknown. A cluster keeps some hundred thousand of them: not for loads.
+  bool repeats_unknown = true;
 };
 
 class KvClient {
@@ -89,6 +93,9 @@ class KvClient {
                               const Condition& condition = {}, const Lifetime& lifetime = {});
   WriteOutcome<DeleteAnswer> remove(std::string_view key, const Condition& condition = {});
   WriteOutcome<DeleteAnswer> remove_prefix(std::string_view prefix);
+
+  // `json`: the body of POST /v1/txn.
+  WriteOutcome<TxnAnswer> transact(std::string json);
 
   ReadOutcome<Value> get(std::string_view key, Consistency consistency);
   ReadOutcome<ScanPage> scan(const ScanQuery& query);
@@ -117,12 +124,17 @@ class KvClient {
   const CallCounts& counts() const { return counts_; }
 
  private:
-  enum class Effect { kReads, kWrites };
+  // kNamedWrites: under an idempotency key.
+  enum class Effect { kReads, kWrites, kNamedWrites };
   struct Pacing;
 
   WriteOutcome<HttpResponse> call(HttpRequest request, Effect effect, BodySink* sink = nullptr);
   template <class T>
-  WriteOutcome<T> write(HttpRequest request, Result<T> (*read_answer)(std::string_view));
+  WriteOutcome<T> write(HttpRequest request, Result<T> (*read_answer)(std::string_view),
+                        Effect effect = Effect::kWrites);
+  // A change to keys.
+  template <class T>
+  WriteOutcome<T> write_once(HttpRequest request, Result<T> (*read_answer)(std::string_view));
   ReadOutcome<HttpResponse> read(HttpRequest request);
   template <class T>
   ReadOutcome<T> read(HttpRequest request, Result<T> (*read_answer)(std::string_view));
@@ -133,6 +145,7 @@ class KvClient {
   void turn_to_next_endpoint() { current_ = (current_ + 1) % connections_.size(); }
 
   const Duration timeout_;
+  const bool repeats_unknown_;
   const Clock& clock_;
   Random random_;
   const Wait wait_;

@@ -79,6 +79,8 @@ class Importer::Lane {
   static KvClientOptions client_options(const ImportOptions& options, size_t number) {
     KvClientOptions client = options.client;
     client.first_endpoint = number % client.endpoints.size();
+    // A record is put again as it is; its key would only take up room in the cluster.
+    client.repeats_unknown = false;
     return client;
   }
 

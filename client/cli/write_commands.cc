@@ -1,15 +1,14 @@
 // put and delete: the commands whose outcome can be unknown.
 
 #include <cstdio>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "client/cli/command.h"
+#include "client/cli/input.h"
 #include "client/cli/options.h"
 #include "client/cli/terminal.h"
 
@@ -31,12 +30,6 @@ void add_condition_options(CLI::App& app, Condition& condition) {
                  "Only if the key's mod_revision is not N; '*': only if there is no such key")
       ->type_name("N|'*'")
       ->transform(as_etag);
-}
-
-Result<std::string> read_all(std::istream& in, const std::string& name) {
-  std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (in.bad()) return fail(ErrorCode::kIo, fmt::format("'{}' cannot be read", name));
-  return bytes;
 }
 
 class PutCommand final : public Command {
@@ -61,7 +54,9 @@ class PutCommand final : public Command {
         "  holdfast put --lease 52a1f5ce1d6b93a0 me here  gone with the lease\n"
         "  holdfast put --if-none-match '*' leader me     only if nobody was first\n"
         "  holdfast put --if-match 7 counter 8            only if unchanged since revision 7\n\n"
-        "A put that got no answer is not repeated: its outcome is unknown (exit code 4).");
+        "A put that got no answer is sent again under the same Idempotency-Key, and made once. Is "
+        "its\n"
+        "outcome still unknown when the time is over, the exit code is 4.");
   }
 
   Exit run(const Session& session) override {
@@ -88,10 +83,7 @@ class PutCommand final : public Command {
                   "give the value as VALUE, as --file FILE, or as '-' for standard input");
     }
     if (has_value && value_ != "-") return value_;
-    if (has_value) return read_all(std::cin, "standard input");
-    std::ifstream in(file_, std::ios::binary);
-    if (!in) return fail(ErrorCode::kIo, fmt::format("'{}' cannot be opened", file_));
-    return read_all(in, file_);
+    return read_input(has_value ? value_ : file_);
   }
 
   CLI::Option* value_option_ = nullptr;

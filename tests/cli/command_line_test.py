@@ -72,10 +72,12 @@ class ExitCodes(CommandLineTest):
             (PRECONDITION, ["put", "there", "z", "--if-match", "99"], []),
             (PRECONDITION, ["put", "there", "z", "--if-none-match", "*"], []),
             (PRECONDITION, ["delete", "there", "--if-match", "99"], []),
-            (UNKNOWN, ["put", "a", "b"], ["close"]),
-            (UNKNOWN, ["put", "a", "b"], [TIMEOUT]),
-            (UNKNOWN, ["delete", "a"], [TIMEOUT]),
-            (UNKNOWN, ["delete", "--prefix", "a", "--yes"], ["close"]),
+            (UNKNOWN, ["--timeout", "200ms", "put", "a", "b"], ["close"] * 99),
+            (UNKNOWN, ["--timeout", "200ms", "put", "a", "b"], [TIMEOUT] * 99),
+            (UNKNOWN, ["--timeout", "200ms", "put", "a", "b"], [TIMEOUT] + [NO_LEADER] * 99),
+            (UNKNOWN, ["--timeout", "200ms", "delete", "a"], [TIMEOUT] * 99),
+            (UNKNOWN, ["--timeout", "200ms", "delete", "--prefix", "a", "--yes"], ["close"] * 99),
+            (UNKNOWN, ["--timeout", "200ms", "txn", "--then", "put a b"], ["close"] * 99),
             (UNAVAILABLE, ["--timeout", "200ms", "put", "a", "b"], [NO_LEADER] * 99),
             (UNAVAILABLE, ["--timeout", "200ms", "get", "there"], [NO_LEADER] * 99),
         ]
@@ -97,19 +99,29 @@ class ExitCodes(CommandLineTest):
 class Retries(CommandLineTest):
     nodes = 2
 
-    def test_unknown_is_never_made_again(self):
+    def test_unknown_is_sent_again_under_its_key_and_made_once(self):
         for arguments in (["put", "a", "b"], ["put", "a", "b", "--if-none-match", "*"],
-                          ["put", "a", "b", "--if-match", "*"], ["delete", "a"]):
+                          ["put", "a", "b", "--if-match", "*"], ["delete", "a"],
+                          ["delete", "--prefix", "a", "--yes"], ["txn", "--then", "put a b"]):
             for fault in ("close", "close_after", TIMEOUT):
                 with self.subTest(arguments=arguments, fault=fault):
                     self.cluster.nodes[0].faults = [fault]
-                    before = len(self.cluster.nodes[1].requests)
                     with self.cluster.store.lock:
                         self.cluster.store.items.clear()
-                        if "--if-match" in arguments:
+                        if "--if-none-match" not in arguments:
                             self.cluster.store.put(b"a", b"old")
-                    self.expect(UNKNOWN, *arguments)
-                    self.assertEqual(len(self.cluster.nodes[1].requests), before)
+                        before = self.cluster.store.revision
+                    self.expect(OK, *arguments)
+                    keys = [node.requests[-1][3]["Idempotency-Key"] for node in self.cluster.nodes]
+                    self.assertEqual(keys[0], keys[1])
+                    self.assertEqual(len(keys[0]), 32)
+                    self.assertEqual(self.cluster.store.revision, before + 1)
+
+    def test_where_no_answer_can_be_kept_it_goes_without_a_key(self):
+        self.cluster.nodes[0].faults = [(429, "too_many_requests", "not_applied")]
+        self.expect(OK, "put", "a", "b")
+        self.assertIn("Idempotency-Key", self.cluster.nodes[0].requests[-1][3])
+        self.assertNotIn("Idempotency-Key", self.cluster.nodes[1].requests[-1][3])
 
     def test_refused_is_made_again_at_the_next_node(self):
         self.cluster.nodes[0].faults = [NO_LEADER]
@@ -166,9 +178,32 @@ class KeysAndValues(CommandLineTest):
         self.assertEqual(output("delete", "a"), {"revision": 4, "deleted": 1})
         refused = json.loads(self.expect(NOT_FOUND, "get", "a", "--json").stderr)
         self.assertEqual((refused["code"], refused["outcome"]), ("key_not_found", "not_applied"))
-        self.cluster.nodes[0].faults = ["close"]
-        unknown = json.loads(self.expect(UNKNOWN, "--json", "put", "a", "b").stderr)
+        self.cluster.nodes[0].faults = ["close"] * 99
+        unknown = json.loads(
+            self.expect(UNKNOWN, "--json", "--timeout", "200ms", "put", "a", "b").stderr)
+        self.cluster.nodes[0].faults = []
         self.assertEqual(unknown["outcome"], "unknown")
+
+    def test_transactions_come_from_files_from_standard_input_and_typed(self):
+        body = b'{"then":[{"get":{"key":"a"}}]}'
+        path = pathlib.Path(self.directory, "txn.json")
+        path.write_bytes(body)
+        for arguments, stdin in (([str(path)], b""), (["-"], body)):
+            answer = json.loads(self.expect(OK, "txn", *arguments, stdin=stdin).stdout)
+            self.assertEqual(answer["asked"], json.loads(body))
+        typed = self.expect(PRECONDITION, "txn", "--if", "a mod_revision == 7", "--if", "b exists != true",
+                            "--if", "c value < x y", "--if", "d lease == none", "--then", "put k a b",
+                            "--then", "delete k", "--else", "delete-prefix p/", "--else", "scan s/")
+        self.assertEqual(json.loads(typed.stdout)["asked"], {
+            "if": [{"key": "a", "target": "mod_revision", "op": "==", "value": 7},
+                   {"key": "b", "target": "exists", "op": "!=", "value": True},
+                   {"key": "c", "target": "value", "op": "<", "value": "x y"},
+                   {"key": "d", "target": "lease", "op": "==", "value": None}],
+            "then": [{"put": {"key": "k", "value": "a b"}}, {"delete": {"key": "k"}}],
+            "else": [{"delete": {"prefix": "p/"}}, {"scan": {"prefix": "s/"}}]})
+        for wrong in ([], [str(path), "--then", "get a"], ["--then", "set a"], ["--then", "put a"],
+                      ["--if", "a version =="], ["--if", "a version == x"], ["/not/there"]):
+            self.expect(OTHER, "txn", *wrong)
 
     def test_deleting_a_prefix_says_how_many_and_asks(self):
         for key in (b"p/1", b"p/2", b"q"):

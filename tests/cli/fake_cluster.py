@@ -21,6 +21,7 @@ class Store:
         self.lock = threading.Lock()
         self.revision = 1
         self.items = {}  # key -> (value, create_revision, mod_revision, version)
+        self.kept = {}  # Idempotency-Key -> (what was asked, the answer)
 
     def put(self, key, value):
         self.revision += 1
@@ -85,11 +86,11 @@ class Handler(BaseHTTPRequestHandler):
             return self.change_members(node.cluster, url.path.split("/")[4:])
         if fault == "close_after":  # carried out, but the answer is lost
             with node.store.lock:
-                self.change(url, query, body, silent=True)
+                self.change_once(url, query, body)
             return self.drop()
         with node.store.lock:
-            if self.command in ("PUT", "DELETE"):
-                return self.change(url, query, body)
+            if self.command in ("PUT", "DELETE", "POST"):
+                return self.answer(*self.change_once(url, query, body))
             return self.read(url, query)
 
     do_GET = do_PUT = do_DELETE = do_POST = handle_request
@@ -110,26 +111,43 @@ class Handler(BaseHTTPRequestHandler):
             return True
         return bool(none_match and etag and none_match in ("*", etag))
 
-    def change(self, url, query, body, silent=False):
-        answer = (lambda *args: None) if silent else self.answer
+    def change_once(self, url, query, body):
+        kept, key = self.server.node.store.kept, self.headers.get("Idempotency-Key")
+        asked = (self.command, url.path, {**query, "timeout": None}, body,
+                 self.headers.get("If-Match"), self.headers.get("If-None-Match"))
+        if key is None:
+            return self.change(url, query, body)
+        if key not in kept:
+            kept[key] = (asked, self.change(url, query, body))
+        if kept[key][0] != asked:
+            return 422, {"code": "idempotency_mismatch", "outcome": "not_applied", "retryable": False}
+        return kept[key][1]
+
+    def change(self, url, query, body):
         store = self.server.node.store
+        if url.path == "/v1/txn":
+            transaction = json.loads(body)
+            store.revision += 1
+            return 200, {"revision": store.revision, "succeeded": not transaction.get("if"),
+                         "results": [], "asked": transaction}
         if url.path == "/v1/kv":
             prefix = query["prefix"].encode("utf-8", "surrogateescape")
             doomed = [key for key in store.items if key.startswith(prefix)]
             for key in doomed:
                 del store.items[key]
             store.revision += 1 if doomed else 0
-            return answer(200, {"revision": store.revision, "deleted": len(doomed)})
+            return 200, {"revision": store.revision, "deleted": len(doomed)}
         key = self.key_of(url)
         if self.condition_fails(key):
-            return self.problem(412, "precondition_failed")
+            return 412, {"code": "precondition_failed", "detail": "precondition_failed",
+                         "outcome": "not_applied", "retryable": False}
         if self.command == "PUT":
             created = store.put(key, body)
-            return answer(201 if created else 200, {"revision": store.revision, "created": created},
-                          [("ETag", f'"{store.revision}"')])
+            return (201 if created else 200, {"revision": store.revision, "created": created},
+                    [("ETag", f'"{store.revision}"')])
         deleted = store.items.pop(key, None) is not None
         store.revision += 1 if deleted else 0
-        return answer(200, {"revision": store.revision, "deleted": int(deleted)})
+        return 200, {"revision": store.revision, "deleted": int(deleted)}
 
     def change_members(self, cluster, path):
         name, act = path[0], (self.command, *path[1:])

@@ -24,8 +24,13 @@ class StillClock final : public Clock {
 
 class KvClientTest : public ::testing::Test {
  protected:
-  KvClient client(std::vector<Endpoint> endpoints, Duration timeout = seconds(20)) {
-    return KvClient({.endpoints = std::move(endpoints), .first_endpoint = 0, .timeout = timeout},
+  // `repeats_unknown`: its changes bear keys.
+  KvClient client(std::vector<Endpoint> endpoints, Duration timeout = seconds(20),
+                  bool repeats_unknown = false) {
+    return KvClient({.endpoints = std::move(endpoints),
+                     .first_endpoint = 0,
+                     .timeout = timeout,
+                     .repeats_unknown = repeats_unknown},
                     clock_, Random(1), [this](Duration pause) {
                       pauses_.push_back(pause);
                       clock_.pass(pause);
@@ -131,6 +136,46 @@ TEST_F(KvClientTest, WriteAnsweredWithOutcomeUnknownIsNeverMadeAgain) {
     EXPECT_TRUE(std::holds_alternative<Unknown>(kv.remove("a"))) << answer;
     EXPECT_TRUE(second.requests().empty()) << answer;
   }
+}
+
+TEST_F(KvClientTest, UnderAKeyAnUnknownWriteIsMadeAgain) {
+  for (const Step& step : {Step{Kind::kCloseUnanswered, {}}, Step{Kind::kAnswer, kTimeout},
+                           Step{Kind::kAnswer, http_answer(502, "proxy says no")}}) {
+    ScriptedServer first({step});
+    ScriptedServer second({{Kind::kAnswer, kStored}});
+    KvClient kv = client({first.endpoint(), second.endpoint()}, seconds(20), true);
+    EXPECT_TRUE(std::holds_alternative<PutAnswer>(kv.put("a", "x")));
+    EXPECT_EQ(kv.counts().unknown, 1u);
+    EXPECT_EQ(kv.counts().repeated, 1u);
+  }
+}
+
+TEST_F(KvClientTest, WhatWasOnceUnknownIsNotRefusedByWhatDidNotHappenLater) {
+  // Neither no leader, nor a refusal at the door of a node, tells what became of the first try.
+  for (const std::string& later :
+       {kNoLeader, problem_answer(400, "bad_request", "not_applied", false),
+        problem_answer(429, "too_many_requests", "not_applied", true)}) {
+    std::vector<Step> steps(200, Step{Kind::kAnswer, later});
+    steps.front().text = kTimeout;
+    ScriptedServer server(std::move(steps));
+    KvClient kv = client({server.endpoint()}, seconds(2), true);
+    EXPECT_TRUE(std::holds_alternative<Unknown>(kv.put("a", "x"))) << later;
+  }
+  ScriptedServer server(
+      {{Kind::kAnswer, kTimeout},
+       {Kind::kAnswer, problem_answer(412, "precondition_failed", "not_applied", false)}});
+  const auto decided = client({server.endpoint()}, seconds(20), true).put("a", "x");
+  ASSERT_TRUE(std::holds_alternative<Refusal>(decided)) << "that is the outcome of both tries";
+}
+
+TEST_F(KvClientTest, ATransactionIsAnsweredAsItIs) {
+  const std::string body = R"({"revision":7,"succeeded":false,"results":[]})";
+  ScriptedServer server({{Kind::kAnswer, http_answer(200, body)}});
+  const auto outcome = client({server.endpoint()}).transact("{}");
+  ASSERT_TRUE(std::holds_alternative<TxnAnswer>(outcome));
+  EXPECT_EQ(std::get<TxnAnswer>(outcome).body, body);
+  EXPECT_FALSE(std::get<TxnAnswer>(outcome).has_succeeded);
+  EXPECT_TRUE(server.requests().at(0).starts_with("POST /v1/txn?timeout="));
 }
 
 TEST_F(KvClientTest, ASuccessThatCannotBeReadIsUnknown) {
