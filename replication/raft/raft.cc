@@ -270,9 +270,14 @@ void Raft::send_when_persisted(NodeId to, MessageBody body) {
   hold(ticket, std::move(envelope));
 }
 
-// A disk that stalls must not fill the memory: any message may be lost, and is said again.
+// A disk that stalls must not fill the memory: any message may be lost, and is said again. In the
+// order of tickets: who waits for an earlier write leaves with it, and nothing said later
+// overtakes.
 void Raft::hold(WriteTicket ticket, Envelope envelope) {
-  if (held_.size() < kHeldMax) held_.emplace_back(ticket, std::move(envelope));
+  if (held_.size() == kHeldMax) return;
+  const auto behind =
+      std::ranges::upper_bound(held_, ticket, {}, [](const auto& item) { return item.first; });
+  held_.emplace(behind, ticket, std::move(envelope));
 }
 
 Status Raft::status() const {

@@ -217,7 +217,7 @@ TEST_F(RaftTest, ARejectionThatAnAcknowledgementOvertookChangesNothing) {
 TEST_F(RaftTest, AnAppendWithAGapIsNotTaken) {
   start();
   std::vector<EntryPtr> entries;
-  for (const uint64_t index : {1, 3})
+  for (const uint64_t index : {1U, 3U})
     entries.push_back(std::make_shared<const LogEntry>(
         LogEntry{LogIndex{index}, Term{1}, EntryKind::kCommand, {}, Bytes("x")}));
   receive(kOther, 1, Append{{}, std::move(entries), LogIndex{1}});
@@ -303,11 +303,28 @@ TEST_F(RaftTest, ALaterChangeDoesNotOvertakeOneWhoseFateIsOpen) {
   EXPECT_TRUE(said("Forward term=2 number=2 requests=7,8"));
 }
 
+// The term is on disk, an entry behind it is not yet: what waits for the term alone leaves at once.
+TEST_F(RaftTest, AForwardIsNotOvertakenOnItsWayOutOfTheNode) {
+  start();
+  disk_answers_ = false;
+  receive(kOther, 1, Heartbeat{{}, 1});
+  settle();
+  append(1, {}, 1);
+  settle();
+  propose({7});
+  settle();
+  ASSERT_EQ(writes_.size(), 2U);
+  step(Persisted{writes_[0].ticket});
+  settle();
+  EXPECT_TRUE(said("Forward term=1 number=1 requests=7"));
+  EXPECT_FALSE(said("Appended"));
+}
+
 // Of three changes that were given one after the other only the second reached the leader.
 TEST_F(RaftTest, AChangeThatWasLostIsNotGivenAgainBehindALaterOne) {
   start();
   receive(kOther, 1, Heartbeat{{}, 1});
-  for (const uint64_t request : {7, 8, 9}) {
+  for (const uint64_t request : {7U, 8U, 9U}) {
     propose({request});
     settle();
   }
