@@ -78,6 +78,7 @@ struct Node::Parts {
   std::unique_ptr<Replica> replica;
   std::unique_ptr<Announcer> announcer;
   std::unique_ptr<Upkeep> upkeep;
+  std::unique_ptr<HashReporter> hash_reporter;
   Metrics metrics;
   std::unique_ptr<Readers> readers;
   std::unique_ptr<Backups> backups;
@@ -268,6 +269,7 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
   announcer = std::make_unique<Announcer>(
       self, Announcer::Addresses{client_url_of(config), hello().peer_address}, random.fork());
   upkeep = std::make_unique<Upkeep>(*machine);
+  hash_reporter = std::make_unique<HashReporter>(self);
   raft::Config raft_config{
       .self = self, .heartbeat = config.heartbeat, .election_timeout = config.election_timeout};
   replica =
@@ -280,6 +282,7 @@ void Node::Parts::start_service() {
   services->value_bytes_max = config.value_bytes_max;
   services->gate = &gates->gate(0);
   services->engine = engine.get();
+  services->machine = machine.get();
   services->status = &board;
   services->loop = &loop;
   services->readers = (readers = std::make_unique<Readers>(kReaderThreads)).get();
@@ -352,11 +355,17 @@ void Node::Parts::publish(Instant now) {
   status->durable = machine->durable();
   const StateSummary summary = machine->summary();
   status->revision = summary.revision;
-  status->state_hash = summary.state_hash;
-  status->state_hash_index = summary.applied.index;
+  status->check = machine->hash_check();
+  status->agreement = judge_agreement(*status->check, status->members);
+  status->settings = machine->settings();
+  status->history_floor = machine->history_floor();
   status->taken = now;
+  if (std::ranges::binary_search(status->agreement.outvoted, status->self))
+    suspicion->state_is_damaged(outvoted_text(*status->check, *status->agreement.majority));
   std::vector<raft::Proposal> own = announcer->due(now, *status);
   if (std::optional<Bytes> due = upkeep->due(now, status->raft, wall_ms(clock)))
+    own.push_back({Gate::nobodys(random), now + kOwnPatience, *std::move(due)});
+  if (std::optional<Bytes> due = hash_reporter->due(now, *status->check, status->members))
     own.push_back({Gate::nobodys(random), now + kOwnPatience, *std::move(due)});
   if (!own.empty()) replica_loop->post(raft::Propose{std::move(own)});
   const bool is_out = status->raft.removed && status->raft.applied >= status->raft.commit;

@@ -8,7 +8,9 @@
 #include <mutex>
 #include <string>
 
+#include "replication/node/agreement.h"
 #include "replication/raft/raft.h"
+#include "storage/kv/settings.h"
 
 namespace holdfast {
 
@@ -21,9 +23,11 @@ struct NodeStatus {
   std::map<NodeId, std::string> client_urls;  // as the nodes announced them
   LogIndex durable;
   Revision revision;
-  uint64_t state_hash = 0;
-  LogIndex state_hash_index{};  // the entry behind which the state has that hash
-  Instant taken;                // when, on this node's clock
+  std::shared_ptr<const HashCheck> check = std::make_shared<const HashCheck>();  // the newest
+  Agreement agreement;                                                           // that follows
+  Settings settings;
+  Revision history_floor{1};
+  Instant taken;  // when, on this node's clock
 
   // Where clients reach the leader; empty if it is not known.
   std::string leader_url() const {

@@ -28,7 +28,11 @@ enum class Call : uint8_t {
   kMembers,
   kSnapshot,
   kLeases,
-  kTxn
+  kTxn,
+  kSettings,
+  kHistory,
+  kCompact,
+  kUsage
 };
 
 // Why a change, or a read, got no answer from the replica.

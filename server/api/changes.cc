@@ -69,6 +69,9 @@ Problem problem_of_reply(const Reply& reply) {
                                     "once; nothing was changed, do it in smaller parts",
                                     place_of(reply), kRangeKeysMax, kRangeBytesMax),
               .figures = {{"limit", kRangeKeysMax}}};
+    case ReplyStatus::kRevisionTooNew:
+      return http::bad_request(
+          fmt::format("the revision is not there yet: the newest is {}", reply.revision.value));
     case ReplyStatus::kReadTooLarge:
       return {.code = Code::kRangeTooLarge,
               .detail = fmt::format("{}more than {} bytes of keys and values would be read at "

@@ -7,6 +7,7 @@
 
 #include "server/api/members.h"
 #include "server/api/parameters.h"
+#include "server/api/past.h"
 
 namespace holdfast {
 namespace {
@@ -23,6 +24,33 @@ const raft::FollowerStatus* follower(const NodeStatus& status, NodeId id) {
   return found == list.end() ? nullptr : &*found;
 }
 
+// Null: not known, as long as no majority has one hash at the newest check.
+Json agrees(const NodeStatus& status, NodeId id) {
+  const auto& reports = status.check->reports;
+  const auto own = reports.find(id);
+  if (own == reports.end() || !status.agreement.majority) return {};
+  return own->second == *status.agreement.majority;
+}
+
+// What is unwise about the members, and what is wrong with their states.
+std::string warnings(const NodeStatus& status) {
+  std::string text = warning_of(status.members);
+  const auto add = [&text](const std::string& more) { text += (text.empty() ? "" : "; ") + more; };
+  for (const NodeId id : status.agreement.outvoted) {
+    const raft::Member* member = status.members.find(id);
+    add(fmt::format(
+        "the state of {} differs from the majority's behind entry {}: it is not to be "
+        "relied on",
+        member != nullptr ? member->name : text_of(id.value), status.check->index.value));
+  }
+  if (status.agreement.is_split)
+    add(
+        fmt::format("the states of the voters differ behind entry {}, and none is a majority's: "
+                    "stop writing, and compare them with a backup",
+                    status.check->index.value));
+  return text;
+}
+
 std::string role_of(const NodeStatus& status, const raft::Member& member) {
   if (member.id == status.raft.leader) return "leader";
   if (!member.voter) return "learner";
@@ -34,7 +62,8 @@ Json describe(const NodeStatus& status, const raft::Member& member, Instant now)
                {"id", text_of(member.id.value)},
                {"role", role_of(status, member)},
                {"voter", member.voter},
-               {"peer", member.peer_address}};
+               {"peer", member.peer_address},
+               {"state_agrees", agrees(status, member.id)}};
   const auto url = status.client_urls.find(member.id);
   json["client_url"] = url == status.client_urls.end() ? Json() : Json(url->second);
   const uint64_t last = status.raft.last.index.value;
@@ -70,6 +99,7 @@ Json fence_of(const raft::Status& raft) {
 
 Json describe_node(const NodeStatus& status) {
   const raft::Member* self = status.members.find(status.self);
+  const bool is_checked = static_cast<bool>(status.check->index);
   return {{"name", status.name},
           {"id", text_of(status.self.value)},
           {"role", self != nullptr ? role_of(status, *self) : name_of(status.raft.role)},
@@ -78,8 +108,8 @@ Json describe_node(const NodeStatus& status) {
           {"applied_index", status.raft.applied.value},
           {"durable_index", status.durable.value},
           {"revision", status.revision.value},
-          {"state_hash", text_of(status.state_hash)},
-          {"state_hash_index", status.state_hash_index.value},
+          {"state_hash", is_checked ? Json(text_of(status.check->hash)) : Json()},
+          {"state_hash_index", is_checked ? Json(status.check->index.value) : Json()},
           {"fenced", fence_of(status.raft)}};
 }
 
@@ -203,7 +233,9 @@ Task<Outcome> show_cluster(Services& services, http::Request request) {
                {"quorum", has_quorum(*status, now)},
                {"node", describe_node(*status)},
                {"members", Json::array()},
-               {"warning", or_null(warning_of(status->members))}};
+               {"warning", or_null(warnings(*status))},
+               {"settings", Json::parse(settings_text(status->settings))},
+               {"compact_revision", status->history_floor.value}};
   for (const raft::Member& member : status->members.list) {
     body["members"].push_back(describe(*status, member, now));
   }

@@ -135,12 +135,19 @@ Task<Outcome> delete_key(Services& services, Request request) {
 Task<Outcome> get_key(Services& services, Request request) {
   auto read = read_of(services, request);
   if (!read) co_return std::unexpected(std::move(read).error());
-  Task<std::expected<Revision, Problem>> fixing = read_revision(services, read->options);
-  std::expected<Revision, Problem> revision = co_await fixing;
-  if (!revision) co_return std::unexpected(std::move(revision).error());
-  Task<std::expected<std::optional<Row>, Problem>> reading =
-      read_row(services, request.parameter, *revision);
-  std::expected<std::optional<Row>, Problem> row = co_await reading;
+  std::expected<Revision, Problem> revision;
+  std::expected<std::optional<Row>, Problem> row;
+  std::optional<Problem> gone;
+  do {
+    Task<std::expected<Revision, Problem>> fixing = read_revision(services, read->options);
+    revision = co_await fixing;
+    if (!revision) co_return std::unexpected(std::move(revision).error());
+    Task<std::expected<std::optional<Row>, Problem>> reading =
+        read_row(services, request.parameter, *revision);
+    row = co_await reading;
+    gone = forgotten(services, *revision);
+  } while (gone && !read->options.is_past());
+  if (gone) co_return std::unexpected(*std::move(gone));
   if (!row) co_return std::unexpected(std::move(row).error());
   if (!*row) {
     Problem problem{.code = Code::kKeyNotFound,

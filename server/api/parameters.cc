@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "server/api/time_text.h"
+
 namespace holdfast {
 namespace {
 
@@ -167,6 +169,15 @@ std::expected<ReadOptions, Problem> take_read_options(Query& query, Instant now)
   if (revision) options.at = Revision{*revision};
   if (revision && *revision == 0) {
     return std::unexpected(bad_request("'revision' must be 1 or more"));
+  }
+  if (const auto time = query.take("at")) {
+    options.at_ms = parse_time(*time);
+    if (!options.at_ms) {
+      return std::unexpected(
+          bad_request("'at' must be a time as 2026-11-25T14:03:05Z (RFC 3339; a '+' in a query is "
+                      "written %2B)"));
+    }
+    if (options.at) return std::unexpected(bad_request("give 'revision' or 'at', not both"));
   }
   return options;
 }

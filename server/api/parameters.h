@@ -18,12 +18,14 @@ namespace holdfast {
 
 enum class Consistency : uint8_t { kLinearizable, kLocal };
 
-// How to read: `consistency`, `max_lag`, `min_revision`, `revision`, `timeout`.
+// How to read: `consistency`, `max_lag`, `min_revision`, `revision`, `at`, `timeout`.
 struct ReadOptions {
   Consistency consistency = Consistency::kLinearizable;
   std::optional<Duration> max_lag;
   Revision min_revision;
-  std::optional<Revision> at;  // the past
+  std::optional<Revision> at;     // the past: this revision,
+  std::optional<uint64_t> at_ms;  // or the newest one made by then, in milliseconds since 1970
+  bool is_past() const { return at || at_ms; }
   Instant deadline;
 };
 

@@ -4,6 +4,7 @@
 
 #include "server/api/answers.h"
 #include "server/api/readers.h"
+#include "server/api/time_text.h"
 
 namespace holdfast {
 namespace {
@@ -19,7 +20,42 @@ std::optional<Problem> check_lag(Services& services, Duration max_lag) {
                                        max_lag / std::chrono::milliseconds(1))};
 }
 
+Problem compacted(std::string_view what, Revision floor) {
+  return {.code = http::Code::kCompacted,
+          .detail = fmt::format("{} is older than what is kept, which begins with revision {}",
+                                what, floor.value),
+          .figures = {{"compact_revision", floor.value}}};
+}
+
+// The newest revision that was made by `at_ms`: a search in the feed, on a reader thread.
+Task<std::expected<Revision, Problem>> find_revision(Services& services, uint64_t at_ms,
+                                                     Revision newest) {
+  const uint64_t latest_ms =
+      std::max(wall_ms(*services.clock), services.machine->summary().wall_ms);
+  if (at_ms > latest_ms) {
+    co_return std::unexpected(http::bad_request(
+        fmt::format("'at' lies in the future: this node's time is {}", time_text(latest_ms))));
+  }
+  const Revision floor = services.machine->history_floor();
+  Result<std::optional<Revision>> found;
+  auto work = [&] { found = revision_at(*services.engine, at_ms, floor, newest); };
+  Readers::Waiting waiting = services.readers->run(*services.loop, work);
+  const bool done = co_await waiting;
+  if (!done) co_return std::unexpected(problem_of_read(raft::RefusalReason::kOverloaded));
+  if (!found && services.machine->history_floor() == floor)
+    co_return std::unexpected(problem_of(found.error()));
+  if (!found || !*found)
+    co_return std::unexpected(compacted(time_text(at_ms), services.machine->history_floor()));
+  co_return **found;
+}
+
 }  // namespace
+
+std::optional<Problem> forgotten(const Services& services, Revision at) {
+  const Revision floor = services.machine->history_floor();
+  if (at >= floor) return std::nullopt;
+  return compacted(fmt::format("revision {}", at.value), floor);
+}
 
 Task<std::expected<Revision, Problem>> read_revision(Services& services,
                                                      const ReadOptions& options) {
@@ -41,11 +77,17 @@ Task<std::expected<Revision, Problem>> read_revision(Services& services,
     if (!outcome) co_return std::unexpected(problem_of_read(outcome.error().reason));
   }
   const Revision newest = gate.revision();
+  if (options.at_ms) {
+    Task<std::expected<Revision, Problem>> finding =
+        find_revision(services, *options.at_ms, newest);
+    co_return co_await finding;
+  }
   if (!options.at) co_return newest;
   if (*options.at > newest) {
     co_return std::unexpected(http::bad_request(fmt::format(
         "revision {} is not there yet: the newest is {}", options.at->value, newest.value)));
   }
+  if (auto gone = forgotten(services, *options.at)) co_return std::unexpected(*std::move(gone));
   co_return *options.at;
 }
 

@@ -13,7 +13,8 @@
 
 namespace holdfast {
 
-// The revision to read at, once this node has applied it. Awaited in the caller's frame.
+// The revision to read at, once this node has applied it, and as long as it is kept. Awaited in the
+// caller's frame.
 Task<std::expected<Revision, http::Problem>> read_revision(Services& services,
                                                            const ReadOptions& options);
 
@@ -21,5 +22,9 @@ Task<std::expected<Revision, http::Problem>> read_revision(Services& services,
 Task<std::expected<std::optional<Row>, http::Problem>> read_row(Services& services,
                                                                 const std::string& key,
                                                                 Revision at);
+
+// Asked after everything was read at `at`: it is below the history floor by now, so that what was
+// read may be anything. Who reads the newest revision then reads a newer one.
+std::optional<http::Problem> forgotten(const Services& services, Revision at);
 
 }  // namespace holdfast

@@ -5,9 +5,11 @@
 #include "server/api/kv.h"
 #include "server/api/leases.h"
 #include "server/api/members.h"
+#include "server/api/past.h"
 #include "server/api/scan.h"
 #include "server/api/snapshot.h"
 #include "server/api/txn.h"
+#include "server/api/usage.h"
 
 namespace holdfast {
 
@@ -38,6 +40,13 @@ void add_routes(http::Router& router) {
   router.add(Method::kPost, "/v1/cluster/members/{name}", Access::kWrite,
              serve<Call::kMembers, promote_member>);
   router.add(Method::kGet, "/v1/snapshot", Access::kRead, serve<Call::kSnapshot, send_snapshot>);
+  router.add(Method::kGet, "/v1/cluster/settings", Access::kRead,
+             serve<Call::kSettings, show_settings>);
+  router.add(Method::kPatch, "/v1/cluster/settings", Access::kWrite,
+             serve<Call::kSettings, change_settings>);
+  router.add(Method::kGet, "/v1/history/{key}", Access::kRead, serve<Call::kHistory, show_history>);
+  router.add(Method::kPost, "/v1/compact", Access::kWrite, serve<Call::kCompact, compact_history>);
+  router.add(Method::kGet, "/v1/usage", Access::kRead, serve<Call::kUsage, show_usage>);
   router.add(Method::kGet, "/livez", Access::kRead, show_alive);
   router.add(Method::kGet, "/readyz", Access::kRead, show_ready);
   router.add(Method::kGet, "/metrics", Access::kRead, show_metrics);

@@ -80,8 +80,9 @@ std::expected<void, Problem> continue_at(std::string_view text, bool reverse_giv
   if (other_range || (reverse_given && scan.reverse != cursor->reverse)) {
     return std::unexpected(bad_request("'cursor' belongs to a scan of another range or direction"));
   }
-  if (scan.options.at) {
-    return std::unexpected(bad_request("'cursor' has a revision already: leave 'revision' out"));
+  if (scan.options.is_past()) {
+    return std::unexpected(
+        bad_request("'cursor' has a revision already: leave 'revision' and 'at' out"));
   }
   scan.range = {cursor->start, cursor->end};
   scan.reverse = cursor->reverse;
@@ -192,6 +193,7 @@ Task<std::expected<Page, Problem>> next_page(Services& services, const Scan& sca
   Readers::Waiting waiting = services.readers->run(*services.loop, work);
   const bool done = co_await waiting;
   if (!done) co_return std::unexpected(problem_of_read(raft::RefusalReason::kOverloaded));
+  if (auto gone = forgotten(services, revision)) co_return std::unexpected(*std::move(gone));
   if (!outcome) co_return std::unexpected(problem_of(outcome.error()));
   if (page.out_of_time) co_return std::unexpected(problem_of_read(raft::RefusalReason::kTimeout));
   co_return page;
@@ -257,12 +259,15 @@ Response show_deleted_range(const Services&, const Reply& reply) {
 Task<Outcome> scan_keys(Services& services, Request request) {
   auto scan = scan_of(services, request);
   if (!scan) co_return std::unexpected(std::move(scan).error());
-  Task<std::expected<Revision, Problem>> fixing = read_revision(services, scan->options);
-  std::expected<Revision, Problem> revision = co_await fixing;
-  if (!revision) co_return std::unexpected(std::move(revision).error());
-  scan->cluster_now_ms = cluster_now_ms(services);
-  Task<std::expected<Page, Problem>> reading = next_page(services, *scan, *revision);
-  std::expected<Page, Problem> page = co_await reading;
+  std::expected<Page, Problem> page;
+  do {
+    Task<std::expected<Revision, Problem>> fixing = read_revision(services, scan->options);
+    std::expected<Revision, Problem> revision = co_await fixing;
+    if (!revision) co_return std::unexpected(std::move(revision).error());
+    scan->cluster_now_ms = cluster_now_ms(services);
+    Task<std::expected<Page, Problem>> reading = next_page(services, *scan, *revision);
+    page = co_await reading;
+  } while (!page && page.error().code == http::Code::kCompacted && !scan->options.is_past());
   if (!page) co_return std::unexpected(std::move(page).error());
   if (scan->form == Form::kLines) {
     co_return answer_lines(services, std::move(*scan), std::move(*page));

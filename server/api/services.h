@@ -7,7 +7,7 @@
 #include "replication/node/status.h"
 #include "server/gate.h"
 #include "storage/base/clock.h"
-#include "storage/kv/engine.h"
+#include "storage/kv/kv_state_machine.h"
 
 namespace holdfast {
 
@@ -19,6 +19,7 @@ struct Services {
   const Clock* clock = nullptr;
   Gate* gate = nullptr;  // and what follows: null until the node has a replica
   const Engine* engine = nullptr;
+  const KvStateMachine* machine = nullptr;  // its any-thread calls
   const StatusBoard* status = nullptr;
   boost::asio::io_context* loop = nullptr;  // of this io thread
   Readers* readers = nullptr;

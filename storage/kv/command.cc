@@ -5,6 +5,7 @@
 
 #include "storage/base/check.h"
 #include "storage/kv/command.pb.h"
+#include "storage/kv/settings.h"
 
 namespace holdfast {
 namespace {
@@ -184,6 +185,62 @@ void write_act(const RevokeLeaseCommand& act, command::Command& out) {
 
 void write_act(const ExpireCommand&, command::Command& out) {
   out.mutable_expire();
+}
+
+bool is_within_bounds(uint64_t keep_history_ms) {
+  return keep_history_ms >= Settings::kKeepHistoryMsMin &&
+         keep_history_ms <= Settings::kKeepHistoryMsMax;
+}
+
+void write_act(CompactCommand& act, command::Command& out) {
+  command::Compact& compact = *out.mutable_compact();
+  if (act.floor) compact.set_floor(act.floor->value);
+}
+
+void write_act(SettingsCommand& act, command::Command& out) {
+  command::ChangeSettings& settings = *out.mutable_change_settings();
+  if (!act.keep_history_ms) return;
+  CHECK(is_within_bounds(*act.keep_history_ms), "{} ms", *act.keep_history_ms);
+  settings.set_keep_history_ms(*act.keep_history_ms);
+}
+
+void write_act(HashCheckCommand&, command::Command& out) {
+  out.mutable_hash_check();
+}
+
+void write_act(HashReportCommand& act, command::Command& out) {
+  command::HashReport& report = *out.mutable_hash_report();
+  report.set_node(act.node.value);
+  report.set_index(act.index.value);
+  report.set_hash(act.hash);
+}
+
+Result<CompactCommand> read_act(command::Compact& compact) {
+  HOLDFAST_TRY(expect_known(compact));
+  CompactCommand act;
+  if (compact.has_floor()) act.floor = Revision{compact.floor()};
+  return act;
+}
+
+Result<SettingsCommand> read_act(command::ChangeSettings& settings) {
+  HOLDFAST_TRY(expect_known(settings));
+  SettingsCommand act;
+  if (!settings.has_keep_history_ms()) return act;
+  act.keep_history_ms = settings.keep_history_ms();
+  if (is_within_bounds(*act.keep_history_ms)) return act;
+  return fail(ErrorCode::kInvalid,
+              fmt::format("keep_history is to be {} ms, allowed are {} to {}", *act.keep_history_ms,
+                          Settings::kKeepHistoryMsMin, Settings::kKeepHistoryMsMax));
+}
+
+Result<HashCheckCommand> read_act(command::HashCheck& check) {
+  HOLDFAST_TRY(expect_known(check));
+  return HashCheckCommand{};
+}
+
+Result<HashReportCommand> read_act(command::HashReport& report) {
+  HOLDFAST_TRY(expect_known(report));
+  return HashReportCommand{{report.node()}, {report.index()}, report.hash()};
 }
 
 Result<PutCommand> read_act(command::Put& put) {
@@ -406,6 +463,22 @@ Result<Command> decode_command(std::string_view bytes) {
     }
     case command::Command::kExpire: {
       HOLDFAST_ASSIGN(command.act, read_act(in.expire()));
+      return command;
+    }
+    case command::Command::kCompact: {
+      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_compact()));
+      return command;
+    }
+    case command::Command::kChangeSettings: {
+      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_change_settings()));
+      return command;
+    }
+    case command::Command::kHashCheck: {
+      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_hash_check()));
+      return command;
+    }
+    case command::Command::kHashReport: {
+      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_hash_report()));
       return command;
     }
     case command::Command::ACT_NOT_SET:

@@ -145,6 +145,32 @@ struct ExpireCommand {
   friend bool operator==(const ExpireCommand&, const ExpireCommand&) = default;
 };
 
+// The history floor rises: to `floor`, or, where there is none, to what `keep_history` allows at
+// the entry's time.
+struct CompactCommand {
+  std::optional<Revision> floor;
+  friend bool operator==(const CompactCommand&, const CompactCommand&) = default;
+};
+
+// Of the replicated settings those that are named; within the bounds of Settings.
+struct SettingsCommand {
+  std::optional<uint64_t> keep_history_ms;
+  friend bool operator==(const SettingsCommand&, const SettingsCommand&) = default;
+};
+
+// Every replica notes the hash of its state behind this entry.
+struct HashCheckCommand {
+  friend bool operator==(const HashCheckCommand&, const HashCheckCommand&) = default;
+};
+
+// What one replica noted at the check of entry `index`.
+struct HashReportCommand {
+  NodeId node;
+  LogIndex index;
+  uint64_t hash = 0;
+  friend bool operator==(const HashReportCommand&, const HashReportCommand&) = default;
+};
+
 // A client's own name for a change, so that it is made once however often it is sent.
 struct Once {
   using Fingerprint = std::array<uint64_t, 2>;
@@ -155,7 +181,8 @@ struct Once {
 
 struct Command {
   std::variant<PutCommand, DeleteCommand, DeleteRangeCommand, AnnounceCommand, TransactionCommand,
-               GrantLeaseCommand, KeepLeaseAliveCommand, RevokeLeaseCommand, ExpireCommand>
+               GrantLeaseCommand, KeepLeaseAliveCommand, RevokeLeaseCommand, ExpireCommand,
+               CompactCommand, SettingsCommand, HashCheckCommand, HashReportCommand>
       act;
   std::optional<Once> once = std::nullopt;
   friend bool operator==(const Command&, const Command&) = default;

@@ -15,6 +15,7 @@
 //   client_urls { node: u64, length: u32, url }, ascending by node
 //   members     the payload of the last entry of kind kMembers
 //   installed   index: u64, term: u64 of the last snapshot that was installed
+//   agreement   index, revision, cluster_ms, hash: u64 each, { node: u64, hash: u64 } ascending
 
 namespace holdfast {
 namespace {
@@ -24,6 +25,7 @@ constexpr std::string_view kHead = "head";
 constexpr std::string_view kClientUrls = "client_urls";
 constexpr std::string_view kMembers = "members";
 constexpr std::string_view kInstalled = "installed";
+constexpr std::string_view kAgreement = "agreement";
 
 std::string encode_head(const StateSummary& head) {
   std::string out;
@@ -124,7 +126,8 @@ KvStateMachine::KvStateMachine(Engine& engine, uint64_t unflushed_bytes_max)
     : engine_(engine),
       unflushed_bytes_max_(unflushed_bytes_max),
       leases_(engine),
-      idempotency_(engine) {}
+      idempotency_(engine),
+      history_(engine) {}
 
 Result<std::unique_ptr<KvStateMachine>> KvStateMachine::open(Engine& engine,
                                                              uint64_t unflushed_bytes_max) {
@@ -147,12 +150,16 @@ Result<KvStateMachine::Words> KvStateMachine::decode_words(const NamedValues& va
   if (const auto installed = values.find(kInstalled); installed != values.end()) {
     HOLDFAST_ASSIGN(words.installed, decode_installed(installed->second));
   }
+  if (const auto check = values.find(kAgreement); check != values.end()) {
+    HOLDFAST_ASSIGN(words.check, decode_check(check->second));
+  }
+  HOLDFAST_ASSIGN(words.floor, History::floor_in(values));
   return words;
 }
 
 Result<> KvStateMachine::read_back() {
   NamedValues values;
-  for (const std::string_view name : {kHead, kClientUrls, kMembers, kInstalled}) {
+  for (const std::string_view name : {kHead, kClientUrls, kMembers, kInstalled, kAgreement}) {
     std::optional<std::string> value;
     HOLDFAST_ASSIGN(value, engine_.get_meta(name));
     if (value) values.emplace(name, std::move(*value));
@@ -165,6 +172,7 @@ Result<> KvStateMachine::read_back() {
   durable_ = durable.value;
   HOLDFAST_TRY(leases_.read_again());
   HOLDFAST_TRY(idempotency_.read_again());
+  HOLDFAST_TRY(history_.read_back(words.head.revision));
   take_over(std::move(words));
   return {};
 }
@@ -174,11 +182,13 @@ void KvStateMachine::take_over(Words words) {
   urls_ = std::move(words.urls);
   members_ = std::move(words.members);
   installed_ = words.installed;
+  check_ = std::move(words.check);
   recent_ = RecentRows();
   flushes_known_ = engine_.flush_count();
   unflushed_bytes_ = 0;
   urls_changed_ = true;
   members_changed_ = true;
+  check_changed_ = true;
   publish();
 }
 
@@ -220,12 +230,15 @@ void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
 
   if (urls_changed_) batch.meta.emplace_back(kClientUrls, encode_urls(urls_));
   if (members_changed_) batch.meta.emplace_back(kMembers, members_);
+  if (check_changed_) batch.meta.emplace_back(kAgreement, encode_check(check_));
   batch.meta.emplace_back(kHead, encode_head(head_));
   overlay.take(batch);
   engine_.write(batch);
   leases_.settle();
   idempotency_.settle();
   publish();
+  if (const Result<> settled = history_.settle(head_.revision); !settled)
+    fatal(fmt::format("applying the log stopped: {}", settled.error().message));
   ask_for_flush(bytes);
 }
 
@@ -335,7 +348,10 @@ void KvStateMachine::publish() {
     published_ = head_;
     if (urls_changed_) published_urls_ = std::make_shared<const ClientUrls>(urls_);
     if (members_changed_) published_members_ = members_;
+    if (check_changed_) published_check_ = std::make_shared<const HashCheck>(check_);
   }
+  history_.publish();
+  check_changed_ = false;
   urls_changed_ = false;
   members_changed_ = false;
   cluster_ms_.store(head_.cluster_ms, std::memory_order_release);
@@ -437,19 +453,24 @@ Result<> KvStateMachine::install_as_new(const std::string& directory, const Begi
   words.head.revision = beginning.revision;
   words.urls.clear();
   words.members = beginning.members;
+  words.check = {};
   NamedValues meta{{std::string(kHead), encode_head(words.head)},
                    {std::string(kClientUrls), encode_urls(words.urls)},
-                   {std::string(kMembers), words.members}};
+                   {std::string(kMembers), words.members},
+                   {std::string(kAgreement), encode_check(words.check)}};
   return install(directory, std::move(words), std::move(meta));
 }
 
 Result<> KvStateMachine::install(const std::string& directory, Words words, NamedValues meta) {
   words.installed = words.head.applied;
+  history_.expect(words.floor);
   // Noted before the switch: a start right behind it must know why the state is ahead of the log.
   meta.emplace(kInstalled, encode_installed(words.installed));
   HOLDFAST_TRY(engine_.install(directory, meta));
   if (const Result<> read = leases_.read_again(); !read) fatal(read.error().message);
   if (const Result<> read = idempotency_.read_again(); !read) fatal(read.error().message);
+  if (const Result<> read = history_.read_back(words.head.revision); !read)
+    fatal(read.error().message);
   // Published last: what a reader is told of is already there.
   take_over(std::move(words));
   return {};

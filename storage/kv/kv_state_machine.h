@@ -10,8 +10,10 @@
 #include <mutex>
 #include <string>
 
+#include "storage/kv/agreement.h"
 #include "storage/kv/command.h"
 #include "storage/kv/engine.h"
+#include "storage/kv/history.h"
 #include "storage/kv/idempotency.h"
 #include "storage/kv/leases.h"
 #include "storage/kv/recent_rows.h"
@@ -73,6 +75,11 @@ class KvStateMachine final : public StateMachine {
   std::shared_ptr<const ClientUrls> client_urls() const;
   // The payload of the last applied entry of kind kMembers; empty before the first.
   std::string members_payload() const;
+  Settings settings() const { return history_.settings(); }
+  // Reads below it are refused: asked before a read of the past, and again after any read.
+  Revision history_floor() const { return history_.floor(); }
+  // The newest check of what the replicas have in common. Never null.
+  std::shared_ptr<const HashCheck> hash_check() const;
 
  private:
   // What the engine's named values say.
@@ -81,6 +88,8 @@ class KvStateMachine final : public StateMachine {
     ClientUrls urls;
     std::string members;
     LogPosition installed;
+    HashCheck check;
+    Revision floor;
   };
 
   KvStateMachine(Engine& engine, uint64_t unflushed_bytes_max);
@@ -97,10 +106,16 @@ class KvStateMachine final : public StateMachine {
   Reply act(DeleteRangeCommand& range, Overlay& overlay);
   Reply act(AnnounceCommand& announce, Overlay& overlay);
   Reply act(TransactionCommand& transaction, Overlay& overlay);
+  Reply act(const CompactCommand& compact, Overlay& overlay);
+  Reply act(const SettingsCommand& settings, Overlay& overlay);
+  Reply act(const HashCheckCommand& check, Overlay& overlay);
+  Reply act(const HashReportCommand& report, Overlay& overlay);
   Reply act(const GrantLeaseCommand& grant, Overlay& overlay);
   Reply act(const KeepLeaseAliveCommand& keep, Overlay& overlay);
   Reply act(const RevokeLeaseCommand& revoke, Overlay& overlay);
   Reply act(const ExpireCommand& expire, Overlay& overlay);
+  // A floor that age allows to rise, or a check of the hashes.
+  std::optional<Bytes> history_upkeep(Stamp now) const;
   // What a key that is put so is bound to. Nothing: the lease is not there.
   std::optional<Bond> bond_of(const PutCommand& put, const Overlay& overlay) const;
   // Makes `draft` the newest revision, if it changes anything. Gives back the newest.
@@ -121,6 +136,9 @@ class KvStateMachine final : public StateMachine {
   ClientUrls urls_;
   std::string members_;
   LogPosition installed_;
+  History history_;
+  HashCheck check_;
+  bool check_changed_ = false;
   bool urls_changed_ = false;  // by the batch at hand
   bool members_changed_ = false;
   uint64_t unflushed_bytes_ = 0;
@@ -135,6 +153,7 @@ class KvStateMachine final : public StateMachine {
   StateSummary published_;
   std::shared_ptr<const ClientUrls> published_urls_ = std::make_shared<const ClientUrls>();
   std::string published_members_;
+  std::shared_ptr<const HashCheck> published_check_ = std::make_shared<const HashCheck>();
 };
 
 }  // namespace holdfast

@@ -100,11 +100,11 @@ Reply KvStateMachine::act(const ExpireCommand&, Overlay& overlay) {
 
 std::optional<Bytes> KvStateMachine::upkeep(Stamp now) const {
   const uint64_t next_due_ms = leases_.next_due_ms();
-  if (next_due_ms == Deadlines::kNone) return std::nullopt;
   const uint64_t carried_ms = cluster_ms_.load(std::memory_order_acquire);
-  if (now.cluster_ms < next_due_ms && now.cluster_ms < carried_ms + kClockCarriedMs)
-    return std::nullopt;
-  return encode_command({ExpireCommand{}});
+  const bool waits = next_due_ms != Deadlines::kNone;
+  if (waits && (now.cluster_ms >= next_due_ms || now.cluster_ms >= carried_ms + kClockCarriedMs))
+    return encode_command({ExpireCommand{}});
+  return history_upkeep(now);
 }
 
 std::optional<Bond> KvStateMachine::bond_of(const PutCommand& put, const Overlay& overlay) const {

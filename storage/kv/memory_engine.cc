@@ -153,7 +153,7 @@ Result<> MemoryEngine::versions(std::string_view key, Revision floor, Revision a
 
 Result<std::optional<uint64_t>> MemoryEngine::wall_ms(Revision revision) const {
   const std::lock_guard lock(mutex_);
-  const auto found = changes_.find(revision);
+  const auto found = changes_.lower_bound(revision);
   if (found == changes_.end()) return std::nullopt;
   return found->second.wall_ms;
 }
@@ -250,6 +250,11 @@ std::shared_ptr<const MemoryEngine::Image> MemoryEngine::take_image(const std::s
 void MemoryEngine::put_image(const std::string& name, std::shared_ptr<const Image> image) {
   const std::lock_guard lock(mutex_);
   images_[name] = std::move(image);
+}
+
+void MemoryEngine::overwrite(const std::string& key, Row row) {
+  const std::lock_guard lock(mutex_);
+  rows_.at(key).back().row = std::move(row);
 }
 
 void MemoryEngine::crash(Random& random) {

@@ -48,6 +48,9 @@ class MemoryEngine final : public Engine {
   std::shared_ptr<const Image> take_image(const std::string& name);
   void put_image(const std::string& name, std::shared_ptr<const Image> image);
 
+  // What nobody asked for happened to the newest version of `key`, which is there.
+  void overwrite(const std::string& key, Row row);
+
   // Loses a random number of the newest batches, none of them older than the last complete flush;
   // what is left is durable. Nobody else may be using the engine.
   void crash(Random& random);

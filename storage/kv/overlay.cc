@@ -1,5 +1,6 @@
 #include "storage/kv/overlay.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "storage/base/check.h"
@@ -43,6 +44,15 @@ void Overlay::scan(RangeScan scan, const Engine::Visitor& visit) const {
     if (!scanned) stop(scanned.error());
   };
   scan_layers(newest_, scan, row_of, scan_engine, visit);
+}
+
+Result<uint64_t> Overlay::wall_ms(Revision revision) const {
+  if (revision <= base_) {
+    HOLDFAST_ASSIGN(const std::optional<uint64_t> stored, engine_.wall_ms(revision));
+    if (stored) return *stored;
+  }
+  const auto found = std::ranges::lower_bound(written_, revision, {}, &RevisionWrite::revision);
+  return found == written_.end() ? UINT64_MAX : found->wall_ms;
 }
 
 void Overlay::write(RevisionWrite write) {

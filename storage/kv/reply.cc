@@ -134,7 +134,8 @@ Result<Reply> decode_reply(std::string_view bytes) {
   if ((flags & 8U) != 0) reply.prev = take_row(in);
   for (auto left = in.take<uint32_t>(); left > 0 && in.fits(); --left)
     reply.results.push_back(take_result(in));
-  if (version == kVersion && in.done() && reply.status <= ReplyStatus::kReadTooLarge) return reply;
+  if (version == kVersion && in.done() && reply.status <= ReplyStatus::kRevisionTooNew)
+    return reply;
   return fail(ErrorCode::kCorrupt,
               fmt::format("a kept answer of {} bytes cannot be read: restore this node from its "
                           "peers",

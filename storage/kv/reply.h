@@ -23,6 +23,7 @@ enum class ReplyStatus : uint8_t {
   kLeaseNotFound,       // there is no such lease, or it has ended; nothing changed
   kLeaseExists,         // one of that id is there; nothing changed
   kReadTooLarge,        // it reads more than one transaction may; nothing changed
+  kRevisionTooNew,      // a compaction up to a revision that is not there yet; nothing changed
   // Of the two that follow nothing is kept.
   kOnceMismatch,  // the client's name for it stands for another change; nothing changed
   kOnceFull,      // there is no room to keep the answer; nothing changed

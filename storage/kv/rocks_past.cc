@@ -118,12 +118,13 @@ Result<std::vector<Change>> read_changes(RocksFamily feed, Revision first, size_
 }
 
 Result<std::optional<uint64_t>> read_wall_ms(RocksFamily feed, Revision revision) {
-  rocksdb::PinnableSlice bytes;
-  const std::array<char, 8> key = feed_key(revision);
-  const rocksdb::Status status = feed.db.Get(ReadOptions(), feed.family, slice(key), &bytes);
-  if (status.IsNotFound()) return std::nullopt;
-  HOLDFAST_TRY(done(status, "reading the feed of changes"));
-  HOLDFAST_ASSIGN(const uint64_t wall_ms, decode_wall_ms(view(bytes)));
+  const std::unique_ptr<rocksdb::Iterator> elements(
+      feed.db.NewIterator(ReadOptions(), feed.family));
+  const std::array<char, 8> start = feed_key(revision);
+  elements->Seek(slice(start));
+  HOLDFAST_TRY(done(elements->status(), "reading the feed of changes"));
+  if (!elements->Valid()) return std::nullopt;
+  HOLDFAST_ASSIGN(const uint64_t wall_ms, decode_wall_ms(view(elements->value())));
   return wall_ms;
 }
 

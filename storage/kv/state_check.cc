@@ -16,8 +16,8 @@ namespace {
 constexpr size_t kChangesAtOnce = 1000;
 constexpr size_t kWrongRowsNamed = 20;
 // Named values that say where a replica is, or that it has of itself.
-constexpr std::array<std::string_view, 4> kNotInTheHash = {"head", "client_urls", "members",
-                                                           "installed"};
+constexpr std::array<std::string_view, 5> kNotInTheHash = {"head", "client_urls", "members",
+                                                           "installed", "agreement"};
 
 std::string shown(std::string_view key) {
   std::string text;

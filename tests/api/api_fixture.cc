@@ -25,6 +25,7 @@ Detached ask(std::shared_ptr<http::BodyStream> stream, std::optional<Result<std:
 }  // namespace
 
 Result<std::optional<Row>> ColdEngine::get(std::string_view key, Revision at, ReadTier tier) const {
+  if (on_read) on_read();
   if (tier == ReadTier::kMemory && cold) return fail(ErrorCode::kIncomplete, "not in memory");
   if (tier == ReadTier::kDisk) ++disk_reads;
   return engine_.get(key, at, tier);
@@ -41,6 +42,7 @@ ApiTest::ApiTest() {
   gate_ = std::make_unique<Gate>(std::move(wiring), 1000, 0);
   services.gate = gate_.get();
   services.engine = &engine;
+  services.machine = machine_.get();
   services.status = &board_;
   services.clock = &clock;
   services.loop = &loop_;
@@ -109,8 +111,13 @@ std::vector<Completion> ApiTest::apply_entry(RequestId request, EntryKind kind, 
   applied_ = applied_ + 1;
   status.raft.cluster_ms = cluster_ms();
   status.taken = clock.now();
-  const auto entry = std::make_shared<const LogEntry>(LogEntry{
-      applied_, {1}, kind, {kSelf, request}, std::move(payload), {status.raft.cluster_ms, 0}});
+  const auto entry =
+      std::make_shared<const LogEntry>(LogEntry{applied_,
+                                                {1},
+                                                kind,
+                                                {kSelf, request},
+                                                std::move(payload),
+                                                {status.raft.cluster_ms, wall_ms(clock)}});
   std::vector<Completion> completions;
   machine_->apply(std::vector<EntryPtr>{entry}, kSelf, completions);
   publish(status);
@@ -122,8 +129,12 @@ uint64_t ApiTest::cluster_ms() const {
 }
 
 void ApiTest::expire() {
-  while (std::optional<Bytes> due = machine_->upkeep({cluster_ms(), 0}))
+  while (std::optional<Bytes> due = machine_->upkeep({cluster_ms(), wall_ms(clock)}))
     apply_entry({}, EntryKind::kCommand, *std::move(due));
+}
+
+void ApiTest::obey(Command command) {
+  apply_entry({}, EntryKind::kCommand, encode_command(std::move(command)));
 }
 
 std::optional<Bytes> ApiTest::judged(const raft::Proposal& proposal) {

@@ -25,7 +25,10 @@ namespace holdfast {
 class ManualClock final : public Clock {
  public:
   Instant now() const override { return now_; }
-  WallTime wall() const override { return WallTime(std::chrono::seconds(1'700'000'000)); }
+  WallTime wall() const override {
+    return WallTime(std::chrono::seconds(1'700'000'000)) +
+           std::chrono::duration_cast<WallTime::duration>(now_ - ManualClock().now_);
+  }
   void advance(Duration time) { now_ += time; }
 
  private:
@@ -38,6 +41,7 @@ class ColdEngine final : public Engine {
   explicit ColdEngine(Engine& engine) : engine_(engine) {}
   bool cold = false;
   mutable int disk_reads = 0;
+  std::function<void()> on_read;  // called in each get, before it reads
 
   Result<std::optional<Row>> get(std::string_view key, Revision at, ReadTier tier) const override;
   void write(const EngineBatch& batch) override { engine_.write(batch); }
@@ -112,6 +116,8 @@ class ApiTest : public testing::Test {
   void publish(NodeStatus status);
   // What the leader does now and then: what is due goes.
   void expire();
+  // A change by somebody else, applied at once.
+  void obey(Command command);
 
   std::vector<std::optional<http::Response>> answers;
   std::optional<raft::RefusalReason> refuses;  // what the replica answers instead

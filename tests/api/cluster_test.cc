@@ -26,8 +26,8 @@ class ClusterApi : public ApiTest {
     status.raft.applied = {97};
     status.durable = {60};
     status.revision = {88};
-    status.state_hash = UINT64_MAX;
-    status.state_hash_index = {97};
+    status.check = std::make_shared<const HashCheck>(HashCheck{
+        .index = {97}, .revision = {88}, .cluster_ms = 1, .hash = UINT64_MAX, .reports = {}});
     status.raft.followers = {{{8}, {90}, clock.now(), true},
                              {{9}, {0}, clock.now() - milliseconds(1500), false},
                              {{10}, {100}, clock.now() - milliseconds(20), true}};

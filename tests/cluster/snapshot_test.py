@@ -30,7 +30,7 @@ def agree(cluster):
     seen = [node.cluster() for node in cluster.nodes]
     if not all(seen):
         return False
-    return len({(s["node"]["applied_index"], s["node"]["state_hash"]) for s in seen}) == 1
+    return len({(s["node"]["applied_index"], s["node"]["revision"]) for s in seen}) == 1
 
 
 def main():
@@ -58,6 +58,7 @@ def main():
                 wait_for("the state is in use", lambda: count_installs(victim) > before, 60)
         load.check()
         wait_for("all have the same state", lambda: agree(cluster), 30)
+        cluster.wait_caught_up()
         for node in cluster.nodes:
             for key in load.keys:
                 status, body = node.ask("GET", f"/v1/kv/{key.name}?consistency=local")

@@ -13,7 +13,7 @@ using namespace std::string_literals;
 TEST(Command, ComesBackAsItWasEncoded) {
   Random random(1);
   for (int i = 0; i < 2000; ++i) {
-    const Command command = random_command(random, {1 + random.below(1000)});
+    const Command command = random_command(random, {100}, {1 + random.below(1000)});
     const Result<Command> back = decode_command(encode_command(command).view());
     ASSERT_TRUE(back) << back.error().message;
     ASSERT_EQ(*back, command);
@@ -32,8 +32,7 @@ TEST(Command, TheEncodingIsFixed) {
   const Command command{
       .act = PutCommand{
           "k", "v", {{.kind = Condition::Kind::kNoneMatch, .any = true, .revisions = {}}}}};
-  EXPECT_EQ(encode_command(command).view(),
-            "\x12\x0c\x0a\x01k\x12\x01v\x1a\x04\x08\x02\x10\x01"s);
+  EXPECT_EQ(encode_command(command).view(), "\x12\x0c\x0a\x01k\x12\x01v\x1a\x04\x08\x02\x10\x01"s);
 }
 
 TEST(Command, RefusesWhatNoCommandIs) {
@@ -106,7 +105,7 @@ TEST(Command, ALifetimeIsWithinBounds) {
 TEST(Command, ManyDamagedEncodingsNeverStopTheDecoder) {
   Random random(2);
   for (int i = 0; i < 20'000; ++i) {
-    std::string bytes(encode_command(random_command(random, {100})).view());
+    std::string bytes(encode_command(random_command(random, {100}, {100})).view());
     for (uint64_t flips = random.below(4); flips > 0; --flips) {
       bytes[random.below(bytes.size())] = static_cast<char>(random.below(256));
     }

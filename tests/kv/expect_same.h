@@ -8,10 +8,12 @@
 
 namespace holdfast {
 
-// That `engine` and what `machine` says of it are what `model` holds.
-// Of the feed from `floor` on.
-inline void expect_same(const KvModel& model, const KvStateMachine& machine, const Engine& engine,
-                        Revision floor = {}) {
+// That `engine` and what `machine` says of it are what `model` holds; of the past, from the floor
+// on.
+inline void expect_same(const KvModel& model, const KvStateMachine& machine, const Engine& engine) {
+  EXPECT_EQ(machine.history_floor(), model.history().floor());
+  EXPECT_EQ(*machine.hash_check(), model.history().check());
+  const Revision floor = model.history().floor();
   EXPECT_EQ(machine.summary(), model.summary());
   EXPECT_EQ(machine.applied(), model.summary().applied);
   EXPECT_EQ(machine.revision(), model.summary().revision);
@@ -26,7 +28,7 @@ inline void expect_same(const KvModel& model, const KvStateMachine& machine, con
   uint64_t hash = 0;
   for (const auto& [key, row] : rows) hash += row_hash(key, row.info, row.value);
   NamedValues named;
-  for (const std::string_view prefix : {"lease/", "bound/", "due/", "once"}) {
+  for (const std::string_view prefix : {"lease/", "bound/", "due/", "once", "setting/", "floor"}) {
     const Engine::NamedValueList found = engine.scan_meta(prefix, "", SIZE_MAX).value();
     for (const auto& [name, value] : found) {
       hash += named_hash(name, value);
@@ -40,6 +42,7 @@ inline void expect_same(const KvModel& model, const KvStateMachine& machine, con
 // That the past is as it was: ranges in both directions, and single keys, at random revisions.
 inline void expect_same_past(const KvModel& model, const Engine& engine, Revision floor,
                              Random& random, int rounds) {
+  floor = std::max(floor, model.history().floor());
   for (int i = 0; i < rounds; ++i) {
     const Revision at{random.between(floor.value, model.summary().revision.value)};
     RangeScan scan{.start = random.chance(0.2) ? "" : tricky_key(random),

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "storage/base/codec.h"
 #include "storage/kv/kv_state_machine.h"
 #include "tests/kv/answers_model.h"
+#include "tests/kv/history_model.h"
 #include "tests/kv/random_commands.h"
 #include "tests/kv/test_stores.h"
 
@@ -52,6 +52,7 @@ class KvModel {
 
   // The named values that stand for leases, for what ends with time, and for kept answers.
   NamedValues named() const;
+  const HistoryModel& history() const { return history_; }
 
   std::map<std::string, Row> rows_at(Revision at) const {
     std::map<std::string, Row> rows;
@@ -66,7 +67,6 @@ class KvModel {
     return rows;
   }
 
-  // What Engine::versions gives.
   std::vector<KeptVersion> versions(const std::string& key, Revision floor, Revision at) const {
     std::vector<KeptVersion> found;
     for (const Write& write : writes_) {
@@ -226,6 +226,11 @@ class KvModel {
     });
   }
 
+  Reply obey(const CompactCommand& act) { return history_.obey(act, summary_, changes_); }
+  Reply obey(const SettingsCommand& act) { return history_.obey(act, summary_, changes_); }
+  Reply obey(const HashCheckCommand& act) { return history_.obey(act, summary_, changes_); }
+  Reply obey(const HashReportCommand& act) { return history_.obey(act, summary_, changes_); }
+
   Reply obey(const AnnounceCommand& announce) {
     urls_[announce.node] = announce.client_url;
     return {.revision = summary_.revision};
@@ -237,6 +242,7 @@ class KvModel {
   std::vector<Write> writes_;
   std::vector<Change> changes_;
   std::map<LeaseId, Lease> leases_;
+  HistoryModel history_;
   ClientUrls urls_;
   std::string members_;
 };

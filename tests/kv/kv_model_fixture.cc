@@ -132,6 +132,7 @@ void KvModel::carry_out(const ScanOperation& scan, OperationResult& result, Touc
 
 NamedValues KvModel::named() const {
   NamedValues named = answers_.named();
+  named.insert(history_.named().begin(), history_.named().end());
   for (const auto& [id, lease] : leases_) {
     std::string& value = named["lease/" + ordered(id.value)];
     put_fixed(value, lease.ttl_ms);

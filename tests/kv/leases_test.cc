@@ -55,7 +55,10 @@ class LeasesTest : public testing::TestWithParam<StoreKind> {
     return store_->engine().get_info(key, machine_->revision()).value().has_value();
   }
   // Whether a leader whose clock is there would propose anything.
-  bool is_due(uint64_t now_ms) { return machine_->upkeep({now_ms, 0}).has_value(); }
+  bool is_due(uint64_t now_ms) {
+    const std::optional<Bytes> due = machine_->upkeep({now_ms, 0});
+    return due && decode_command(due->view()).value() == kExpire;
+  }
   std::optional<Lease> lease(LeaseId id = kLease) {
     return read_lease(store_->engine(), id).value();
   }

@@ -10,6 +10,7 @@
 
 #include "storage/base/random.h"
 #include "storage/kv/command.h"
+#include "storage/kv/settings.h"
 #include "storage/log/log_entry.h"
 
 namespace holdfast {
@@ -74,6 +75,21 @@ inline Command random_lease_command(Random& random) {
   }
 }
 
+inline Command random_history_command(Random& random, LogIndex index, Revision newest) {
+  switch (random.below(5)) {
+    case 0:
+      return {.act = CompactCommand{}};
+    case 1:
+      return {.act = CompactCommand{Revision{newest.value - random.below(newest.value / 4 + 1)}}};
+    case 2:
+      return {.act = SettingsCommand{Settings::kKeepHistoryMsMin + random.below(2)}};
+    case 3:
+      return {.act = HashCheckCommand{}};
+    default:
+      return {.act = HashReportCommand{{random.below(3)}, index - random.below(20), random.next()}};
+  }
+}
+
 inline Compare random_compare(Random& random, Revision newest) {
   const bool is_value = random.chance(0.3);
   const auto target =
@@ -125,8 +141,9 @@ inline Once random_once(Random& random) {
 }
 
 // `newest`: about where revisions are, for conditions that sometimes hold.
-inline Command random_command(Random& random, Revision newest) {
+inline Command random_command(Random& random, LogIndex index, Revision newest) {
   if (random.chance(0.15)) return random_lease_command(random);
+  if (random.chance(0.05)) return random_history_command(random, index, newest);
   Command command;
   if (random.chance(0.2)) command.once = random_once(random);
   if (random.chance(0.25)) {
@@ -174,7 +191,7 @@ inline EntryPtr random_entry(Random& random, LogIndex index, Revision newest) {
     Bytes members(fmt::format("members as of {}", index.value));
     return make_entry(index, EntryKind::kMembers, std::move(members), origin);
   }
-  Bytes payload = encode_command(random_command(random, newest));
+  Bytes payload = encode_command(random_command(random, index, newest));
   return make_entry(index, EntryKind::kCommand, std::move(payload), origin);
 }
 

@@ -44,7 +44,7 @@ class TestStore {
   virtual Engine& engine() = 0;
   // What was not flushed may be lost. Pointers to the engine are void.
   virtual void crash(Random& random) = 0;
-  // Everything that the history floor allows to be forgotten is forgotten now.
+  // Everything that the engine's history floor allows to be forgotten is forgotten now.
   virtual void reclaim() {}
   // Where a checkpoint of this name goes.
   virtual std::string checkpoint_path(const std::string& name) const { return name; }

@@ -21,7 +21,7 @@ enum class Outcome {
   kUnknown,  // it may have happened, or may yet
 };
 
-enum class ActKind { kChange, kRead, kLocalRead };
+enum class ActKind { kChange, kRead, kLocalRead, kPastRead };
 
 struct Operation {
   uint64_t client = 0;

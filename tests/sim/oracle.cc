@@ -60,7 +60,13 @@ class Model {
                                   : bond.is_lease() && !leases_.contains(bond.lease());
       });
     }
-    return apply_delete(std::get<DeleteCommand>(command.act));
+    if (const auto* compact = std::get_if<CompactCommand>(&command.act)) {
+      // What is forgotten was so all the same: nobody may read it otherwise.
+      const bool is_there = !compact->floor || *compact->floor <= revision_;
+      return refuse(is_there ? ReplyStatus::kOk : ReplyStatus::kRevisionTooNew);
+    }
+    if (const auto* remove = std::get_if<DeleteCommand>(&command.act)) return apply_delete(*remove);
+    return refuse(ReplyStatus::kOk);  // changes nothing that clients see
   }
 
   // Whether the key was so at some moment up to `at`.
@@ -237,11 +243,19 @@ class Judge {
                     operation.client, operation.node.value, operation.key, why)};
   }
 
+  static bool is_own(const Command& command) {
+    const auto* const compact = std::get_if<CompactCommand>(&command.act);
+    return std::holds_alternative<ExpireCommand>(command.act) ||
+           std::holds_alternative<HashCheckCommand>(command.act) ||
+           std::holds_alternative<HashReportCommand>(command.act) ||
+           (compact != nullptr && !compact->floor);
+  }
+
   void replay(const LogEntry& entry) {
     if (entry.kind != EntryKind::kCommand) return;
     const Result<Command> command = decode_command(entry.payload.view());
     // The group's own: nobody asked for it.
-    if (command && std::holds_alternative<ExpireCommand>(command->act)) {
+    if (command && is_own(*command)) {
       model_.apply(*command, entry.stamp.cluster_ms);
       return;
     }
@@ -303,7 +317,9 @@ class Judge {
     std::vector<const Operation*> by_call;
     std::vector<const Operation*> by_return;
     for (const Operation& operation : history_) {
-      if (operation.outcome != Outcome::kOk || operation.kind == ActKind::kLocalRead) continue;
+      if (operation.outcome != Outcome::kOk || operation.kind == ActKind::kLocalRead ||
+          operation.kind == ActKind::kPastRead)
+        continue;
       by_call.push_back(&operation);
       by_return.push_back(&operation);
     }

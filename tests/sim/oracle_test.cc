@@ -164,6 +164,16 @@ TEST(Oracle, AKeptLeaseLivesAndAnEndedOneDoesNot) {
   }
 }
 
+TEST(Oracle, AReadOfThePastIsJudgedAtItsRevision) {
+  Story story = two_puts();
+  story.commit(UINT64_MAX, Command{.act = CompactCommand{}});
+  story.commit(UINT64_MAX, Command{.act = HashCheckCommand{}});
+  story.read("a", 2, 1, 2, 9, 10).kind = ActKind::kPastRead;
+  EXPECT_EQ(story.verdict(), "") << "however much was acknowledged before";
+  story.read("a", 2, 1, 3, 9, 10).kind = ActKind::kPastRead;
+  EXPECT_EQ(story.verdict(), "stale");
+}
+
 TEST(Oracle, Doubled) {
   Story story = two_puts();
   story.commit(2);

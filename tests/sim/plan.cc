@@ -150,6 +150,8 @@ Plan draw_plan(uint64_t seed) {
                                          : random.between(uint64_t{8}, uint64_t{400}),
                   .reads = 0.3,
                   .local_reads = 0.05,
+                  .past_reads = 0.05,
+                  .compactions = random.chance(0.5) ? 0.02 : 0,
                   .deletes = 0.1,
                   .conditions = 0.3,
                   .once = random.chance(0.7) ? 0.3 : 0,

@@ -87,6 +87,8 @@ struct ClientPlan {
   size_t value_bytes_max = 0;
   double reads = 0;  // linearizable
   double local_reads = 0;
+  double past_reads = 0;
+  double compactions = 0;  // of the changes
   double deletes = 0;
   double conditions = 0;    // of the changes
   double once = 0;          // of the changes: under a key, and sent again while unknown

@@ -50,7 +50,15 @@ void SimNode::work_apply() {
 
 void SimNode::apply(const std::vector<EntryPtr>& entries) {
   std::vector<Completion> completions;
+  const Revision floor = machine_->history_floor();
   machine_->apply(entries, id_, completions);
+  if (machine_->history_floor() > floor) watch_.marks.reach(Mark::kFloorRose);
+  const Agreement agreement = judge_agreement(*machine_->hash_check(), members());
+  if (agreement.majority) watch_.marks.reach(Mark::kHashesCompared);
+  if (agreement.is_split || !agreement.outvoted.empty())
+    watch_.invariants.fail("the replicas agree",
+                           fmt::format("node {} sees different hashes at entry {}", id_.value,
+                                       machine_->hash_check()->index.value));
   for (const Completion& completion : completions)
     if (completion.request.value > kClientRequestsMax && completion.reply.deleted > 0)
       watch_.marks.reach(Mark::kKeysExpired);

@@ -54,13 +54,16 @@ void ClientPool::act(uint64_t number) {
   operation.client = number;
   operation.key = fmt::format("k{}", watch_.random.below(plan.keys));
   operation.node = client.home;
-  const bool reads = watch_.random.chance(plan.reads + plan.local_reads);
+  const double all_reads = plan.reads + plan.local_reads + plan.past_reads;
+  const bool reads = watch_.random.chance(all_reads);
   if (!reads) {
     operation.kind = ActKind::kChange;
     if (!watch_.random.chance(kSenseless)) operation.command = draw_change(client, operation.key);
   } else {
-    const bool local = watch_.random.chance(plan.local_reads / (plan.reads + plan.local_reads));
-    operation.kind = local ? ActKind::kLocalRead : ActKind::kRead;
+    operation.kind = watch_.random.chance(plan.past_reads / all_reads) ? ActKind::kPastRead
+                     : watch_.random.chance(plan.local_reads / (all_reads - plan.past_reads))
+                         ? ActKind::kLocalRead
+                         : ActKind::kRead;
   }
   send(std::move(operation));
 }
@@ -79,6 +82,12 @@ Command ClientPool::draw_change(Client& client, const std::string& key) {
     conditions.push_back(condition);
   }
   if (watch_.random.chance(plan.leases)) return draw_lease_change();
+  if (watch_.random.chance(plan.compactions)) {
+    // Sometimes up to what is not there yet.
+    Revision newest{2};
+    for (const auto& [unused, revision] : client.seen) newest = std::max(newest, revision);
+    return {.act = CompactCommand{Revision{1 + watch_.random.below(newest.value + 2)}}};
+  }
   Command command;
   if (watch_.random.chance(plan.once))
     command.once = Once{fmt::format("once {}", next_value_++), {next_value_, 1}};
@@ -172,6 +181,7 @@ void ClientPool::send(Operation operation) {
     sent.found = target.read(sent.key, sent.revision);
     return end(sent, Outcome::kOk);
   }
+  if (sent.kind == ActKind::kPastRead) return read_past(sent, target);
   waiting_.emplace(request, history_.size() - 1);
   if (sent.kind == ActKind::kChange && has_change_before(sent))
     watch_.marks.reach(Mark::kPipelined);
@@ -180,6 +190,17 @@ void ClientPool::send(Operation operation) {
   } else {
     target.submit(raft::Propose{{proposal_of(sent, deadline)}});
   }
+}
+
+void ClientPool::read_past(Operation& operation, const SimNode& target) {
+  operation.revision = {1 + watch_.random.below(target.revision().value)};
+  if (operation.revision < target.history_floor()) {
+    watch_.marks.reach(Mark::kPastRefused);
+    return end(operation, Outcome::kRefused);
+  }
+  watch_.marks.reach(Mark::kPastRead);
+  operation.found = target.read(operation.key, operation.revision);
+  end(operation, Outcome::kOk);
 }
 
 bool ClientPool::has_change_before(const Operation& operation) const {

@@ -41,6 +41,7 @@ class ClientPool {
   LeaseId draw_lease();
   uint64_t draw_ttl_ms();
   void send(Operation operation);
+  void read_past(Operation& operation, const SimNode& target);
   bool has_change_before(const Operation& operation) const;  // of its client, waiting at its node
   void end(Operation& operation, Outcome outcome);
   // The operation that waits for this answer. Null: it had its answer, and may have this one too.

@@ -103,6 +103,7 @@ void SimNode::start() {
   replica_ = std::make_unique<Replica>(config, found, watch_.random.fork(), clock(),
                                        Replica::Seams{*this, *noted_, *this, *this, *this});
   upkeep_ = std::make_unique<Upkeep>(*machine_);
+  hash_reporter_ = std::make_unique<HashReporter>(id_);
   watch_.line(id_, [&] {
     return fmt::format("starts: last={} applied={} clock={}", found.last.value, found.applied.value,
                        clock().time_since_epoch().count());
@@ -211,6 +212,7 @@ void SimNode::crash() {
   applied_at_crash_ = machine_->applied().index;
   replica_.reset();
   upkeep_.reset();
+  hash_reporter_.reset();
   log_.reset();
   machine_.reset();
   files_.crash();
@@ -294,11 +296,20 @@ void SimNode::turn() {
 }
 
 void SimNode::keep_up(const raft::Status& status) {
-  std::optional<Bytes> due = upkeep_->due(clock(), status, 0);
-  if (!due) return;
-  const RequestId request{kOwnRequests + (id_.value << 32) + ++own_requests_};
-  const Instant deadline = clock() + watch_.plan.clients.timeout;
-  give(raft::Propose{{{request, deadline, *std::move(due)}}});
+  const auto propose = [this](std::optional<Bytes> due) {
+    if (!due) return;
+    const RequestId request{kOwnRequests + (id_.value << 32) + ++own_requests_};
+    const Instant deadline = clock() + watch_.plan.clients.timeout;
+    give(raft::Propose{{{request, deadline, *std::move(due)}}});
+  };
+  propose(upkeep_->due(clock(), status, machine_->summary().wall_ms));
+  propose(hash_reporter_->due(clock(), *machine_->hash_check(), members()));
+}
+
+bool SimNode::waits_for_time() const {
+  const std::optional<Bytes> due = machine_->upkeep({UINT64_MAX >> 1, 0});
+  if (!due) return false;
+  return std::holds_alternative<ExpireCommand>(decode_command(due->view()).value().act);
 }
 
 void SimNode::set_timer() {

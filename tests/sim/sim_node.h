@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "replication/node/agreement.h"
 #include "replication/node/replica.h"
 #include "replication/node/upkeep.h"
 #include "storage/kv/kv_state_machine.h"
@@ -85,7 +86,8 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   std::vector<std::pair<std::string, Row>> content() const;
   uint64_t state_hash() const { return machine_->state_hash(); }
   // Whether anything in its state will end with time.
-  bool waits_for_time() const { return machine_->upkeep({UINT64_MAX >> 1, 0}).has_value(); }
+  bool waits_for_time() const;
+  Revision history_floor() const { return machine_->history_floor(); }
 
   // LogStore, ApplyQueue, Snapshots and Answers: called by the replica in its turn.
   void submit(LogWrite write) override;
@@ -156,6 +158,7 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   std::unique_ptr<KvStateMachine> machine_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Upkeep> upkeep_;
+  std::unique_ptr<HashReporter> hash_reporter_;
   std::vector<raft::Input> inputs_;
   bool turn_planned_ = false;
   Instant timer_ = kNever;

@@ -78,6 +78,10 @@ std::string_view name(Mark mark) {
       "leases not found",
       "answers given again",
       "transactions whose compares failed",
+      "history floors that rose",
+      "reads of the past",
+      "reads of what was forgotten",
+      "hashes compared",
   };
   return kNames[static_cast<size_t>(mark)];
 }

@@ -88,6 +88,10 @@ enum class Mark : uint8_t {
   kLeaseNotFound,
   kReplayed,
   kComparesFailed,
+  kFloorRose,
+  kPastRead,
+  kPastRefused,
+  kHashesCompared,
   kCount,
 };
 inline constexpr size_t kMarks = static_cast<size_t>(Mark::kCount);

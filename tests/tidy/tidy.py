@@ -25,6 +25,8 @@ MAY_INCLUDE = {
     # recovery.h makes what Raft starts from out of a log and a state.
     "replication/node": ["storage/base", "storage/log/log_entry.h", "storage/log/log_store.h",
                          "storage/log/segmented_log.h", "storage/kv/kv_state_machine.h",
+                         "storage/kv/agreement.h", "storage/kv/command.h",
+                         "storage/kv/settings.h",
                          "storage/state_machine.h", "replication"],
     "server/http": ["storage/base", "server/http"],
     "server": ["storage", "replication", "server"],

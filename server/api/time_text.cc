@@ -1,0 +1,99 @@
+#include "server/api/time_text.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Takes what it reads off the text.
+class Scanner {
+ public:
+  explicit Scanner(std::string_view text) : rest_(text) {}
+
+  // Exactly so many digits, which say at most `most`.
+  bool number(size_t digits, int most, int& out) {
+    if (rest_.size() < digits) return false;
+    const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + digits, out);
+    const bool is_number =
+        error == std::errc() && end == rest_.data() + digits && rest_.front() != '-';
+    if (is_number) rest_.remove_prefix(digits);
+    return is_number && out <= most;
+  }
+  bool any_of(std::string_view characters) {
+    if (rest_.empty() || characters.find(rest_.front()) == std::string_view::npos) return false;
+    last_ = rest_.front();
+    rest_.remove_prefix(1);
+    return true;
+  }
+  // One digit or more behind the point; of them three count.
+  bool milliseconds_behind_point(int& out) {
+    const size_t digits = std::min(rest_.find_first_not_of("0123456789"), rest_.size());
+    for (size_t i = 0; i < 3; ++i) out = out * 10 + (i < digits ? rest_[i] - '0' : 0);
+    rest_.remove_prefix(digits);
+    return digits > 0;
+  }
+  char last() const { return last_; }
+  bool at_end() const { return rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+  char last_ = 0;
+};
+
+}  // namespace
+
+std::optional<uint64_t> parse_time(std::string_view text) {
+  Scanner in(text);
+  int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, fraction = 0;
+  const bool is_time = in.number(4, 9999, year) && in.any_of("-") && in.number(2, 12, month) &&
+                       in.any_of("-") && in.number(2, 31, day) && in.any_of("Tt ") &&
+                       in.number(2, 23, hour) && in.any_of(":") && in.number(2, 59, minute) &&
+                       in.any_of(":") && in.number(2, 59, second);
+  if (!is_time || (in.any_of(".") && !in.milliseconds_behind_point(fraction))) return std::nullopt;
+  int ahead = 0;  // of UTC, in minutes
+  if (!in.any_of("Zz")) {
+    int hours = 0, minutes = 0;
+    if (!in.any_of("+-")) return std::nullopt;
+    const bool is_behind = in.last() == '-';
+    if (!in.number(2, 23, hours) || !in.any_of(":") || !in.number(2, 59, minutes))
+      return std::nullopt;
+    ahead = (hours * 60 + minutes) * (is_behind ? -1 : 1);
+  }
+  const std::chrono::year_month_day date{std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  if (!in.at_end() || !date.ok()) return std::nullopt;
+  const milliseconds since_epoch = std::chrono::sys_days(date).time_since_epoch() +
+                                   std::chrono::hours(hour) + std::chrono::minutes(minute - ahead) +
+                                   std::chrono::seconds(second) + milliseconds(fraction);
+  if (since_epoch < milliseconds::zero()) return std::nullopt;
+  return static_cast<uint64_t>(since_epoch.count());
+}
+
+std::string time_text(uint64_t wall_ms) {
+  const std::chrono::sys_time<milliseconds> time{milliseconds(wall_ms)};
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(time - day);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                     clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
+                     clock.subseconds().count());
+}
+
+std::string duration_text(Duration duration) {
+  const auto in = [duration](Duration unit) { return duration / unit; };
+  const auto is_whole = [duration](Duration unit) { return duration % unit == Duration::zero(); };
+  if (is_whole(std::chrono::hours(1))) return fmt::format("{}h", in(std::chrono::hours(1)));
+  if (is_whole(std::chrono::minutes(1))) return fmt::format("{}m", in(std::chrono::minutes(1)));
+  if (is_whole(std::chrono::seconds(1))) return fmt::format("{}s", in(std::chrono::seconds(1)));
+  return fmt::format("{}ms", in(milliseconds(1)));
+}
+
+}  // namespace holdfast

@@ -1,0 +1,171 @@
+#include "storage/kv/history.h"
+
+#include <algorithm>
+
+#include "storage/base/codec.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::string_view kKeepHistory = "setting/keep_history";
+constexpr std::string_view kFloor = "floor";
+
+std::string encode(uint64_t number) {
+  std::string out;
+  put_fixed(out, number);
+  return out;
+}
+
+std::string encode_floor(Revision floor, uint64_t looked_ms) {
+  std::string out;
+  put_fixed(out, floor.value);
+  put_fixed(out, looked_ms);
+  return out;
+}
+
+std::unexpected<Error> damaged(std::string_view what) {
+  return fail(
+      ErrorCode::kCorrupt,
+      fmt::format("the state's '{}' cannot be read: restore this node from its peers", what));
+}
+
+// A name that never had a value adds nothing to the hash.
+void put(NamedOverlay& named, std::string_view name, std::string value) {
+  const std::optional<std::string> old = named.get(name);
+  if (old) {
+    named.replace(std::string(name), *old, std::move(value));
+  } else {
+    named.add(std::string(name), std::move(value));
+  }
+}
+
+}  // namespace
+
+Result<Revision> newest_made_by(uint64_t wall_ms, Revision floor, Revision newest,
+                                const WallOf& wall_of) {
+  while (floor < newest) {
+    const Revision middle{newest.value - (newest.value - floor.value) / 2};
+    HOLDFAST_ASSIGN(const uint64_t made, wall_of(middle));
+    if (made <= wall_ms) {
+      floor = middle;
+    } else {
+      newest = {middle.value - 1};
+    }
+  }
+  return floor;
+}
+
+Result<std::optional<Revision>> revision_at(const Engine& engine, uint64_t wall_ms, Revision floor,
+                                            Revision newest) {
+  const WallOf wall_of = [&engine](Revision revision) -> Result<uint64_t> {
+    HOLDFAST_ASSIGN(const std::optional<uint64_t> made, engine.wall_ms(revision));
+    return made.value_or(UINT64_MAX);
+  };
+  HOLDFAST_ASSIGN(const Revision found, newest_made_by(wall_ms, floor, newest, wall_of));
+  // Revision 1 is the empty store, which was never made.
+  if (found > floor || floor == Revision{1}) return found;
+  HOLDFAST_ASSIGN(const std::optional<uint64_t> made, engine.wall_ms(floor));
+  if (!made || *made > wall_ms) return std::nullopt;
+  return found;
+}
+
+Result<History::Floor> History::decode_floor(std::string_view bytes) {
+  if (bytes.size() != 16) return damaged(kFloor);
+  return Floor{{load_fixed<uint64_t>(bytes.data())}, load_fixed<uint64_t>(bytes.data() + 8)};
+}
+
+Result<Revision> History::floor_in(const NamedValues& values) {
+  const auto found = values.find(kFloor);
+  if (found == values.end()) return Floor().revision;
+  HOLDFAST_ASSIGN(const Floor floor, decode_floor(found->second));
+  return floor.revision;
+}
+
+void History::expect(Revision floor) {
+  if (floor > this->floor()) floor_.store(floor.value, std::memory_order_release);
+}
+
+Result<> History::read_back(Revision newest) {
+  newest_settings_ = {};
+  newest_floor_ = {};
+  HOLDFAST_ASSIGN(const std::optional<std::string> keep, engine_.get_meta(kKeepHistory));
+  if (keep) {
+    if (keep->size() != 8) return damaged(kKeepHistory);
+    newest_settings_.keep_history_ms = load_fixed<uint64_t>(keep->data());
+  }
+  HOLDFAST_ASSIGN(const std::optional<std::string> floor, engine_.get_meta(kFloor));
+  if (floor) {
+    HOLDFAST_ASSIGN(newest_floor_, decode_floor(*floor));
+  }
+  told_ = {};
+  flushes_known_ = UINT64_MAX;
+  oldest_wall_ms_.store(UINT64_MAX, std::memory_order_release);
+  publish();
+  return look_behind_floor(newest);
+}
+
+void History::change(NamedOverlay& named, const SettingsCommand& change) {
+  if (!change.keep_history_ms || *change.keep_history_ms == newest_settings_.keep_history_ms)
+    return;
+  newest_settings_.keep_history_ms = *change.keep_history_ms;
+  put(named, kKeepHistory, encode(*change.keep_history_ms));
+}
+
+void History::raise(NamedOverlay& named, Revision floor) {
+  if (floor > newest_floor_.revision) write_floor(named, floor, newest_floor_.looked_ms);
+}
+
+Result<> History::raise_by_age(NamedOverlay& named, Stamp now, Revision newest,
+                               const WallOf& wall_of) {
+  Revision floor = newest_floor_.revision;
+  if (now.wall_ms >= newest_settings_.keep_history_ms) {
+    HOLDFAST_ASSIGN(floor, newest_made_by(now.wall_ms - newest_settings_.keep_history_ms, floor,
+                                          newest, wall_of));
+  }
+  write_floor(named, floor, now.cluster_ms);
+  return {};
+}
+
+void History::write_floor(NamedOverlay& named, Revision floor, uint64_t looked_ms) {
+  newest_floor_ = {floor, looked_ms};
+  put(named, kFloor, encode_floor(floor, looked_ms));
+}
+
+void History::publish() {
+  keep_ms_.store(newest_settings_.keep_history_ms, std::memory_order_release);
+  looked_ms_.store(newest_floor_.looked_ms, std::memory_order_release);
+  const uint64_t before = floor_.exchange(newest_floor_.revision.value, std::memory_order_acq_rel);
+  if (before != newest_floor_.revision.value)
+    oldest_wall_ms_.store(UINT64_MAX, std::memory_order_release);
+}
+
+Result<> History::look_behind_floor(Revision newest) {
+  if (oldest_wall_ms_.load(std::memory_order_relaxed) == UINT64_MAX && newest > floor()) {
+    HOLDFAST_ASSIGN(const std::optional<uint64_t> made, engine_.wall_ms(floor() + 1));
+    if (made) oldest_wall_ms_.store(*made, std::memory_order_release);
+  }
+  return {};
+}
+
+Result<> History::settle(Revision newest) {
+  HOLDFAST_TRY(look_behind_floor(newest));
+  if (const uint64_t flushes = engine_.flush_count(); flushes != flushes_known_) {
+    flushes_known_ = flushes;
+    HOLDFAST_ASSIGN(const std::optional<std::string> durable, engine_.get_durable_meta(kFloor));
+    if (!durable) return {};
+    HOLDFAST_ASSIGN(const Floor floor, decode_floor(*durable));
+    if (floor.revision == told_) return {};
+    HOLDFAST_TRY(engine_.set_history_floor(floor.revision));
+    told_ = floor.revision;
+  }
+  return {};
+}
+
+bool History::is_due(Stamp now) const {
+  const uint64_t oldest = oldest_wall_ms_.load(std::memory_order_acquire);
+  const uint64_t keep = keep_ms_.load(std::memory_order_acquire);
+  if (oldest == UINT64_MAX || now.wall_ms < keep || oldest > now.wall_ms - keep) return false;
+  return now.cluster_ms >= looked_ms_.load(std::memory_order_acquire) + kRiseEveryMs;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,61 @@
+// What the state machine does about the past, and about what the replicas have in common.
+
+#include "storage/base/check.h"
+#include "storage/kv/kv_state_machine.h"
+#include "storage/kv/overlay.h"
+
+namespace holdfast {
+
+Reply KvStateMachine::act(const CompactCommand& compact, Overlay& overlay) {
+  if (compact.floor) {
+    if (*compact.floor > head_.revision) return refuse(ReplyStatus::kRevisionTooNew);
+    history_.raise(overlay.named(), *compact.floor);
+    return {.revision = head_.revision};
+  }
+  const Result<> raised =
+      history_.raise_by_age(overlay.named(), head_.stamp(), head_.revision,
+                            [&overlay](Revision revision) { return overlay.wall_ms(revision); });
+  if (!raised) fatal(fmt::format("applying the log stopped: {}", raised.error().message));
+  return {.revision = head_.revision};
+}
+
+Reply KvStateMachine::act(const SettingsCommand& settings, Overlay& overlay) {
+  history_.change(overlay.named(), settings);
+  return {.revision = head_.revision};
+}
+
+Reply KvStateMachine::act(const HashCheckCommand&, Overlay&) {
+  check_ = {.index = head_.applied.index,
+            .revision = head_.revision,
+            .cluster_ms = head_.cluster_ms,
+            .hash = head_.state_hash,
+            .reports = {}};
+  check_changed_ = true;
+  return {.revision = head_.revision};
+}
+
+// A report on an older check comes too late: everybody looks at the newest.
+Reply KvStateMachine::act(const HashReportCommand& report, Overlay&) {
+  if (report.index == check_.index && check_.reports.size() < kReportsMax) {
+    check_.reports[report.node] = report.hash;
+    check_changed_ = true;
+  }
+  return {.revision = head_.revision};
+}
+
+std::shared_ptr<const HashCheck> KvStateMachine::hash_check() const {
+  const std::lock_guard lock(mutex_);
+  return published_check_;
+}
+
+std::optional<Bytes> KvStateMachine::history_upkeep(Stamp now) const {
+  if (history_.is_due(now)) return encode_command({.act = CompactCommand{}});
+  const std::lock_guard lock(mutex_);
+  const HashCheck& last = *published_check_;
+  const bool has_changed =
+      published_.revision != last.revision || published_.state_hash != last.hash;
+  if (!has_changed || now.cluster_ms < last.cluster_ms + kCheckEveryMs) return std::nullopt;
+  return encode_command({.act = HashCheckCommand{}});
+}
+
+}  // namespace holdfast

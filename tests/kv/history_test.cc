@@ -1,0 +1,259 @@
+// How much of the past the state machine keeps, and what the replicas have in common.
+
+#include "storage/kv/history.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/kv/expect_same.h"
+
+namespace holdfast {
+namespace {
+
+constexpr NodeId kSelf{1};
+constexpr uint64_t kMinute = 60'000;
+constexpr uint64_t kHour = 60 * kMinute;
+
+Command put(std::string key) {
+  return {.act = PutCommand{std::move(key), "v", {}}};
+}
+Command compact(uint64_t floor) {
+  return {.act = CompactCommand{Revision{floor}}};
+}
+Command keep(uint64_t ms) {
+  return {.act = SettingsCommand{ms}};
+}
+const Command kForget{.act = CompactCommand{}};
+const Command kCheck{.act = HashCheckCommand{}};
+
+class HistoryTest : public testing::TestWithParam<StoreKind> {
+ protected:
+  HistoryTest() { reopen(); }
+
+  void reopen() { machine_ = KvStateMachine::open(store_->engine()).value(); }
+  void crash() {
+    machine_.reset();
+    store_->crash(random_);
+    reopen();
+  }
+
+  Reply at(uint64_t ms, const Command& command) { return all_at(ms, {command}).at(0); }
+  // As one batch, at this time on both clocks.
+  std::vector<Reply> all_at(uint64_t ms, const std::vector<Command>& commands) {
+    std::vector<EntryPtr> entries;
+    for (const Command& command : commands) {
+      const LogIndex index = machine_->applied().index + 1 + entries.size();
+      entries.push_back(make_entry(index, EntryKind::kCommand, encode_command(command),
+                                   {kSelf, {index.value}}, Stamp{ms, ms}));
+    }
+    std::vector<Completion> completions;
+    machine_->apply(entries, kSelf, completions);
+    std::vector<Reply> replies;
+    for (const Completion& completion : completions) replies.push_back(completion.reply);
+    return replies;
+  }
+  // What a leader would propose then.
+  std::optional<Command> due(uint64_t ms) {
+    const std::optional<Bytes> payload = machine_->upkeep({ms, ms});
+    return payload ? std::optional(decode_command(payload->view()).value()) : std::nullopt;
+  }
+  uint64_t floor() { return machine_->history_floor().value; }
+  std::optional<Revision> made_by(uint64_t ms) {
+    return revision_at(store_->engine(), ms, machine_->history_floor(), machine_->revision())
+        .value();
+  }
+
+  Random random_{1};
+  std::unique_ptr<TestStore> store_ = make_store(GetParam());
+  std::unique_ptr<KvStateMachine> machine_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Engines, HistoryTest, testing::ValuesIn(store_kinds()), store_name);
+
+TEST_P(HistoryTest, TheFloorRisesToWhatIsAskedAndNeverFalls) {
+  for (uint64_t i = 1; i < 5; ++i) at(i, put("k"));
+  EXPECT_EQ(floor(), 1u);
+  EXPECT_EQ(at(9, compact(4)).status, ReplyStatus::kOk);
+  EXPECT_EQ(floor(), 4u);
+  at(9, compact(3));
+  EXPECT_EQ(floor(), 4u);
+  EXPECT_EQ(at(9, compact(6)).status, ReplyStatus::kRevisionTooNew);
+  EXPECT_EQ(floor(), 4u);
+  at(9, compact(5));
+  EXPECT_EQ(floor(), 5u);
+}
+
+TEST_P(HistoryTest, ByAgeTheFloorIsTheNewestRevisionThatIsOldEnough) {
+  for (uint64_t i = 1; i <= 10; ++i) at(i * kMinute, put("k"));  // revision i + 1
+  at(10 * kMinute, kCheck);
+  EXPECT_EQ(due(kHour + kMinute - 1), std::nullopt);
+  at(kHour + kMinute - 1, kForget);
+  EXPECT_EQ(floor(), 1u);
+  at(kHour + kMinute, kForget);
+  EXPECT_EQ(floor(), 2u) << "an hour ago it was the newest: it must stay readable";
+  at(kHour + 4 * kMinute + 1, kForget);
+  EXPECT_EQ(floor(), 5u);
+  at(9 * kHour, kForget);
+  EXPECT_EQ(floor(), 11u) << "the newest revision always stays";
+}
+
+TEST_P(HistoryTest, TheBatchAtHandCounts) {
+  all_at(kMinute, {put("a"), put("b"), compact(3), kForget, put("c")});
+  EXPECT_EQ(floor(), 3u);
+  all_at(3 * kHour, {kForget});
+  EXPECT_EQ(floor(), 4u);
+  // The same entries in one batch, as a replica that catches up may see them.
+  const std::unique_ptr<TestStore> other = make_store(GetParam());
+  auto machine = KvStateMachine::open(other->engine()).value();
+  std::vector<EntryPtr> entries;
+  uint64_t index = 0;
+  const auto add = [&](uint64_t ms, const Command& command) {
+    ++index;
+    entries.push_back(make_entry({index}, EntryKind::kCommand, encode_command(command),
+                                 {kSelf, {index}}, Stamp{ms, ms}));
+  };
+  add(kMinute, put("a"));
+  add(kMinute, put("b"));
+  add(kMinute, compact(3));
+  add(kMinute, kForget);
+  add(kMinute, put("c"));
+  add(3 * kHour, kForget);
+  std::vector<Completion> completions;
+  machine->apply(entries, kSelf, completions);
+  EXPECT_EQ(machine->history_floor().value, 4u);
+  EXPECT_EQ(machine->state_hash(), machine_->state_hash());
+}
+
+TEST_P(HistoryTest, ALeaderForgetsWhenThereIsSomethingAndNotTooOften) {
+  EXPECT_EQ(due(9 * kHour), std::nullopt) << "an empty store has no past";
+  all_at(0, {put("k"), kCheck});
+  EXPECT_EQ(due(kHour - 1), std::nullopt);
+  EXPECT_EQ(due(kHour), kForget);
+  at(kHour, kForget);
+  EXPECT_EQ(floor(), 2u);
+  at(kHour, kCheck);
+  EXPECT_EQ(due(9 * kHour), std::nullopt) << "all that is left is the newest revision";
+  for (uint64_t i = 1; i <= 4; ++i) at(kHour + i, put("k"));
+  at(kHour + 4, kCheck);
+  EXPECT_EQ(due(2 * kHour), std::nullopt);
+  EXPECT_EQ(due(2 * kHour + 1), kForget);
+  all_at(2 * kHour + 1, {kForget, kCheck});
+  EXPECT_EQ(floor(), 3u);
+  EXPECT_EQ(due(2 * kHour + 2), std::nullopt) << "at most every 10 s";
+  EXPECT_EQ(due(2 * kHour + 10'000), std::nullopt);
+  EXPECT_EQ(due(2 * kHour + 10'001), kForget);
+}
+
+TEST_P(HistoryTest, HowLongThePastIsKeptIsReplicatedAndSurvives) {
+  all_at(0, {put("k"), put("k"), keep(2 * kHour), kCheck});
+  EXPECT_EQ(machine_->settings().keep_history_ms, 2 * kHour);
+  EXPECT_EQ(due(kHour), std::nullopt);
+  EXPECT_EQ(due(2 * kHour), kForget);
+  ASSERT_TRUE(store_->engine().flush());
+  crash();
+  EXPECT_EQ(machine_->settings().keep_history_ms, 2 * kHour);
+  EXPECT_EQ(due(kHour), std::nullopt);
+  EXPECT_EQ(due(2 * kHour), kForget);
+  at(2 * kHour, kForget);
+  EXPECT_EQ(floor(), 3u);
+}
+
+TEST_P(HistoryTest, NothingIsForgottenThatACrashCouldBringBack) {
+  for (uint64_t i = 1; i <= 5; ++i) at(i, put("k"));
+  ASSERT_TRUE(store_->engine().flush());
+  at(6, compact(5));
+  // The floor is not durable yet: a crash may bring back the one before, and its reads.
+  store_->reclaim();
+  EXPECT_TRUE(store_->engine().get("k", {2}, ReadTier::kDisk).value());
+  EXPECT_TRUE(store_->engine().wall_ms({2}).value());
+  ASSERT_TRUE(store_->engine().flush());
+  at(7, put("other"));
+  store_->reclaim();
+  const auto gone = store_->engine().get("k", {2}, ReadTier::kDisk);
+  EXPECT_TRUE(!gone || !*gone);
+  EXPECT_TRUE(store_->engine().get("k", {5}, ReadTier::kDisk).value());
+  crash();
+  EXPECT_EQ(floor(), 5u);
+}
+
+TEST_P(HistoryTest, ARevisionIsFoundByTime) {
+  EXPECT_EQ(made_by(0), Revision{1});
+  EXPECT_EQ(made_by(9), Revision{1});
+  for (uint64_t i = 1; i <= 200; ++i) at(i / 2 * 10, put("k"));  // in pairs; revision i + 1
+  EXPECT_EQ(made_by(9), Revision{2});
+  EXPECT_EQ(made_by(10), Revision{4});
+  EXPECT_EQ(made_by(500), Revision{102});
+  EXPECT_EQ(made_by(509), Revision{102});
+  EXPECT_EQ(made_by(999), Revision{200});
+  EXPECT_EQ(made_by(99'999), Revision{201});
+  at(1000, compact(102));
+  EXPECT_EQ(made_by(500), Revision{102});
+  EXPECT_EQ(made_by(499), std::nullopt);
+}
+
+TEST_P(HistoryTest, AStateThatIsInstalledBringsItsFloor) {
+  const std::unique_ptr<TestStore> other = make_store(GetParam());
+  auto machine = KvStateMachine::open(other->engine()).value();
+  for (uint64_t i = 1; i <= 5; ++i) at(i, put("k"));
+  all_at(6, {compact(4), keep(kMinute), kCheck});
+  ASSERT_TRUE(machine_->checkpoint(store_->checkpoint_path("copy")));
+  store_->send("copy", *other);
+  ASSERT_TRUE(machine->install(other->checkpoint_path("copy")));
+  EXPECT_EQ(machine->history_floor(), Revision{4});
+  EXPECT_EQ(machine->settings().keep_history_ms, kMinute);
+  EXPECT_EQ(*machine->hash_check(), *machine_->hash_check());
+  EXPECT_EQ(machine->state_hash(), machine_->state_hash());
+}
+
+TEST_P(HistoryTest, ACheckNotesTheHashBehindItsEntry) {
+  EXPECT_EQ(machine_->hash_check()->index, LogIndex{});
+  const std::vector<Reply> replies = all_at(1'000, {put("a"), kCheck, put("b")});
+  const HashCheck check = *machine_->hash_check();
+  EXPECT_EQ(check.index, LogIndex{2});
+  EXPECT_EQ(check.revision, Revision{2});
+  EXPECT_EQ(check.cluster_ms, 1'000u);
+  EXPECT_NE(check.hash, machine_->state_hash());
+
+  const std::unique_ptr<TestStore> other = make_store(GetParam());
+  auto machine = KvStateMachine::open(other->engine()).value();
+  const EntryPtr first = make_entry({1}, EntryKind::kCommand, encode_command(put("a")),
+                                    {kSelf, {1}}, Stamp{1'000, 1'000});
+  std::vector<Completion> completions;
+  machine->apply({&first, 1}, kSelf, completions);
+  EXPECT_EQ(machine->state_hash(), check.hash);
+
+  const auto report = [&](uint64_t node, uint64_t index, uint64_t hash) {
+    at(2'000, {.act = HashReportCommand{{node}, {index}, hash}});
+  };
+  report(7, 2, 70);
+  report(8, 1, 80);
+  report(9, 3, 90);
+  report(7, 2, 71);
+  EXPECT_THAT(machine_->hash_check()->reports, testing::ElementsAre(testing::Pair(NodeId{7}, 71)));
+  EXPECT_NE(machine_->state_hash(), check.hash);
+  ASSERT_TRUE(store_->engine().flush());
+  const HashCheck kept = *machine_->hash_check();
+  crash();
+  EXPECT_EQ(*machine_->hash_check(), kept);
+  at(20'000, kCheck);
+  EXPECT_TRUE(machine_->hash_check()->reports.empty());
+}
+
+TEST_P(HistoryTest, AHashIsCheckedTenSecondsAfterAChange) {
+  EXPECT_EQ(due(9'999), std::nullopt) << "nothing was changed";
+  at(1, put("k"));
+  EXPECT_EQ(due(9'999), std::nullopt);
+  EXPECT_EQ(due(10'000), kCheck);
+  at(10'000, kCheck);
+  at(10'001, {.act = HashReportCommand{{1}, machine_->hash_check()->index, 1}});
+  EXPECT_EQ(due(90'000), std::nullopt) << "a check and its reports are no change";
+  at(90'000, put("k"));
+  EXPECT_EQ(due(90'000), kCheck);
+  at(90'000, kCheck);
+  at(90'000, put("k"));
+  EXPECT_EQ(due(99'999), std::nullopt);
+  EXPECT_EQ(due(100'000), kCheck);
+}
+
+}  // namespace
+}  // namespace holdfast
