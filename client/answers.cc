@@ -205,6 +205,54 @@ Result<MembersAnswer> read_members_answer(std::string_view body) {
   });
 }
 
+Result<KeyHistory> read_key_history(std::string_view body) {
+  return read_body<KeyHistory>(body, [](const Json& json) {
+    KeyHistory history{.compact_revision = json.at("compact_revision").get<uint64_t>(),
+                       .versions = {},
+                       .next = field_or<uint64_t>(json, "next", 0)};
+    for (const Json& version : json.at("versions")) {
+      history.versions.push_back(
+          {.is_delete = version.at("type").get<std::string>() == "delete",
+           .mod_revision = version.at("mod_revision").get<uint64_t>(),
+           .create_revision = field_or<uint64_t>(version, "create_revision", 0),
+           .version = field_or<uint64_t>(version, "version", 0),
+           .value = bytes_field(version, "value")});
+    }
+    return history;
+  });
+}
+
+Result<UsageView> read_usage(std::string_view body) {
+  return read_body<UsageView>(body, [](const Json& json) {
+    return UsageView{.keys = json.at("keys").get<uint64_t>(),
+                     .bytes = json.at("bytes").get<uint64_t>(),
+                     .stored_bytes = json.at("stored_bytes").get<uint64_t>(),
+                     .is_exact = json.at("exact").get<bool>()};
+  });
+}
+
+std::string compact_request(uint64_t revision) {
+  return Json({{"revision", revision}}).dump();
+}
+
+Result<CompactAnswer> read_compact_answer(std::string_view body) {
+  return read_body<CompactAnswer>(body, [](const Json& json) {
+    return CompactAnswer{json.at("compact_revision").get<uint64_t>()};
+  });
+}
+
+std::string settings_request(const SettingsView& change) {
+  Json body = Json::object();
+  if (!change.keep_history.empty()) body["keep_history"] = change.keep_history;
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<SettingsView> read_settings(std::string_view body) {
+  return read_body<SettingsView>(body, [](const Json& json) {
+    return SettingsView{json.at("keep_history").get<std::string>()};
+  });
+}
+
 Problem read_problem(std::string_view body) {
   const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
   Problem problem;

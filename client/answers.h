@@ -122,6 +122,38 @@ struct ClusterView {
   std::string warning;  // what is unwise about the members; empty: nothing
 };
 
+// One version of a key; the newest comes first.
+struct KeyVersion {
+  bool is_delete = false;
+  uint64_t mod_revision = 0;
+  uint64_t create_revision = 0;
+  uint64_t version = 0;
+  std::string value;
+};
+
+struct KeyHistory {
+  uint64_t compact_revision = 0;  // what is older is not kept
+  std::vector<KeyVersion> versions;
+  uint64_t next = 0;  // the newest revision that did not fit; 0: that was all
+};
+
+// About what lies under a prefix.
+struct UsageView {
+  uint64_t keys = 0;
+  uint64_t bytes = 0;         // of keys and newest values
+  uint64_t stored_bytes = 0;  // of all that is kept of them, on one node
+  bool is_exact = false;      // keys and bytes were counted
+};
+
+struct CompactAnswer {
+  uint64_t compact_revision = 0;
+};
+
+// Durations as the API spells them.
+struct SettingsView {
+  std::string keep_history;
+};
+
 // The members after a change of them. Of each only name, id, peer and is_voter are told.
 struct MembersAnswer {
   std::string cluster_id;
@@ -152,6 +184,13 @@ Result<TxnAnswer> read_txn_answer(std::string_view body);
 Result<ScanPage> read_scan_page(std::string_view body);
 Result<ClusterView> read_cluster_view(std::string_view body);
 Result<MembersAnswer> read_members_answer(std::string_view body);
+Result<KeyHistory> read_key_history(std::string_view body);
+Result<UsageView> read_usage(std::string_view body);
+std::string compact_request(uint64_t revision);
+Result<CompactAnswer> read_compact_answer(std::string_view body);
+// The body that changes what is not empty.
+std::string settings_request(const SettingsView& change);
+Result<SettingsView> read_settings(std::string_view body);
 Problem read_problem(std::string_view body);
 
 }  // namespace holdfast

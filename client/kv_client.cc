@@ -50,6 +50,12 @@ class Query {
   std::string text_;
 };
 
+void add_moment(Query& query, const Moment& moment) {
+  query.add("consistency", spelled(moment.consistency));
+  if (moment.revision > 0) query.add("revision", std::to_string(moment.revision));
+  query.add_unless_empty("at", moment.at);
+}
+
 uint64_t number_or_zero(std::string_view text) {
   uint64_t number = 0;
   std::from_chars(text.data(), text.data() + text.size(), number);
@@ -63,6 +69,10 @@ std::vector<HttpHeader> condition_headers(const Condition& condition) {
     headers.push_back({"If-None-Match", condition.if_none_match});
   }
   return headers;
+}
+
+HttpRequest get_request(std::string target) {
+  return {.method = "GET", .target = std::move(target), .headers = {}, .body = {}};
 }
 
 bool is_success(unsigned status) {
@@ -168,9 +178,9 @@ WriteOutcome<TxnAnswer> KvClient::transact(std::string json) {
                                read_txn_answer);
 }
 
-ReadOutcome<Value> KvClient::get(std::string_view key, Consistency consistency) {
+ReadOutcome<Value> KvClient::get(std::string_view key, const Moment& moment) {
   Query query;
-  query.add("consistency", spelled(consistency));
+  add_moment(query, moment);
   HOLDFAST_ASSIGN(HttpResponse response,
                   read({.method = "GET",
                         .target = "/v1/kv/" + path_encoded(key) + query.text(),
@@ -199,10 +209,10 @@ ReadOutcome<ScanPage> KvClient::scan(const ScanQuery& scan) {
   if (scan.is_reverse) query.add("reverse", "true");
   if (scan.is_keys_only) query.add("keys_only", "true");
   if (scan.is_count_only) query.add("count_only", "true");
-  query.add("consistency", spelled(scan.consistency));
+  // A cursor has the moment of its first page.
+  add_moment(query, scan.cursor.empty() ? scan.moment : Moment{scan.moment.consistency});
   query.add_unless_empty("cursor", scan.cursor);
-  return read({.method = "GET", .target = "/v1/kv" + query.text(), .headers = {}, .body = {}},
-              read_scan_page);
+  return read(get_request("/v1/kv" + query.text()), read_scan_page);
 }
 
 ReadOutcome<ClusterView> KvClient::cluster() {
@@ -255,6 +265,40 @@ ReadOutcome<HttpResponse> KvClient::snapshot(Consistency consistency, BodySink& 
            Effect::kReads, &sink);
   if (auto* refusal = std::get_if<Refusal>(&outcome)) return std::unexpected(std::move(*refusal));
   return std::get<HttpResponse>(std::move(outcome));
+}
+
+ReadOutcome<KeyHistory> KvClient::history(std::string_view key, const Moment& moment,
+                                          uint64_t limit) {
+  Query query;
+  add_moment(query, moment);
+  if (limit > 0) query.add("limit", std::to_string(limit));
+  return read(get_request("/v1/history/" + path_encoded(key) + query.text()), read_key_history);
+}
+
+ReadOutcome<UsageView> KvClient::usage(std::string_view prefix) {
+  Query query;
+  query.add_unless_empty("prefix", prefix);
+  return read(get_request("/v1/usage" + query.text()), read_usage);
+}
+
+ReadOutcome<SettingsView> KvClient::settings() {
+  return read(get_request("/v1/cluster/settings"), read_settings);
+}
+
+WriteOutcome<CompactAnswer> KvClient::compact(uint64_t revision) {
+  return write<CompactAnswer>({.method = "POST",
+                               .target = "/v1/compact",
+                               .headers = {{"Content-Type", "application/json"}},
+                               .body = compact_request(revision)},
+                              read_compact_answer);
+}
+
+WriteOutcome<SettingsView> KvClient::change_settings(const SettingsView& change) {
+  return write<SettingsView>({.method = "PATCH",
+                              .target = "/v1/cluster/settings",
+                              .headers = {{"Content-Type", "application/json"}},
+                              .body = settings_request(change)},
+                             read_settings);
 }
 
 WriteOutcome<LeaderAnswer> KvClient::move_leader(const std::string& to) {

@@ -42,6 +42,13 @@ using WriteOutcome = std::variant<T, Refusal, Unknown>;
 
 enum class Consistency { kLinearizable, kLocal };
 
+// What to read: the newest, or the past.
+struct Moment {
+  Consistency consistency = Consistency::kLinearizable;
+  uint64_t revision = 0;  // 0: not fixed
+  std::string at;         // RFC 3339; empty: not fixed
+};
+
 // Values of the If-Match and If-None-Match headers; empty: not sent.
 struct Condition {
   std::string if_match;
@@ -62,7 +69,7 @@ struct ScanQuery {
   bool is_reverse = false;
   bool is_keys_only = false;
   bool is_count_only = false;
-  Consistency consistency = Consistency::kLinearizable;
+  Moment moment;
   std::string cursor;  // the `next` of the page before
 };
 
@@ -97,8 +104,12 @@ class KvClient {
   // `json`: the body of POST /v1/txn.
   WriteOutcome<TxnAnswer> transact(std::string json);
 
-  ReadOutcome<Value> get(std::string_view key, Consistency consistency);
+  ReadOutcome<Value> get(std::string_view key, const Moment& moment = {});
   ReadOutcome<ScanPage> scan(const ScanQuery& query);
+  // The kept versions of `key` as of `moment`, the newest first; `limit` 0: the server's.
+  ReadOutcome<KeyHistory> history(std::string_view key, const Moment& moment, uint64_t limit);
+  ReadOutcome<UsageView> usage(std::string_view prefix);
+  ReadOutcome<SettingsView> settings();
   // What the first node that answers knows of its cluster.
   ReadOutcome<ClusterView> cluster();
 
@@ -120,6 +131,10 @@ class KvClient {
   // A backup of the whole store, given to `sink` while it comes. What broke off is not tried again:
   // the refusal's code is then "cut_off".
   ReadOutcome<HttpResponse> snapshot(Consistency consistency, BodySink& sink);
+  // What is older than `revision` may be forgotten.
+  WriteOutcome<CompactAnswer> compact(uint64_t revision);
+  // What is not empty in `change`. Answers with all settings.
+  WriteOutcome<SettingsView> change_settings(const SettingsView& change);
 
   const CallCounts& counts() const { return counts_; }
 

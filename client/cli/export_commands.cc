@@ -23,7 +23,7 @@ class ExportCommand final : public Command {
     app()
         .add_option("--prefix", query_.prefix, "Only keys that begin with PREFIX")
         ->type_name("PREFIX");
-    add_consistency_option(app(), query_.consistency);
+    add_moment_options(app(), query_.moment);
     app().footer(
         "Examples:\n"
         "  holdfast export > everything.ndjson\n"
@@ -59,7 +59,7 @@ class DigestCommand final : public Command {
     app()
         .add_option("--prefix", query_.prefix, "Only keys that begin with PREFIX")
         ->type_name("PREFIX");
-    add_consistency_option(app(), query_.consistency);
+    add_moment_options(app(), query_.moment);
     app()
         .add_option("--file", file_, "Of the records in an NDJSON file ('-': standard input)")
         ->type_name("FILE")

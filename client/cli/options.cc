@@ -17,6 +17,17 @@ void add_consistency_option(CLI::App& app, Consistency& consistency) {
       ->default_str("linearizable");
 }
 
+void add_moment_options(CLI::App& app, Moment& moment) {
+  add_consistency_option(app, moment.consistency);
+  CLI::Option* const revision =
+      app.add_option("--revision", moment.revision, "As it was at revision N")
+          ->type_name("N")
+          ->check(CLI::Range(uint64_t{1}, uint64_t{UINT64_MAX}));
+  app.add_option("--at", moment.at, "As it was then, as 2026-11-25T14:03:05Z")
+      ->type_name("TIME")
+      ->excludes(revision);
+}
+
 CLI::Option* add_duration_option(CLI::App& app, const char* name, Duration& target,
                                  const char* help) {
   return app

@@ -12,6 +12,8 @@ class Option;
 namespace holdfast::cli {
 
 void add_consistency_option(CLI::App& app, Consistency& consistency);
+// --consistency, --revision and --at.
+void add_moment_options(CLI::App& app, Moment& moment);
 // A duration as in the API ("30s"); `target` holds the default.
 CLI::Option* add_duration_option(CLI::App& app, const char* name, Duration& target,
                                  const char* help);

@@ -23,7 +23,7 @@ class GetCommand final : public Command {
  public:
   explicit GetCommand(CLI::App& root) : Command(root, "get", "Print the value of a key") {
     app().add_option("KEY", key_, "The key")->required();
-    add_consistency_option(app(), consistency_);
+    add_moment_options(app(), moment_);
     app().add_flag("--revision-info", with_revisions_,
                    "Also say on standard error when the key was created and changed");
     app().footer(
@@ -31,13 +31,15 @@ class GetCommand final : public Command {
         "  holdfast get greeting\n"
         "  holdfast get photos/1 > photo.jpg\n"
         "  holdfast --json get greeting\n"
-        "  holdfast get --consistency local greeting     what the asked node has, perhaps stale\n\n"
+        "  holdfast get --consistency local greeting     what the asked node has, perhaps stale\n"
+        "  holdfast get --revision 41 greeting           as it was (kept: holdfast settings)\n"
+        "  holdfast get --at 2026-11-25T14:00:00Z greeting\n\n"
         "The value is printed as it is; a newline is added on a terminal only.");
   }
 
   Exit run(const Session& session) override {
     KvClient client = session.client();
-    const ReadOutcome<Value> value = client.get(key_, consistency_);
+    const ReadOutcome<Value> value = client.get(key_, moment_);
     if (!value) return report(session, value.error());
     if (session.is_json()) {
       fmt::print("{{{},{},\"create_revision\":{},\"mod_revision\":{},\"version\":{}{}{}}}\n",
@@ -62,7 +64,7 @@ class GetCommand final : public Command {
 
  private:
   std::string key_;
-  Consistency consistency_ = Consistency::kLinearizable;
+  Moment moment_;
   bool with_revisions_ = false;
 };
 
@@ -80,7 +82,7 @@ class ScanCommand final : public Command {
     app().add_flag("--reverse", query_.is_reverse, "From the last key to the first");
     app().add_flag("--keys-only", query_.is_keys_only, "Without the values");
     app().add_flag("--count", query_.is_count_only, "Only say how many there are");
-    add_consistency_option(app(), query_.consistency);
+    add_moment_options(app(), query_.moment);
     app().footer(
         "Examples:\n"
         "  holdfast scan --prefix photos/\n"

@@ -215,6 +215,32 @@ class KeysAndValues(CommandLineTest):
                          b"deleted 2 keys at revision 5\n")
         self.assertEqual(list(self.cluster.store.items), [b"q"])
 
+    def test_the_past(self):
+        self.put("a", "x")
+        node = self.cluster.nodes[0]
+        self.assertEqual(self.expect(OK, "get", "--revision", "7", "a").stdout, b"x")
+        self.assertEqual(node.requests[-1][2]["revision"], "7")
+        self.expect(OK, "scan", "--at", "2026-11-25T14:00:00+01:00")
+        self.assertEqual(node.requests[-1][2]["at"], "2026-11-25T14:00:00+01:00")
+        self.expect(OTHER, "get", "--revision", "7", "--at", "2026-11-25T14:00:00Z", "a")
+        history = self.expect(OK, "history", "--limit", "2", "a")
+        self.assertEqual(history.stdout, b"8\t\n5\ta\\nb\n")
+        self.assertEqual(history.stderr, b"older ones: --revision 3\n")
+        self.assertEqual(node.requests[-1][2]["limit"], "2")
+        lines = self.expect(OK, "--json", "history", "a").stdout.splitlines()
+        self.assertEqual([json.loads(line) for line in lines],
+                         [{"type": "delete", "mod_revision": 8},
+                          {"type": "put", "mod_revision": 5, "create_revision": 4, "version": 2, "value": "a\nb"}])
+
+    def test_how_much_of_the_past_is_kept(self):
+        self.assertEqual(self.expect(OK, "settings").stdout, b"keep_history 1h\n")
+        self.assertEqual(self.expect(OK, "settings", "--keep-history", "2h").stdout, b"keep_history 2h\n")
+        self.assertEqual(json.loads(self.expect(OK, "--json", "settings").stdout), {"keep_history": "2h"})
+        self.assertEqual(self.expect(OK, "compact", "41").stdout, b"the oldest revision is 41\n")
+        self.assertEqual(json.loads(self.expect(OK, "--json", "compact", "41").stdout), {"compact_revision": 41})
+        self.assertIn(b"about 12,345 keys, 67,890 bytes", self.expect(OK, "usage").stdout)
+        self.assertTrue(self.expect(OK, "usage", "--prefix", "exact").stdout.startswith(b"12,345 keys"))
+
     def test_scan_follows_pages_to_the_end_or_to_the_limit(self):
         for i in range(2500):
             self.put(b"k%04d" % i, b"v%d" % i)

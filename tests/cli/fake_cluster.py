@@ -11,7 +11,8 @@ import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-SCAN_PARAMETERS = {"prefix", "start", "end", "limit", "reverse", "keys_only", "count_only", "cursor",
+MOMENT_PARAMETERS = {"consistency", "timeout", "revision", "at"}
+SCAN_PARAMETERS = {"revision", "at", "prefix", "start", "end", "limit", "reverse", "keys_only", "count_only", "cursor",
                    "consistency", "timeout"}
 PAGE_ITEMS = 1000
 
@@ -20,6 +21,7 @@ class Store:
     def __init__(self):
         self.lock = threading.Lock()
         self.revision = 1
+        self.settings = {"keep_history": "1h"}
         self.items = {}  # key -> (value, create_revision, mod_revision, version)
         self.kept = {}  # Idempotency-Key -> (what was asked, the answer)
 
@@ -80,6 +82,20 @@ class Handler(BaseHTTPRequestHandler):
             if query:
                 return self.problem(400, "bad_request")
             return self.answer(200, node.cluster_view())
+        if url.path == "/v1/cluster/settings":
+            if self.command == "PATCH":
+                node.store.settings.update(json.loads(body))
+            return self.answer(200, node.store.settings)
+        if url.path == "/v1/compact" and self.command == "POST":
+            return self.answer(200, {"compact_revision": json.loads(body)["revision"]})
+        if url.path == "/v1/usage" and set(query) <= {"prefix"}:
+            return self.answer(200, {"revision": 9, "keys": 12345, "bytes": 67890, "stored_bytes": 99,
+                                     "exact": query.get("prefix") == "exact"})
+        if url.path.startswith("/v1/history/") and set(query) <= MOMENT_PARAMETERS | {"limit"}:
+            return self.answer(200, {"revision": 9, "key": "k", "compact_revision": 2, "count": 2, "next": 3,
+                                     "versions": [{"type": "delete", "mod_revision": 8},
+                                                  {"type": "put", "mod_revision": 5, "create_revision": 4,
+                                                   "version": 2, "value": "a\nb"}]})
         if url.path.startswith("/v1/cluster/members/"):
             if query or body:
                 return self.problem(400, "bad_request")
@@ -93,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
                 return self.answer(*self.change_once(url, query, body))
             return self.read(url, query)
 
-    do_GET = do_PUT = do_DELETE = do_POST = handle_request
+    do_GET = do_PUT = do_DELETE = do_POST = do_PATCH = handle_request
 
     def drop(self):
         self.close_connection = True
@@ -169,7 +185,7 @@ class Handler(BaseHTTPRequestHandler):
         store = self.server.node.store
         if url.path == "/v1/kv":
             return self.scan(query)
-        if set(query) - {"consistency", "timeout"}:
+        if set(query) - MOMENT_PARAMETERS:
             return self.problem(400, "bad_request")
         item = store.items.get(self.key_of(url))
         if item is None:

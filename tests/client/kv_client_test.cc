@@ -201,8 +201,7 @@ TEST_F(KvClientTest, ReadWithoutAnAnswerIsMadeAgain) {
       {{Kind::kAnswer, http_answer(200, "x",
                                    "ETag: \"9\"\r\nHoldfast-Create-Revision: 4\r\n"
                                    "Holdfast-Version: 3\r\n")}});
-  const auto value =
-      client({first.endpoint(), second.endpoint()}).get("a", Consistency::kLinearizable);
+  const auto value = client({first.endpoint(), second.endpoint()}).get("a");
   ASSERT_TRUE(value) << value.error().message;
   EXPECT_EQ(value->bytes, "x");
   EXPECT_EQ(value->mod_revision, 9u);
@@ -213,7 +212,7 @@ TEST_F(KvClientTest, ReadWithoutAnAnswerIsMadeAgain) {
 TEST_F(KvClientTest, ReadAnsweredTimeoutIsMadeAgain) {
   ScriptedServer server({{Kind::kAnswer, problem_answer(504, "timeout", "not_applied", true)},
                          {Kind::kAnswer, http_answer(200, "x")}});
-  EXPECT_TRUE(client({server.endpoint()}).get("a", Consistency::kLocal));
+  EXPECT_TRUE(client({server.endpoint()}).get("a", {Consistency::kLocal}));
   EXPECT_NE(server.requests().at(0).find("consistency=local"), std::string::npos);
 }
 
@@ -245,7 +244,7 @@ TEST_F(KvClientTest, ANodeWithTooMuchToDoIsLeftAloneAsLongAsItAsks) {
 
 TEST_F(KvClientTest, AClusterThatCannotBeReachedIsReportedSoon) {
   KvClient kv = client({closed_endpoint(), closed_endpoint()});
-  const auto value = kv.get("a", Consistency::kLinearizable);
+  const auto value = kv.get("a");
   ASSERT_FALSE(value);
   EXPECT_EQ(value.error().code, "unreachable");
   EXPECT_TRUE(value.error().retryable);
