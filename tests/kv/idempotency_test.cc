@@ -202,7 +202,7 @@ TEST(ReplyBytes, ComeBackAsTheyWere) {
   Random random(7);
   KvModel model;
   for (uint64_t i = 1; i <= 3'000; ++i) {
-    Command command = random_command(random, model.summary().revision);
+    Command command = random_command(random, LogIndex{i}, model.summary().revision);
     command.once.reset();
     const Reply reply =
         model.apply(*make_entry({i}, EntryKind::kCommand, encode_command(std::move(command)), {}));
