@@ -216,7 +216,7 @@ class KeysAndValues(CommandLineTest):
         self.assertEqual(list(self.cluster.store.items), [b"q"])
 
     def test_the_past(self):
-        self.put("a", "x")
+        self.put(b"a", b"x")
         node = self.cluster.nodes[0]
         self.assertEqual(self.expect(OK, "get", "--revision", "7", "a").stdout, b"x")
         self.assertEqual(node.requests[-1][2]["revision"], "7")
