@@ -171,5 +171,5 @@ class Cluster:
             checks = {view["state_hash_index"] for view in views}
             return views if len(checks) == 1 and (checks.pop() or 0) >= index else None
         views = wait_for("all nodes have applied the same", equal, 30)
-        hashes = {view["name"]: (view["state_hash"], view["revision"]) for view in views}
+        hashes = {view["name"]: view["state_hash"] for view in views}
         assert len(set(hashes.values())) == 1, f"at the same index the nodes differ: {hashes}"
