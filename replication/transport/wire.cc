@@ -84,6 +84,24 @@ Result<std::vector<EntryPtr>> entries_of(const Frame& frame, size_t count) {
   return entries;
 }
 
+void put_heartbeat(proto::Heartbeat& out, const raft::Heartbeat& in) {
+  out.set_commit(in.commit.value);
+  out.set_round(in.round);
+  if (in.proof) put_proof(out.mutable_proof(), *in.proof);
+  if (in.reach) {
+    out.mutable_reach()->set_after_moment(in.reach->after_moment);
+    out.mutable_reach()->set_last(in.reach->last.value);
+  }
+}
+
+void put_heartbeat_reply(proto::HeartbeatReply& out, const raft::HeartbeatReply& in) {
+  out.set_round(in.round);
+  out.set_verified(in.verified.value);
+  out.set_moment(in.moment);
+  out.set_quarantined(in.quarantined);
+  out.set_wants_state(in.wants_state);
+}
+
 void put_body(proto::PeerMessage& out, const raft::MessageBody& body) {
   std::visit(
       Overloaded{
@@ -112,21 +130,9 @@ void put_body(proto::PeerMessage& out, const raft::MessageBody& body) {
             put_position(out.mutable_append_rejected()->mutable_previous(), in.previous);
             put_position(out.mutable_append_rejected()->mutable_hint(), in.hint);
           },
-          [&](const raft::Heartbeat& in) {
-            out.mutable_heartbeat()->set_commit(in.commit.value);
-            out.mutable_heartbeat()->set_round(in.round);
-            if (in.proof) put_proof(out.mutable_heartbeat()->mutable_proof(), *in.proof);
-            if (in.reach) {
-              out.mutable_heartbeat()->mutable_reach()->set_after_moment(in.reach->after_moment);
-              out.mutable_heartbeat()->mutable_reach()->set_last(in.reach->last.value);
-            }
-          },
+          [&](const raft::Heartbeat& in) { put_heartbeat(*out.mutable_heartbeat(), in); },
           [&](const raft::HeartbeatReply& in) {
-            out.mutable_heartbeat_reply()->set_round(in.round);
-            out.mutable_heartbeat_reply()->set_verified(in.verified.value);
-            out.mutable_heartbeat_reply()->set_moment(in.moment);
-            out.mutable_heartbeat_reply()->set_quarantined(in.quarantined);
-            out.mutable_heartbeat_reply()->set_wants_state(in.wants_state);
+            put_heartbeat_reply(*out.mutable_heartbeat_reply(), in);
           },
           [&](const raft::Forward& in) {
             proto::Forward* forward = out.mutable_forward();

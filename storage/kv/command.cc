@@ -395,6 +395,40 @@ Result<ExpireCommand> read_act(const command::Expire& expire) {
   return ExpireCommand{};
 }
 
+Result<decltype(Command::act)> read_what_it_does(command::Command& in) {
+  switch (in.act_case()) {
+    case command::Command::kPut:
+      return read_act(*in.mutable_put());
+    case command::Command::kRemove:
+      return read_act(*in.mutable_remove());
+    case command::Command::kRemoveRange:
+      return read_act(*in.mutable_remove_range());
+    case command::Command::kAnnounce:
+      return read_act(*in.mutable_announce());
+    case command::Command::kTransaction:
+      return read_act(*in.mutable_transaction());
+    case command::Command::kGrantLease:
+      return read_act(in.grant_lease());
+    case command::Command::kKeepLeaseAlive:
+      return read_act(in.keep_lease_alive());
+    case command::Command::kRevokeLease:
+      return read_act(in.revoke_lease());
+    case command::Command::kExpire:
+      return read_act(in.expire());
+    case command::Command::kCompact:
+      return read_act(*in.mutable_compact());
+    case command::Command::kChangeSettings:
+      return read_act(*in.mutable_change_settings());
+    case command::Command::kHashCheck:
+      return read_act(*in.mutable_hash_check());
+    case command::Command::kHashReport:
+      return read_act(*in.mutable_hash_report());
+    case command::Command::ACT_NOT_SET:
+      break;
+  }
+  return fail(ErrorCode::kInvalid, "a command says nothing that this version can do");
+}
+
 }  // namespace
 
 bool holds(const Condition& condition, Revision mod_revision) {
@@ -428,63 +462,8 @@ Result<Command> decode_command(std::string_view bytes) {
   if (in.has_once()) {
     HOLDFAST_ASSIGN(command.once, read_once(*in.mutable_once()));
   }
-  switch (in.act_case()) {
-    case command::Command::kPut: {
-      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_put()));
-      return command;
-    }
-    case command::Command::kRemove: {
-      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_remove()));
-      return command;
-    }
-    case command::Command::kRemoveRange: {
-      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_remove_range()));
-      return command;
-    }
-    case command::Command::kAnnounce: {
-      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_announce()));
-      return command;
-    }
-    case command::Command::kTransaction: {
-      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_transaction()));
-      return command;
-    }
-    case command::Command::kGrantLease: {
-      HOLDFAST_ASSIGN(command.act, read_act(in.grant_lease()));
-      return command;
-    }
-    case command::Command::kKeepLeaseAlive: {
-      HOLDFAST_ASSIGN(command.act, read_act(in.keep_lease_alive()));
-      return command;
-    }
-    case command::Command::kRevokeLease: {
-      HOLDFAST_ASSIGN(command.act, read_act(in.revoke_lease()));
-      return command;
-    }
-    case command::Command::kExpire: {
-      HOLDFAST_ASSIGN(command.act, read_act(in.expire()));
-      return command;
-    }
-    case command::Command::kCompact: {
-      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_compact()));
-      return command;
-    }
-    case command::Command::kChangeSettings: {
-      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_change_settings()));
-      return command;
-    }
-    case command::Command::kHashCheck: {
-      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_hash_check()));
-      return command;
-    }
-    case command::Command::kHashReport: {
-      HOLDFAST_ASSIGN(command.act, read_act(*in.mutable_hash_report()));
-      return command;
-    }
-    case command::Command::ACT_NOT_SET:
-      break;
-  }
-  return fail(ErrorCode::kInvalid, "a command says nothing that this version can do");
+  HOLDFAST_ASSIGN(command.act, read_what_it_does(in));
+  return command;
 }
 
 }  // namespace holdfast

@@ -17,7 +17,6 @@
 namespace holdfast {
 namespace {
 
-using testing::HasSubstr;
 namespace files = std::filesystem;
 
 class SnapshotApi : public ApiTest {

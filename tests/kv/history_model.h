@@ -16,7 +16,7 @@ class HistoryModel {
   // `now`: behind all entries before this one, but for position and time; `changes`: all ever made.
   Reply obey(const CompactCommand& compact, const StateSummary& now,
              const std::vector<Change>& changes) {
-    const Reply done{.revision = now.revision};
+    Reply done{.revision = now.revision};
     if (!compact.floor) {
       Revision floor{1};
       for (const Change& change : changes)

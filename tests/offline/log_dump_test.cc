@@ -13,7 +13,6 @@
 namespace holdfast::offline {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 

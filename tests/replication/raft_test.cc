@@ -150,7 +150,7 @@ TEST_F(RaftTest, AnAnswerToAnEarlierTermConfirmsNoRoundOfThis) {
 
 TEST_F(RaftTest, AVoteOfAnEarlierElectionIsNotCounted) {
   start();
-  for (const uint64_t term : {1, 2}) {
+  for (const uint64_t term : {1U, 2U}) {
     wait(milliseconds(1300));
     receive(kOther, term - 1, VoteReply{VotePhase::kPreVote, Term{term}, true});
     settle();

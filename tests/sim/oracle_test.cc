@@ -131,7 +131,7 @@ Story key_with_a_time(uint64_t cluster_ms) {
 }
 
 TEST(Oracle, WhatHasATimeIsThereUntilItIsOver) {
-  for (const uint64_t now : {5'999, 6'000}) {
+  for (const uint64_t now : {5'999U, 6'000U}) {
     const bool is_over = now == 6'000;
     Story story = key_with_a_time(now);
     story.read("a", 2, 1, 2, 3, 4).found->info.bond = Bond::until(6'000);
