@@ -75,6 +75,23 @@ def fill(node):
         assert status == 201, status
 
 
+def lease_a_key(node):
+    status, body = node.ask("POST", "/v1/leases", json.dumps({"ttl": "1h"}))
+    assert status == 201, (status, body)
+    lease = json.loads(body)["id"]
+    status, body = node.ask("PUT", f"/v1/kv/leased?lease={lease}", "x")
+    assert status == 201, (status, body)
+    return lease
+
+
+def check_lease(node, lease):
+    """It goes on where it was, with its key."""
+    status, body = node.ask("GET", f"/v1/leases/{lease}")
+    assert status == 200, (status, body)
+    told = json.loads(body)
+    assert told["keys"] == [{"key": "leased"}] and 0 < told["remaining_ms"] <= told["ttl_ms"] == 3_600_000, told
+
+
 def back_up_under_load(cluster, follower, file):
     with Writers(cluster.nodes) as writers:
         writers.wait_for_more(300)
@@ -103,7 +120,7 @@ def digest(node):
     return holdfast(OK, "--endpoint", url(node), "digest", "--consistency", "local")[0]
 
 
-def check_new_cluster(cluster, made, acknowledged, file):
+def check_new_cluster(cluster, made, acknowledged, file, lease):
     directory = cluster.directory / "r1"
     said = json.loads(holdfast(OK, "--json", "restore", file, "--data-dir", directory, "--name", "r1")[0])
     assert said["backup_revision"] == made["revision"] and said["cluster_id"] != made["cluster_id"], said
@@ -119,6 +136,7 @@ def check_new_cluster(cluster, made, acknowledged, file):
     assert view["cluster_id"] == said["cluster_id"], view
     assert [(m["name"], m["client_url"]) for m in view["members"]] == [("r1", url(one))], view
     check_contents(one, acknowledged, made["revision"])
+    check_lease(one, lease)
     status, body = one.ask("PUT", "/v1/kv/new", "x")
     given = json.loads(body)["revision"]
     assert status == 201 and given > made["revision"] + MARGIN and given == said["revision"] + 1, body
@@ -222,6 +240,7 @@ def look_offline(cluster, node, file):
 def main():
     with Cluster(3) as cluster:
         fill(cluster.leader())
+        lease = lease_a_key(cluster.leader())
         cluster.wait_caught_up()
         follower = next(node for node in cluster.nodes if node is not cluster.leader())
         place = cluster.directory / follower.name / "groups" / "1" / "backup"
@@ -230,7 +249,7 @@ def main():
         _, why = holdfast(OTHER, "--endpoint", url(follower), "backup", file)
         assert "is there already" in why, why
         wait_for("the checkpoint is removed", lambda: not place.exists())
-        check_new_cluster(cluster, made, acknowledged, file)
+        check_new_cluster(cluster, made, acknowledged, file, lease)
         one_at_a_time(cluster, follower, place)
         break_off(cluster, follower, place)
         damage(cluster, file)

@@ -12,6 +12,15 @@ using testing::Not;
 
 class StreamTest : public HttpTest {
  protected:
+  // The sockets are full, and no stream is asked for more.
+  void wait_until_stalled() {
+    size_t before = services.pieces;
+    for (int quiet = 0; quiet < 50; ++quiet) {
+      settle();
+      if (services.pieces != before) quiet = 0;
+      before = services.pieces;
+    }
+  }
   // A chunked body, read to its end and put together; "" where its form is broken.
   static std::string read_chunks(Client& client) {
     std::string body;
@@ -81,11 +90,7 @@ TEST_F(StreamTest, ASlowClientHoldsTheStreamBackInBoundedMemory) {
   Client client(port(), 16 << 10);
   client.send(request("GET", "/stream/1000x100000"));
   ASSERT_TRUE(told("stream 1000x100000"));
-  size_t before = 0;
-  do {
-    before = services.pieces;
-    settle();
-  } while (services.pieces != before);
+  wait_until_stalled();
   EXPECT_GE(services.pieces, 3u);
   EXPECT_LT(services.pieces, 100u) << "of 100 kB each, while nothing was read";
   client.read();
@@ -175,11 +180,8 @@ TEST_F(StreamTest, AThreadThatHoldsTooMuchAsksForNoPiece) {
     idle.push_back(std::make_unique<Client>(port(), 16 << 10));
     idle.back()->send(request("GET", "/stream/1000x250000"));
   }
-  size_t before = 0;
-  do {
-    before = services.pieces;
-    settle();
-  } while (services.pieces != before);
+  wait_until_stalled();
+  const size_t before = services.pieces;
   Client late(port());
   late.send(request("GET", "/stream/1x9"));
   EXPECT_EQ(late.read().status, 200);
