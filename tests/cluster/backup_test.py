@@ -10,10 +10,10 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 
 sys.path.insert(0, os.path.dirname(__file__))
 from cluster import PATIENCE_S, Cluster, Node, free_ports, wait_for  # noqa: E402
+from workers import Workers  # noqa: E402
 
 HOLDFAST = os.environ["HOLDFAST"]
 OK, OTHER, DAMAGED, IN_USE, UNAVAILABLE = 0, 1, 2, 3, 5
@@ -32,13 +32,14 @@ def url(node):
     return f"http://127.0.0.1:{node.port}"
 
 
-class Writers:
+class Writers(Workers):
     """Each key is written once; with the revision that its acknowledgement told."""
 
     def __init__(self, nodes):
+        super().__init__()
         self.acknowledged = []
-        self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self._write, args=(node, i)) for i, node in enumerate(nodes)]
+        for i, node in enumerate(nodes):
+            self.add(self._write, node, i)
 
     def _write(self, node, writer):
         number = 0
@@ -52,16 +53,6 @@ class Writers:
     def wait_for_more(self, count):
         wanted = len(self.acknowledged) + count
         wait_for(f"{count} more writes", lambda: len(self.acknowledged) >= wanted)
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *unused):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
 
 
 def noise(number):

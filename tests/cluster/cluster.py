@@ -1,6 +1,7 @@
 """Real holdfastd processes on loopback, for tests that kill them. Every wait is a condition with a
 deadline; only processes that were started here are ended."""
 
+import hashlib
 import http.client
 import json
 import os
@@ -158,18 +159,37 @@ class Cluster:
         return max(view["node"]["term"] for view in [node.cluster() for node in self.nodes] if view)
 
     def wait_caught_up(self):
-        """All nodes have applied the same entries, and hold the same because of it."""
-        # The hash of the state is taken every 10 s where something was changed.
-        wait_for("a change is taken", lambda: self.nodes[0].ask("PUT", "/v1/kv/caught-up", b"")[0] < 300)
+        """All nodes hold the same rows, as of a moment behind all that was acknowledged before."""
+        revision = self._newest()
+        rows = f"/v1/kv?revision={revision}&consistency=local"
+
+        def held(node):
+            # 400: it has not come so far yet.
+            status, body = node.ask("GET", rows, headers={"Accept": "application/x-ndjson"})
+            return hashlib.sha256(body).hexdigest() if status == 200 else None
+        digests = {node.name: wait_for(f"{node.name} has revision {revision}", lambda node=node: held(node))
+                   for node in self.nodes}
+        assert len(set(digests.values())) == 1, f"at revision {revision} the nodes differ: {digests}"
+
+    def wait_hashes_agree(self):
+        """The replicas' own comparison says so, of all that the state holds: up to 10 s later."""
+        self._newest()
         index = max(view["node"]["applied_index"] for view in map(Node.cluster, self.nodes) if view)
 
-        def equal():
+        def compared():
             views = [node.cluster() for node in self.nodes]
             if not all(views):
                 return None
             views = [view["node"] for view in views]
             checks = {view["state_hash_index"] for view in views}
             return views if len(checks) == 1 and (checks.pop() or 0) >= index else None
-        views = wait_for("all nodes have applied the same", equal, 30)
+        views = wait_for("all nodes know a newer check of their states", compared, 30)
         hashes = {view["name"]: view["state_hash"] for view in views}
         assert len(set(hashes.values())) == 1, f"at the same index the nodes differ: {hashes}"
+
+    def _newest(self):
+        """The revision of a write that is made for it."""
+        def write():
+            status, body = self.nodes[0].ask("PUT", "/v1/kv/caught-up", b"")
+            return json.loads(body)["revision"] if status < 300 else None
+        return wait_for("a change is taken", write)

@@ -14,6 +14,8 @@ import socket
 import threading
 import time
 
+from workers import Workers
+
 OK, REFUSED, UNKNOWN = "ok", "refused", "unknown"
 
 
@@ -61,23 +63,24 @@ class Connection:
         return Answer(REFUSED if outcome == "not_applied" else UNKNOWN, answer.status, content)
 
 
-class Load:
+class Load(Workers):
     def __init__(self, ports, writers=6, readers=4, keys_each=3, seed=1, prefix="", read_ports=None):
+        super().__init__()
         self.ports = ports
         self.read_ports = read_ports or ports
         self.seed = seed
         self.prefix = prefix
-        self.stopping = threading.Event()
         self.keys = []
         self.current = {}
         self.lock = threading.Lock()
         self.counts = {OK: 0, REFUSED: 0, UNKNOWN: 0, "read": 0}
-        self.failure = None
         for writer in range(writers):
             for slot in range(keys_each):
                 self._fresh(writer, slot)
-        self.threads = [threading.Thread(target=self._guard, args=(self._write, w, keys_each)) for w in range(writers)]
-        self.threads += [threading.Thread(target=self._guard, args=(self._read, r, None)) for r in range(readers)]
+        for writer in range(writers):
+            self.add(self._write, writer, keys_each)
+        for reader in range(readers):
+            self.add(self._read, reader)
 
     def _fresh(self, writer, slot):
         with self.lock:
@@ -85,22 +88,6 @@ class Load:
             self.keys.append(key)
             self.current[(writer, slot)] = key
             return key
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *unused):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
-
-    def _guard(self, work, *arguments):
-        try:
-            work(*arguments)
-        except BaseException as problem:  # shown by check(), on the test's own thread
-            self.failure = problem
 
     def _write(self, writer, slots):
         dice = random.Random(self.seed * 1000 + writer)
@@ -123,7 +110,7 @@ class Load:
             else:
                 self.stopping.wait(0.002)
 
-    def _read(self, reader, _):
+    def _read(self, reader):
         dice = random.Random(self.seed * 1000 + 500 + reader)
         connections = [Connection(port) for port in self.read_ports]
         while not self.stopping.is_set():
@@ -149,8 +136,6 @@ class Load:
         return max(end - start for key in self.keys for _, start, end, outcome in key.writes if outcome == OK)
 
     def check(self):
-        if self.failure:
-            raise self.failure
         assert self.counts[OK] > 0 and self.counts["read"] > 0, f"nothing was done: {self.counts}"
         for key in self.keys:
             check_key(key)

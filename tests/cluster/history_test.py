@@ -6,6 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(__file__))
 from history import OK, REFUSED, UNKNOWN, Key, check_final, check_key  # noqa: E402
+from workers import Workers  # noqa: E402
 
 
 def key(writes, reads):
@@ -40,6 +41,18 @@ def expect_refusal(word, check):
     raise AssertionError(f"'{word}' was not seen")
 
 
+def fail(word):
+    raise AssertionError(word)
+
+
+def work(*words):
+    workers = Workers()
+    for word in words:
+        workers.add(fail, word)
+    with workers:
+        pass
+
+
 def main():
     for good in GOOD:
         check_key(good)
@@ -50,7 +63,9 @@ def main():
     check_final(unsure, 2)
     expect_refusal("lost or doubled", lambda: check_final(unsure, 0))
     expect_refusal("lost or doubled", lambda: check_final(key(ONE_TWO, []), 1))
-    print(f"{len(GOOD) + len(BAD) + 4} passed, 0 failed")
+    work()
+    expect_refusal("a thread failed", lambda: work("a thread failed"))
+    print(f"{len(GOOD) + len(BAD) + 6} passed, 0 failed")
 
 
 if __name__ == "__main__":

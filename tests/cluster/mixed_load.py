@@ -13,6 +13,7 @@ import time
 
 from history import OK, REFUSED, UNKNOWN, Connection
 from linearizability import CAS, CREATE, DELETE, PUT, READ, Operation, check
+from workers import Workers
 
 KEYS = 10
 KEY_OPERATIONS_MAX = 400
@@ -33,49 +34,36 @@ class Key:
         self.seen = []  # (value, etag) of late
 
 
-class MixedLoad:
+class MixedLoad(Workers):
     """`with MixedLoad(cluster.nodes) as load:` runs until the block ends."""
 
     def __init__(self, nodes, clients_each=4, seed=1, prefix=""):
+        super().__init__()
         self.nodes = nodes
         self.prefix = prefix
-        self.stopping = threading.Event()
         self.lock = threading.Lock()
-        self.failure = None
         self.serial = itertools.count(1)
         self.history = {}
         self.keys = [self._fresh() for _ in range(KEYS)]
         self.counts = {OK: 0, REFUSED: 0, UNKNOWN: 0}
         self.requests = {node.name: [] for node in nodes}  # all of them: Request, by their ends
         self.changes = {node.name: 0 for node in nodes}    # acknowledged
-        self.threads = [threading.Thread(target=self._guard, args=(node, random.Random(f"{seed}/{node.name}/{i}"), i == 0))
-                        for node in nodes for i in range(clients_each)]
+        for node in nodes:
+            for i in range(clients_each):
+                self.add(self._work, node, random.Random(f"{seed}/{node.name}/{i}"), i == 0)
 
     def _fresh(self):
         key = Key(f"{self.prefix}k{len(self.history)}")
         self.history[key.name] = key.operations
         return key
 
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *unused):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
-
-    def _guard(self, node, dice, only_reads):
+    def _work(self, node, dice, only_reads):
         connection = Connection(node.port, CLIENT_TIMEOUT_S)
-        try:
-            while not self.stopping.is_set():
-                place = dice.randrange(KEYS)
-                outcome = self._perform(connection, node, self.keys[place], dice, only_reads)
-                self._renew(place)
-                self.stopping.wait(PAUSE_WHEN_REFUSED_S if outcome == REFUSED else PAUSE_S)
-        except BaseException as problem:  # shown by check(), on the test's own thread
-            self.failure = problem
+        while not self.stopping.is_set():
+            place = dice.randrange(KEYS)
+            outcome = self._perform(connection, node, self.keys[place], dice, only_reads)
+            self._renew(place)
+            self.stopping.wait(PAUSE_WHEN_REFUSED_S if outcome == REFUSED else PAUSE_S)
 
     def _renew(self, place):
         with self.lock:
@@ -140,8 +128,6 @@ class MixedLoad:
                 operations.append(operation)
 
     def check(self):
-        if self.failure:
-            raise self.failure
         assert all(self.changes.values()), f"nothing was done: {self.counts}"
         check(self.history)
 

@@ -145,6 +145,7 @@ def wave(cluster, storm, seed, number):
         load.flow(wait_for)
     cluster.check_alive()
     cluster.wait_caught_up()
+    cluster.wait_hashes_agree()
     load.final_reads()
     load.check()
     return {**load.counts, "operations": load.operations()}

@@ -79,6 +79,7 @@ def main():
         status, body = cluster.nodes[0].ask("PATCH", "/v1/cluster/settings", json.dumps({"keep_history": "2h"}))
         assert (status, json.loads(body)) == (200, {"keep_history": "2h"})
         cluster.wait_caught_up()
+        cluster.wait_hashes_agree()
         wait_for("all have reported their hash", lambda: all(
             member["state_agrees"] for member in cluster.nodes[0].cluster()["members"]))
         for node in cluster.nodes:

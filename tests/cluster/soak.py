@@ -9,12 +9,12 @@ import argparse
 import os
 import random
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.dirname(__file__))
 from cluster import Cluster  # noqa: E402
 from history import OK, Connection  # noqa: E402
+from workers import Workers  # noqa: E402
 
 CLIENTS = 6
 LOOK_EVERY_S = 2
@@ -42,13 +42,13 @@ def look(cluster, node):
     return measure(cluster, node)
 
 
-class Clients:
+class Clients(Workers):
     def __init__(self, nodes, options):
-        self.stopping = threading.Event()
+        super().__init__()
         self.done = [0] * CLIENTS
         self.refused = [0] * CLIENTS
-        self.threads = [threading.Thread(target=self._run, args=(i, nodes[i % len(nodes)], options))
-                        for i in range(CLIENTS)]
+        for i in range(CLIENTS):
+            self.add(self._run, i, nodes[i % len(nodes)], options)
 
     def _run(self, number, node, options):
         dice = random.Random(number)
@@ -62,16 +62,6 @@ class Clients:
                 self.done[number] += 1
             else:
                 self.refused[number] += 1
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *unused):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
 
 
 def greatest(samples, begin, end, what):
