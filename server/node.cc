@@ -360,7 +360,7 @@ void Node::Parts::publish(Instant now) {
   status->settings = machine->settings();
   status->history_floor = machine->history_floor();
   status->taken = now;
-  if (std::ranges::binary_search(status->agreement.outvoted, status->self))
+  if (is_outvoted(*status->check, status->agreement))
     suspicion->state_is_damaged(outvoted_text(*status->check, *status->agreement.majority));
   std::vector<raft::Proposal> own = announcer->due(now, *status);
   if (std::optional<Bytes> due = upkeep->due(now, status->raft, wall_ms(clock)))

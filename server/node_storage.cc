@@ -82,6 +82,7 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
                                       const SegmentedLog::Options& options, Suspicion& suspicion) {
   NodeStorage storage;
   HOLDFAST_ASSIGN(std::optional<RebuildNote> rebuild, read_rebuild_note(fs, places.group));
+  const bool dropped_before = rebuild && rebuild->dropped;
   const raft::Members known =
       rebuild && !rebuild->members.list.empty() ? rebuild->members : identity.first_members;
   suspicion.follow(known);
@@ -111,9 +112,9 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
         "kept as damaged-state. If no leader comes, a majority may be damaged: stop all nodes and "
         "look at them with holdfast recover",
         rebuild->why);
-  } else if (rebuild) {
+  } else if (dropped_before) {
     HOLDFAST_TRY(fs.remove(rebuild_path(places.group)));
-  } else {
+  } else if (!rebuild) {
     HOLDFAST_TRY(remove_damaged_state(places.group));
   }
   storage.log = std::move(mended.opened.log);

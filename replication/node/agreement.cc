@@ -38,6 +38,10 @@ Agreement judge_agreement(const HashCheck& check, const raft::Members& members) 
   return agreement;
 }
 
+bool is_outvoted(const HashCheck& check, const Agreement& agreement) {
+  return agreement.majority && check.hash != *agreement.majority;
+}
+
 std::string outvoted_text(const HashCheck& check, uint64_t majority) {
   return fmt::format(
       "the state of this node differs from that of a majority behind entry {} (its hash is "
@@ -50,7 +54,10 @@ std::string outvoted_text(const HashCheck& check, uint64_t majority) {
 std::optional<Bytes> HashReporter::due(Instant now, const HashCheck& check,
                                        const raft::Members& members) {
   constexpr Duration kEvery = std::chrono::seconds(2);
-  if (!check.index || check.reports.contains(self_) || members.find(self_) == nullptr) return {};
+  if (!check.index || members.find(self_) == nullptr) return {};
+  // A state that was made anew takes back what the damaged one reported.
+  const auto report = check.reports.find(self_);
+  if (report != check.reports.end() && report->second == check.hash) return {};
   if (last_ != Instant::min() && now - last_ < kEvery) return {};
   last_ = now;
   return encode_command({.act = HashReportCommand{self_, check.index, check.hash}});

@@ -24,6 +24,10 @@ struct Agreement {
 // Of those who have reported; as long as a majority may still come about, nothing is a split.
 Agreement judge_agreement(const HashCheck& check, const raft::Members& members);
 
+// This node's state differs from that of a majority. Its own report says less: it may be of a state
+// that has been replaced since.
+bool is_outvoted(const HashCheck& check, const Agreement& agreement);
+
 // What a node that is outvoted says of it, for people.
 std::string outvoted_text(const HashCheck& check, uint64_t majority);
 
@@ -32,8 +36,8 @@ class HashReporter {
  public:
   explicit HashReporter(NodeId self) : self_(self) {}
 
-  // The payload of an entry to propose now, without anybody who waits for its answer. Nothing: this
-  // node has reported on the newest check, did so just now, or is no member.
+  // The payload of an entry to propose now, without anybody who waits for its answer. Nothing: what
+  // this node has reported on the newest check is so, it did so just now, or it is no member.
   std::optional<Bytes> due(Instant now, const HashCheck& check, const raft::Members& members);
 
  private:

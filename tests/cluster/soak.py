@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Overwrites and deletes of a bounded set of keys, minute after minute: disk, memory and file handles
-of every node must stay bounded. Prints what it measures; fails where the last third of the time needs
+"""Overwrites, deletes and expiry of a bounded set of keys, minute after minute, with the shortest past
+that can be kept: disk, memory and file handles of every node must stay bounded. Prints what it measures; fails where the last third of the time needs
 more than the second did.
 
     tests/cluster/soak.py [--minutes N] [--keys N] [--value-bytes N]"""
@@ -56,7 +56,9 @@ class Clients(Workers):
         value = os.urandom(options.value_bytes)
         while not self.stopping.is_set():
             key = f"/v1/kv/k{dice.randrange(options.keys)}"
-            answer = (connection.request("DELETE", key) if dice.random() < 0.1
+            what = dice.random()
+            answer = (connection.request("DELETE", key) if what < 0.1
+                      else connection.request("PUT", key + "?ttl=1s", value) if what < 0.2
                       else connection.request("PUT", key, value))
             if answer.outcome == OK:
                 self.done[number] += 1
@@ -81,6 +83,8 @@ def main():
             node.command += ["--keep-log-bytes", f"{KEEP_LOG_MIB}MiB"]
             node.start()
         cluster.wait_ready()
+        status, body = cluster.leader().ask("PATCH", "/v1/cluster/settings", b'{"keep_history":"10s"}')
+        assert status == 200, (status, body)
         samples = {node.name: [] for node in cluster.nodes}
         began = time.monotonic()
         end = began + options.minutes * 60

@@ -81,6 +81,15 @@ TEST(HashReporter, ReportsOnEachCheckUntilItStandsInTheLog) {
   EXPECT_TRUE(reporter.due(start + seconds(9), {.index = {6}}, members(3)));
 }
 
+TEST(HashReporter, AStateThatWasMadeAnewTakesBackWhatTheDamagedOneReported) {
+  HashReporter reporter(NodeId{2});
+  const HashCheck check{.index = {5}, .hash = 7, .reports = {{NodeId{2}, 8}}};
+  const auto payload = reporter.due(Instant(std::chrono::seconds(100)), check, members(3));
+  ASSERT_TRUE(payload);
+  EXPECT_EQ(decode_command(payload->view()).value(),
+            (Command{.act = HashReportCommand{{2}, {5}, 7}}));
+}
+
 // A replica of a group, over maps in memory, that applies what it is given.
 class Replicated {
  public:
@@ -116,13 +125,19 @@ class AgreementStory : public testing::Test {
   }
   void check() {
     commit({.act = HashCheckCommand{}});
-    for (uint64_t id = 1; id <= replicas_.size(); ++id) {
-      HashReporter reporter(NodeId{id});
-      const auto payload =
-          reporter.due(Instant(), *replicas_[id - 1].machine().hash_check(), members(3));
-      commit(decode_command(payload.value().view()).value());
-    }
+    for (uint64_t id = 1; id <= replicas_.size(); ++id) report(id);
   }
+  void report(uint64_t id) {
+    HashReporter reporter(NodeId{id});
+    const auto payload = reporter.due(Instant(), *of(id).hash_check(), members(3));
+    if (payload) commit(decode_command(payload->view()).value());
+  }
+  // Whether it is for this replica to start itself anew.
+  bool is_out(uint64_t id) {
+    const HashCheck check = *of(id).hash_check();
+    return is_outvoted(check, judge_agreement(check, members(3)));
+  }
+  KvStateMachine& of(uint64_t id) { return replicas_[id - 1].machine(); }
   // What every replica says of all.
   std::vector<NodeId> outvoted() {
     std::vector<std::vector<NodeId>> said;
@@ -152,11 +167,18 @@ TEST_F(AgreementStory, ABitThatFlipsInOneReplicaIsFoundNamedAndHealed) {
   commit({.act = PutCommand{"a", "2", {}}});
   check();
   EXPECT_THAT(outvoted(), ElementsAre(NodeId{2}));
+  EXPECT_TRUE(is_out(2));
+  EXPECT_FALSE(is_out(1));
 
   // The state of another takes the place of its own.
   ASSERT_TRUE(replicas_[0].machine().checkpoint("copy"));
   replicas_[1].engine().put_image("copy", replicas_[0].engine().take_image("copy"));
   ASSERT_TRUE(replicas_[1].machine().install("copy"));
+  // What it reported of the state that is gone stands there still.
+  EXPECT_THAT(outvoted(), ElementsAre(NodeId{2}));
+  EXPECT_FALSE(is_out(2));
+  report(2);
+  EXPECT_THAT(outvoted(), IsEmpty());
   commit({.act = PutCommand{"a", "3", {}}});
   check();
   EXPECT_THAT(outvoted(), IsEmpty());
