@@ -98,7 +98,9 @@ Result<Members> Raft::judge_change(const MemberChange& change) const {
   std::string silent;
   for (const NodeId voter : next.voters()) {
     const auto found = leader.followers.find(voter);
-    if (voter == config_.self || is_in_contact(found->second)) {
+    const bool is_healthy =
+        voter == config_.self || (is_in_contact(found->second) && !found->second.quarantined);
+    if (is_healthy) {
       ++healthy;
     } else {
       silent += fmt::format("{}{}", silent.empty() ? "" : ", ", next.find(voter)->name);
@@ -108,8 +110,8 @@ Result<Members> Raft::judge_change(const MemberChange& change) const {
   if (healthy < needed)
     return fail(
         ErrorCode::kInvalid,
-        fmt::format("afterwards {} of {} voters would be needed, and only {} can be reached "
-                    "(silent: {}): bring these back or remove them first",
+        fmt::format("afterwards {} of {} voters would be needed, and only {} can be counted on "
+                    "(silent or not whole: {}): bring these back or remove them first",
                     needed, next.voters().size(), healthy, silent));
   return next;
 }
@@ -145,7 +147,7 @@ void Raft::follow_members() {
 void Raft::forget_the_removed() {
   LeaderRole& leader = std::get<LeaderRole>(role_);
   for (auto item = leader.followers.begin(); item != leader.followers.end();) {
-    const Follower& follower = item->second;
+    Follower& follower = item->second;
     const bool told = follower.told_commit >= follower.removed_by;
     const bool silent = now_ - follower.last_contact > kFarewells * config_.election_timeout;
     if (!follower.removed_by || !(told || silent)) {

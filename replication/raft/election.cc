@@ -47,8 +47,10 @@ void Raft::start_election(VotePhase phase, Cause cause) {
 // Until the list without it is committed, a voter may be needed: nobody else may hold that list,
 // and nobody be elected without the vote of who does (dissertation, section 4.2.2).
 bool Raft::may_stand() const {
+  // What neither the state nor an entry tells is the time that the cluster's clock goes on from.
+  if (awaits_state_ && log_.last() == log_.before()) return false;
   return membership_.may_vote(config_.self, commit_) && !removed_ && !fenced_ && !quarantined_ &&
-         !awaits_state_;
+         !installing_;
 }
 
 bool Raft::hears_leader() const {
@@ -114,6 +116,8 @@ void Raft::count_votes() {
     }
   }
   if (votes < majority(voters.size())) return;
+  // Something may have come about since it stood.
+  if (!may_stand()) return become_follower(hard_state_.term, {});
   if (candidate.phase == VotePhase::kPreVote) {
     start_election(VotePhase::kVote, Cause::kSilence);
   } else {
@@ -123,7 +127,7 @@ void Raft::count_votes() {
 
 void Raft::become_leader() {
   CHECK(hard_state_.vote == config_.self);
-  CHECK(may_stand() && !installing_);
+  CHECK(may_stand());
   role_ = LeaderRole{.since = now_};
   stamps_.lead_from(now_);
   follow_members();

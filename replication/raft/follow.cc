@@ -36,6 +36,7 @@ void Raft::follow(NodeId leader) {
   if (known_leader() != leader || !std::holds_alternative<FollowerRole>(role_))
     become_follower(hard_state_.term, leader);
   heard_leader_ = now_;
+  forgave_silence_ = false;
   reset_election_timer();
 }
 
@@ -82,7 +83,7 @@ void Raft::on_heartbeat(NodeId from, const Heartbeat& heartbeat) {
   if (heartbeat.proof) take_proof(*heartbeat.proof);
   if (heartbeat.reach) note_reach(*heartbeat.reach);
   send(from, HeartbeatReply{heartbeat.round, verified_, moment_of_reply(), quarantined_,
-                            awaits_state_ && !installing_});
+                            awaits_state_, installing_.has_value()});
   // An acknowledgement may have been lost, and without a further append nothing would repeat it.
   const LogIndex match = std::min(verified_, log_.persisted());
   if (match > heartbeat.commit) send(from, Appended{match});

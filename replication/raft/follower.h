@@ -26,15 +26,17 @@ struct Streaming {
   uint64_t round_of_last_append = 0;  // the newest heartbeat round when it was sent
 };
 
-// The log does not go back to what it lacks: the state is being sent. It then has everything up to
-// `covers`, at least.
-struct Snapshotting {
+// The state is being sent: with it, the follower has everything up to `covers`, at least.
+struct StateTransfer {
   uint64_t number;  // of the order
   LogIndex covers;
-  // It has all of it and should say soon how far its log reaches now; if it does not, it is asked.
+  // It had all of it, or put it in use still, at this time; it should say soon that it has it.
   std::optional<Instant> delivered;
-  bool asked =
-      false;  // by the follower, whose log may well go further: then it says when it is done
+};
+
+// The log does not go back to what it lacks: it is sent no entries until it has the state.
+struct Snapshotting {
+  StateTransfer transfer;
 };
 
 // A learner has caught up once it gets, within an election timeout, all that was there when the
@@ -49,6 +51,10 @@ struct Follower {
   LogIndex match;  // known to be on its disk and equal to ours
   LogIndex next;   // the first entry to send; always above match
   std::variant<Probing, Streaming, Snapshotting> progress = Probing{};
+  bool lacks_state = false;             // it lost its own, whatever its log holds
+  std::optional<StateTransfer> repair;  // for that, beside the appends
+  int failed_transfers = 0;             // one after the other
+  Instant next_transfer{};              // not before this
   CatchUp catch_up;
   LogIndex
       removed_by;  // the members entry without it, once there is one: it should still hear that
@@ -62,6 +68,13 @@ struct Follower {
   std::optional<CurrencyProof> proof;  // for it, the newest
   LogIndex told_commit;                // the newest commit index sent to it
   LogIndex awaits_commit;              // its clients wait for this entry
+
+  // On its way, or delivered and not known to be in use; null: none.
+  StateTransfer* transfer() {
+    if (Snapshotting* const sending = std::get_if<Snapshotting>(&progress))
+      return &sending->transfer;
+    return repair ? &*repair : nullptr;
+  }
 };
 
 }  // namespace holdfast::raft

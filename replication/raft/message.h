@@ -86,14 +86,16 @@ struct Heartbeat {
 
 // `verified` is how far the follower's log, on disk or not, is known to be the leader's: an append
 // that was lost, or forgotten in a restart, shows here. `moment` stands for when it was sent.
-// In quarantine a follower may lack what it acknowledged: only `verified` counts. One that wants
-// the state has lost its own, whatever its log holds.
+// In quarantine a follower may lack what it acknowledged: only `verified` counts. One that lacks
+// the state has lost its own, whatever its log holds; one that installs has a state and puts it in
+// use.
 struct HeartbeatReply {
   uint64_t round;
   LogIndex verified;
   uint64_t moment = 0;
   bool quarantined = false;
-  bool wants_state = false;
+  bool lacks_state = false;
+  bool installs = false;
   friend bool operator==(const HeartbeatReply&, const HeartbeatReply&) = default;
 };
 

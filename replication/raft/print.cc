@@ -119,9 +119,9 @@ std::string to_text(const MessageBody& body) {
                                m.reach ? fmt::format(" reach={}", m.reach->last.value) : "");
           },
           [](const HeartbeatReply& m) {
-            return fmt::format("HeartbeatReply round={} verified={}{}{}", m.round, m.verified.value,
-                               m.quarantined ? " quarantined" : "",
-                               m.wants_state ? " wants_state" : "");
+            return fmt::format("HeartbeatReply round={} verified={}{}{}{}", m.round,
+                               m.verified.value, m.quarantined ? " quarantined" : "",
+                               m.lacks_state ? " lacks_state" : "", m.installs ? " installs" : "");
           },
           [](const Forward& m) {
             return fmt::format(

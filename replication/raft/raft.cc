@@ -74,17 +74,19 @@ void Raft::step(Instant now, Input input) {
 }
 
 // A node that was itself asleep has no right to call the others silent: they may have spoken, and
-// what they said waits to be read.
+// what they said waits to be read. Only its sleep is forgiven, so that one that sleeps again and
+// again still sees who is silent.
 void Raft::forgive_own_pause(Instant now) {
   const Instant expected = std::max(next_deadline(), last_step_);
   last_step_ = now;
-  if (now - expected <= config_.heartbeat) return;
+  const Duration pause = now - expected;
+  if (pause <= config_.heartbeat) return;
   now_ = now;
-  for (auto& [ticket, since] : unanswered_writes_) since = std::max(since, now - config_.heartbeat);
+  for (auto& [ticket, since] : unanswered_writes_) since += pause;
   if (LeaderRole* leader = std::get_if<LeaderRole>(&role_)) {
-    for (auto& [id, follower] : leader->followers)
-      follower.last_contact = std::max(follower.last_contact, now - config_.heartbeat);
-  } else {
+    for (auto& [id, follower] : leader->followers) follower.last_contact += pause;
+  } else if (!forgave_silence_) {
+    forgave_silence_ = true;
     reset_election_timer();
   }
 }
@@ -149,6 +151,7 @@ void Raft::wake() {
     if (is_leader() && lost_majority()) become_follower(hard_state_.term, {});
     if (is_leader()) end_handover_if_late();
     if (is_leader()) {
+      hand_over_for_want_of_state();
       forget_the_removed();
       promote_who_caught_up();
       start_heartbeat_round();
@@ -199,7 +202,7 @@ void Raft::become_follower(Term term, NodeId leader) {
   if (LeaderRole* const led = std::get_if<LeaderRole>(&role_)) {
     if (led->handover) held = std::move(led->handover->held);
     asked = std::move(led->asked_changes);
-    for (const auto& [id, follower] : led->followers) end_snapshot(id, follower);
+    for (auto& [id, follower] : led->followers) end_snapshot(id, follower);
   }
   const Term led_in = hard_state_.term;
   role_ = FollowerRole{leader};
@@ -300,9 +303,10 @@ Status Raft::status() const {
   if (const LeaderRole* leader = std::get_if<LeaderRole>(&role_)) {
     for (const auto& [id, follower] : leader->followers) {
       const Streaming* streaming = std::get_if<Streaming>(&follower.progress);
-      status.followers.push_back({id, follower.match, follower.last_contact, streaming != nullptr,
-                                  streaming != nullptr ? streaming->in_flight_bytes : 0,
-                                  std::holds_alternative<Snapshotting>(follower.progress)});
+      status.followers.push_back(
+          {id, follower.match, follower.last_contact, streaming != nullptr,
+           streaming != nullptr ? streaming->in_flight_bytes : 0,
+           std::holds_alternative<Snapshotting>(follower.progress) || follower.repair});
     }
   }
   return status;

@@ -85,6 +85,8 @@ class Raft {
   void on_take_over(NodeId from);
   NodeId fittest_successor() const;
   bool is_in_contact(const Follower& follower) const;
+  bool is_fit(NodeId id, const Follower& follower) const;
+  void hand_over_for_want_of_state();
 
   // change_members.cc
   void ask_change(AskedChange change);
@@ -102,12 +104,14 @@ class Raft {
   void note_own_removal();
 
   // snapshots.cc
+  StateTransfer order_transfer(NodeId to);
   void order_snapshot(NodeId to, Follower& follower);
+  bool is_overdue(const StateTransfer& transfer) const;
   void on_snapshot_done(const SnapshotDone& done);
   void on_snapshot_arrived(SnapshotArrived&& arrived);
   void on_installed(Installed&& installed);
-  void end_snapshot(NodeId to, const Follower& follower);
-  void heed_wish_for_state(NodeId from, Follower& follower, bool wants);
+  void end_snapshot(NodeId to, Follower& follower);
+  void heed_state(NodeId from, Follower& follower, const HeartbeatReply& reply);
   void give_up_on_skipped(Term upto);
   void tell_needs_to_log();
 
@@ -195,7 +199,8 @@ class Raft {
   Instant election_deadline_;
   Instant heartbeat_deadline_;  // also when waiting requests are looked at
   std::optional<Instant> heard_leader_;
-  Term leader_gone_in_;  // the newest term whose leader this node was told to be gone
+  bool forgave_silence_ = false;  // of the leader, since it was heard last
+  Term leader_gone_in_;           // the newest term whose leader this node was told to be gone
 
   LogIndex verified_;  // our log is that of this term's leader up to here
   LogIndex commit_;

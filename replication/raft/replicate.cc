@@ -7,12 +7,6 @@
 #include "storage/base/check.h"
 
 namespace holdfast::raft {
-namespace {
-
-// How many election timeouts a follower that has the whole state on disk is given to put it in use.
-constexpr int kInstallPatience = 10;
-
-}  // namespace
 
 LogIndex Raft::append_as_leader(EntryKind kind, Origin origin, Bytes payload) {
   const LogIndex index = log_.last().index + 1;
@@ -30,9 +24,7 @@ void Raft::probe(Follower& follower, LogIndex next) {
 void Raft::send_appends(NodeId to, Follower& follower) {
   const LogIndex last = log_.last().index;
   if (Snapshotting* const sending = std::get_if<Snapshotting>(&follower.progress)) {
-    if (!sending->delivered ||
-        now_ - *sending->delivered < kInstallPatience * config_.election_timeout)
-      return;
+    if (!is_overdue(sending->transfer)) return;
     probe(follower, follower.match + 1);
   }
   for (;;) {
@@ -49,8 +41,8 @@ void Raft::send_appends(NodeId to, Follower& follower) {
     }
     auto entries = log_.entries(follower.next, last, config_.append_bytes_max);
     if (!entries) {
-      if (!follower.loading)
-        output_.load.push_back({to, follower.next, last, config_.append_bytes_max});
+      if (follower.loading) return;
+      output_.load.push_back({to, follower.next, last, config_.append_bytes_max});
       follower.loading = follower.next;
       return;
     }
@@ -91,7 +83,7 @@ void Raft::on_appended(NodeId from, const Appended& appended) {
   follower.next = std::max(follower.next, follower.match + 1);
   note_progress(follower);
   if (const Snapshotting* const sending = std::get_if<Snapshotting>(&follower.progress)) {
-    if (sending->asked || follower.match < sending->covers) return;
+    if (follower.lacks_state || follower.match < sending->transfer.covers) return;
     end_snapshot(from, follower);
   }
   if (!std::holds_alternative<Streaming>(follower.progress)) {
@@ -151,7 +143,7 @@ void Raft::on_heartbeat_reply(NodeId from, const HeartbeatReply& reply) {
   follower.newest_moment = reply.moment;
   follower.quarantined = reply.quarantined;
   if (reply.quarantined) doubt(follower, reply.verified);
-  heed_wish_for_state(from, follower, reply.wants_state);
+  heed_state(from, follower, reply);
   note_progress(follower);
   const Streaming* streaming = std::get_if<Streaming>(&follower.progress);
   // The heartbeat was sent after the newest append, and the follower does not know of its end: an

@@ -13,52 +13,81 @@ namespace {
 
 // How many election timeouts the log is kept for a follower that is silent.
 constexpr int kFollowerRemembered = 100;
+// How many of them a follower that has the whole state is given to say that it puts it in use.
+constexpr int kInstallPatience = 10;
+// After the first transfer that failed the next one waits for one election timeout, then for twice
+// as long each time, up to so many: each costs the leader a copy of its state.
+constexpr int kTransferPauseMax = 16;
 
 }  // namespace
 
-void Raft::order_snapshot(NodeId to, Follower& follower) {
+StateTransfer Raft::order_transfer(NodeId to) {
+  output_.snapshots.push_back({to, ++snapshots_ordered_, hard_state_.term});
   // Whatever the state's copy will hold, it is made later than this.
-  follower.progress =
-      Snapshotting{.number = ++snapshots_ordered_, .covers = applied_, .delivered = {}};
-  output_.snapshots.push_back({to, snapshots_ordered_, hard_state_.term});
+  return {.number = snapshots_ordered_, .covers = applied_, .delivered = {}};
 }
 
-void Raft::end_snapshot(NodeId to, const Follower& follower) {
-  const Snapshotting* const sending = std::get_if<Snapshotting>(&follower.progress);
-  if (sending != nullptr && !sending->delivered) output_.end_snapshots.push_back(to);
+void Raft::order_snapshot(NodeId to, Follower& follower) {
+  if (follower.repair) {
+    // What is on its way serves this need too.
+    follower.progress = Snapshotting{*std::exchange(follower.repair, std::nullopt)};
+  } else if (!awaits_state_ && now_ >= follower.next_transfer) {
+    follower.progress = Snapshotting{order_transfer(to)};
+  } else {
+    // It is asked again where it stands, but not at once.
+    probe(follower, follower.next);
+    std::get<Probing>(follower.progress).resend_at =
+        std::max(follower.next_transfer, now_ + config_.election_timeout);
+  }
 }
 
-// A follower whose log is whole, but whose state is not.
-void Raft::heed_wish_for_state(NodeId from, Follower& follower, bool wants) {
-  if (Snapshotting* const sending = std::get_if<Snapshotting>(&follower.progress)) {
-    if (!wants && sending->asked) {
-      end_snapshot(from, follower);
-      probe(follower, follower.match + 1);
-    } else {
-      sending->asked = sending->asked || wants;
-    }
+void Raft::end_snapshot(NodeId to, Follower& follower) {
+  const StateTransfer* const transfer = follower.transfer();
+  if (transfer != nullptr && !transfer->delivered) output_.end_snapshots.push_back(to);
+}
+
+bool Raft::is_overdue(const StateTransfer& transfer) const {
+  return transfer.delivered &&
+         now_ - *transfer.delivered >= kInstallPatience * config_.election_timeout;
+}
+
+// A follower whose log is whole, but whose state is not, takes entries meanwhile: a majority may
+// need it for them.
+void Raft::heed_state(NodeId from, Follower& follower, const HeartbeatReply& reply) {
+  follower.lacks_state = reply.lacks_state;
+  StateTransfer* const transfer = follower.transfer();
+  // However long it takes, it is not sent another.
+  if (transfer != nullptr && transfer->delivered && reply.installs) transfer->delivered = now_;
+  if (std::holds_alternative<Snapshotting>(follower.progress)) {
+    if (follower.lacks_state || follower.match < transfer->covers) return;
+    end_snapshot(from, follower);
+    return probe(follower, follower.match + 1);
+  }
+  if (!follower.lacks_state) {
+    end_snapshot(from, follower);
+    follower.repair.reset();
     return;
   }
-  const Probing* const probing = std::get_if<Probing>(&follower.progress);
-  // After a transfer that failed, not at once.
-  if (!wants || (probing != nullptr && now_ < probing->resend_at)) return;
-  order_snapshot(from, follower);
-  std::get<Snapshotting>(follower.progress).asked = true;
+  if (follower.repair && is_overdue(*follower.repair)) follower.repair.reset();
+  if (!follower.repair && !reply.installs && !awaits_state_ && now_ >= follower.next_transfer)
+    follower.repair = order_transfer(from);
 }
 
 void Raft::on_snapshot_done(const SnapshotDone& done) {
   LeaderRole* const leader = std::get_if<LeaderRole>(&role_);
   if (leader == nullptr || !leader->followers.contains(done.destination)) return;
   Follower& follower = leader->followers.at(done.destination);
-  Snapshotting* const sending = std::get_if<Snapshotting>(&follower.progress);
-  if (sending == nullptr || sending->number != done.number) return;
+  StateTransfer* const transfer = follower.transfer();
+  if (transfer == nullptr || transfer->number != done.number) return;
   if (done.delivered) {
-    sending->delivered = now_;
+    transfer->delivered = now_;
+    follower.failed_transfers = 0;
     return;
   }
-  // It is asked again where it stands, but not at once.
-  follower.next = follower.match + 1;
-  follower.progress = Probing{now_ + config_.election_timeout};
+  const int pause = std::min(1 << std::min(follower.failed_transfers++, 10), kTransferPauseMax);
+  follower.next_transfer = now_ + pause * config_.election_timeout;
+  follower.repair.reset();
+  if (std::holds_alternative<Snapshotting>(follower.progress)) probe(follower, follower.match + 1);
 }
 
 void Raft::on_snapshot_arrived(SnapshotArrived&& arrived) {
@@ -90,6 +119,8 @@ void Raft::on_installed(Installed&& installed) {
   // never committed (RELIABILITY F4).
   if (log_.term_at(position.index) == position.term) {
     log_.vouched_for(position.index);
+    // The log may hold nothing behind it that bears one.
+    if (position == log_.last()) stamps_.follow(installed.stamp);
   } else {
     log_.restart_after(position);
     stamps_.follow(installed.stamp);
@@ -128,7 +159,7 @@ void Raft::tell_needs_to_log() {
     for (const auto& [id, follower] : leader->followers) {
       if (now_ - follower.last_contact > kFollowerRemembered * config_.election_timeout) continue;
       const Snapshotting* const sending = std::get_if<Snapshotting>(&follower.progress);
-      const LogIndex from = sending != nullptr ? sending->covers + 1 : follower.match + 1;
+      const LogIndex from = sending != nullptr ? sending->transfer.covers + 1 : follower.match + 1;
       wanted = wanted ? std::min(wanted, from) : from;
     }
   }

@@ -20,8 +20,7 @@ void Raft::transfer_leader(NodeId target) {
 void Raft::start_handover(LeaderRole& leader, NodeId target) {
   if (!target) target = fittest_successor();
   const auto found = leader.followers.find(target);
-  if (found == leader.followers.end() || !members().votes(target) || !is_in_contact(found->second))
-    return;
+  if (found == leader.followers.end() || !is_fit(target, found->second)) return;
   leader.handover =
       Handover{.target = target, .deadline = now_ + config_.election_timeout, .held = {}};
 }
@@ -30,15 +29,19 @@ bool Raft::is_in_contact(const Follower& follower) const {
   return follower.heard && now_ - follower.last_contact < config_.election_timeout;
 }
 
+// To lead, once it has all entries.
+bool Raft::is_fit(NodeId id, const Follower& follower) const {
+  return members().votes(id) && is_in_contact(follower) && !follower.quarantined &&
+         !follower.lacks_state && !std::holds_alternative<Snapshotting>(follower.progress);
+}
+
 // The voter with the longest log of those that are in contact; none: there is none.
 NodeId Raft::fittest_successor() const {
   const LeaderRole& leader = std::get<LeaderRole>(role_);
   NodeId fittest;
   LogIndex longest;
   for (const auto& [id, follower] : leader.followers) {
-    const bool is_whole =
-        !follower.quarantined && !std::holds_alternative<Snapshotting>(follower.progress);
-    if (!members().votes(id) || !is_in_contact(follower) || !is_whole) continue;
+    if (!is_fit(id, follower)) continue;
     if (fittest && follower.match <= longest) continue;
     fittest = id;
     longest = follower.match;
@@ -68,6 +71,12 @@ void Raft::end_handover_if_late() {
     leader.asked_changes.pop_front();
   }
   for (auto& [from, forward] : ended.held) append_forward(from, std::move(forward));
+}
+
+// Its log was the longest, and nobody could be elected without it; but it serves nothing.
+void Raft::hand_over_for_want_of_state() {
+  LeaderRole& leader = std::get<LeaderRole>(role_);
+  if (awaits_state_ && !leader.handover) start_handover(leader, {});
 }
 
 void Raft::on_take_over(NodeId from) {

@@ -99,7 +99,8 @@ void put_heartbeat_reply(proto::HeartbeatReply& out, const raft::HeartbeatReply&
   out.set_verified(in.verified.value);
   out.set_moment(in.moment);
   out.set_quarantined(in.quarantined);
-  out.set_wants_state(in.wants_state);
+  out.set_lacks_state(in.lacks_state);
+  out.set_installs(in.installs);
 }
 
 void put_body(proto::PeerMessage& out, const raft::MessageBody& body) {
@@ -216,10 +217,10 @@ Result<raft::MessageBody> body_of(proto::PeerMessage& in, const Frame& frame) {
       return raft::Heartbeat{LogIndex{in.heartbeat().commit()}, in.heartbeat().round(),
                              proof_of(in.heartbeat()), reach_of(in.heartbeat())};
     case proto::PeerMessage::kHeartbeatReply:
-      return raft::HeartbeatReply{in.heartbeat_reply().round(),
-                                  LogIndex{in.heartbeat_reply().verified()},
-                                  in.heartbeat_reply().moment(), in.heartbeat_reply().quarantined(),
-                                  in.heartbeat_reply().wants_state()};
+      return raft::HeartbeatReply{
+          in.heartbeat_reply().round(),       LogIndex{in.heartbeat_reply().verified()},
+          in.heartbeat_reply().moment(),      in.heartbeat_reply().quarantined(),
+          in.heartbeat_reply().lacks_state(), in.heartbeat_reply().installs()};
     case proto::PeerMessage::kForward:
       return forward_of(*in.mutable_forward());
     case proto::PeerMessage::kForwardRefused:

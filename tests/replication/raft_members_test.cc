@@ -126,7 +126,7 @@ TEST_F(RaftMembersTest, WhatWouldLeaveNoHealthyMajorityIsRefusedWithTheReason) {
   ask(1, MemberChange::Act::kRemove, kOther);
   EXPECT_TRUE(
       said("refused request=1 rejected: afterwards 2 of 2 voters would be needed, and only "
-           "1 can be reached (silent: n3)"));
+           "1 can be counted on (silent or not whole: n3)"));
   ask(2, MemberChange::Act::kRemove, kThird);
   EXPECT_EQ(members().find(kThird), nullptr);
 }

@@ -273,6 +273,21 @@ TEST_F(RaftSnapshotTest, TheLogIsKeptWhereItReachesBackToTheState) {
   EXPECT_EQ(raft_->status().last, (LogPosition{Term{2}, LogIndex{60}}));
 }
 
+// It has not what it would lead with; nor may it be stopped by what it would win.
+TEST_F(RaftSnapshotTest, NobodyStandsWhileAStateIsPutInUse) {
+  start();
+  arrive(2, kFar, "a");
+  append(2, {}, 60);
+  settle();
+  receive(kOther, 2, TakeOver{});
+  settle();
+  EXPECT_EQ(raft_->status().role, Role::kFollower);
+  installed(kFar);
+  receive(kOther, 2, TakeOver{});
+  settle();
+  EXPECT_EQ(raft_->status().role, Role::kCandidate);
+}
+
 TEST_F(RaftSnapshotTest, WhatIsAppliedIsOnThisDiskThoughTheLogsWriteIsOnItsWay) {
   start();
   arrive(2, kFar, "a");
@@ -399,6 +414,41 @@ TEST_F(RaftFenceTest, AProcessThatWasItselfAsleepDoesNotBlameItsDisk) {
   step(Wake{});
   settle();
   EXPECT_FALSE(raft_->status().fenced);
+}
+
+TEST_F(RaftFenceTest, OneThatSleepsAgainAndAgainStillSeesItsDisk) {
+  start({kSelf});
+  lead();
+  disk_answers_ = false;
+  propose({1});
+  settle();
+  for (int nap = 0; nap < 10; ++nap) {
+    wait(milliseconds(200));
+    now_ += milliseconds(200);
+    step(Wake{});
+    settle();
+  }
+  EXPECT_TRUE(raft_->status().fenced);
+}
+
+TEST_F(RaftFenceTest, OneThatSleepsAgainAndAgainStillSeesWhoIsSilent) {
+  start();
+  lead();
+  for (int nap = 0; nap < 10 && raft_->status().role == Role::kLeader; ++nap) {
+    wait(milliseconds(100));
+    now_ += milliseconds(150);
+    step(Wake{});
+    settle();
+  }
+  EXPECT_EQ(raft_->status().role, Role::kFollower);
+  const Term term = raft_->status().term;
+  for (int nap = 0; nap < 10 && raft_->status().role == Role::kFollower; ++nap) {
+    now_ = raft_->next_deadline() + milliseconds(100);
+    step(Wake{});
+    settle();
+  }
+  EXPECT_EQ(raft_->status().role, Role::kCandidate);
+  EXPECT_EQ(raft_->status().term, term);
 }
 
 }  // namespace

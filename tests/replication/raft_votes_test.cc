@@ -37,6 +37,17 @@ TEST_F(RaftVotesTest, AVoteForAnEarlierCandidacyDoesNotCount) {
   EXPECT_EQ(role(), Role::kLeader);
 }
 
+// Others do not know of the removal yet, and would elect it.
+TEST_F(RaftVotesTest, WhoIsToldThatItWasRemovedTakesNoOffice) {
+  start();
+  stand();
+  grant(VotePhase::kPreVote, 1);
+  receive(kThird, 0, VoteReply{VotePhase::kVote, Term{1}, false, true});
+  settle();
+  grant(VotePhase::kVote, 1);
+  EXPECT_EQ(role(), Role::kFollower);
+}
+
 TEST_F(RaftVotesTest, GrantingAPreVoteChangesNothing) {
   start();
   const Instant before = raft_->next_deadline();

@@ -54,6 +54,24 @@ TEST_F(StampTest, ACalendarThatFallsStandsStill) {
   EXPECT_EQ(stamp_of(3).wall_ms, 2'000'030u);
 }
 
+// The log of a node that lost its state may hold nothing behind the state that it is sent.
+TEST_F(StampTest, TheClockGoesOnFromTheStateWhereTheLogHoldsNothingBehindIt) {
+  Recovered found;
+  for (const NodeId id : {kSelf, kOther, kThird}) found.members.list.push_back({id, "n", "", true});
+  found.hard_state = {Term{1}, {}};
+  found.before = {Term{1}, LogIndex{5}};
+  found.last = found.applied = found.members_index = {5};
+  found.lacks_state = true;
+  raft_.emplace(Config{.self = kSelf}, found, Random(1), now_);
+  step(SnapshotArrived{kOther, Term{1}, found.before, "s"});
+  settle();
+  ASSERT_EQ(installs_.size(), 1u);
+  step(Installed{.position = found.before, .members = found.members, .stamp = {5000, 70}});
+  settle();
+  lead();
+  EXPECT_EQ(newest().cluster_ms, 5000u);
+}
+
 // The entry that was cut had the time of a leader that nobody followed.
 TEST_F(StampTest, WhatWasCutNoLongerCounts) {
   start();

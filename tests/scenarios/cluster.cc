@@ -359,6 +359,7 @@ void Cluster::restart(NodeId id) {
                         .before = node.log_before,
                         .runs = runs_of(node.log),
                         .last = node.log_before.index + node.log.size(),
+                        .stamp = node.log.empty() ? Stamp{} : node.log.back()->stamp,
                         .applied = at,
                         .members_index = at,
                         .members = node.state.members,
