@@ -26,16 +26,12 @@ void add_part(std::string& text, std::string_view part) {
   text.append(part);
 }
 
-bool bounds_only_the_waiting(std::string_view parameter) {
-  const std::string_view name = parameter.substr(0, parameter.find('='));
-  return name == "timeout" || name == "explain";
-}
-
 void add_query(std::string& text, std::string_view query) {
   while (!query.empty()) {
     const size_t end = std::min(query.find('&'), query.size());
     const std::string_view parameter = query.substr(0, end);
-    if (!bounds_only_the_waiting(parameter)) add_part(text, parameter);
+    // It bounds only the waiting.
+    if (parameter.substr(0, parameter.find('=')) != "timeout") add_part(text, parameter);
     query.remove_prefix(std::min(end + 1, query.size()));
   }
 }
@@ -126,6 +122,12 @@ std::expected<std::optional<Once>, Problem> once_of(const Request& request) {
         "{} must be given once, with 1 to {} visible characters", kKeyField, kOnceKeyBytesMax)));
   }
   return Once{std::string(keys[0]), fingerprint_of(request)};
+}
+
+std::expected<void, Problem> refuse_once(const Request& request) {
+  if (!request.header(kKeyField)) return {};
+  return std::unexpected(
+      bad_request(fmt::format("{}: this call keeps no answer under a key", kKeyField)));
 }
 
 std::expected<void, Problem> refuse_body(const Request& request) {

@@ -19,9 +19,11 @@ struct ChangeCall {
 };
 
 // The Idempotency-Key, with what the client asks under it; nothing: there is none. To be called
-// while the request is whole. `timeout` and `explain` change nothing of what is asked, so a retry
-// may differ in them.
+// while the request is whole. `timeout` changes nothing of what is asked, so a retry may differ in
+// it.
 std::expected<std::optional<Once>, http::Problem> once_of(const http::Request& request);
+// For the calls that keep no answer: a key would promise what they do not do.
+std::expected<void, http::Problem> refuse_once(const http::Request& request);
 
 // For the calls that take no body.
 std::expected<void, http::Problem> refuse_body(const http::Request& request);

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "server/api/changes.h"
+#include "server/api/json_body.h"
 #include "server/api/members.h"
 #include "server/api/parameters.h"
 #include "server/api/past.h"
@@ -120,20 +122,15 @@ struct LeaderChange {
 
 std::expected<LeaderChange, http::Problem> leader_change_of(const http::Request& request,
                                                             Instant now) {
+  HOLDFAST_TRY(refuse_once(request));
   LeaderChange change;
-  http::Query query;
-  HOLDFAST_ASSIGN(query, parse_query(request));
-  HOLDFAST_ASSIGN(change.deadline, take_deadline(query, now));
-  HOLDFAST_TRY(finish_query(query));
+  HOLDFAST_ASSIGN(change.deadline, deadline_of(request, now));
   if (request.body.empty()) return change;
-  const Json body = Json::parse(request.body, nullptr, false);
-  const bool is_known =
-      body.is_object() &&
-      (body.empty() || (body.size() == 1 && body.contains("to") && body["to"].is_string()));
-  if (!is_known)
-    return std::unexpected(
-        http::bad_request("the body is not {\"to\":\"NAME\"}, or nothing for any other member"));
-  if (!body.empty()) change.to = body["to"];
+  HOLDFAST_ASSIGN(const nlohmann::json body, parse_few_fields(request.body));
+  HOLDFAST_ASSIGN(JsonFields fields, JsonFields::of(body, ""));
+  HOLDFAST_ASSIGN(const std::optional<std::string> to, fields.take_text("to"));
+  HOLDFAST_TRY(fields.finish());
+  change.to = to.value_or("");
   return change;
 }
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/api/changes.h"
+#include "server/api/json_body.h"
 #include "server/api/json_text.h"
 #include "server/api/lifetimes.h"
 #include "server/api/parameters.h"
@@ -21,26 +22,18 @@ using http::Problem;
 using http::Request;
 using http::Response;
 
-std::expected<Instant, Problem> deadline_of(const Services& services, const Request& request) {
-  http::Query query;
-  HOLDFAST_ASSIGN(query, parse_query(request));
-  Instant deadline;
-  HOLDFAST_ASSIGN(deadline, take_deadline(query, services.clock->now()));
-  HOLDFAST_TRY(finish_query(query));
-  return deadline;
-}
-
-std::expected<uint64_t, Problem> ttl_of(const std::string& body) {
-  const nlohmann::json json = nlohmann::json::parse(body, nullptr, false);
-  if (!json.is_object() || json.size() != 1 || !json.contains("ttl") || !json["ttl"].is_string())
-    return std::unexpected(
-        bad_request("the body must be a JSON object with 'ttl' alone, as {\"ttl\":\"10s\"}"));
-  return parse_ttl("ttl", json["ttl"].get<std::string>());
+std::expected<uint64_t, Problem> ttl_of(std::string_view body) {
+  HOLDFAST_ASSIGN(const nlohmann::json json, parse_few_fields(body));
+  HOLDFAST_ASSIGN(JsonFields fields, JsonFields::of(json, ""));
+  HOLDFAST_ASSIGN(const std::optional<std::string> ttl, fields.take_text("ttl"));
+  HOLDFAST_TRY(fields.finish());
+  if (ttl) return parse_ttl("ttl", *ttl);
+  return std::unexpected(bad_field("ttl", "it is missing; the body is as {\"ttl\":\"10s\"}"));
 }
 
 std::expected<ChangeCall, Problem> grant_of(const Services& services, const Request& request) {
   ChangeCall change;
-  HOLDFAST_ASSIGN(change.deadline, deadline_of(services, request));
+  HOLDFAST_ASSIGN(change.deadline, deadline_of(request, services.clock->now()));
   uint64_t ttl_ms = 0;
   HOLDFAST_ASSIGN(ttl_ms, ttl_of(request.body));
   const LeaseId id{1 + random_from_system() % kLeaseIdMax};
@@ -57,7 +50,7 @@ std::expected<ChangeCall, Problem> change_of(const Services& services, const Req
   LeaseId id;
   HOLDFAST_ASSIGN(id, parse_lease_id(request.parameter));
   HOLDFAST_TRY(refuse_body(request));
-  HOLDFAST_ASSIGN(change.deadline, deadline_of(services, request));
+  HOLDFAST_ASSIGN(change.deadline, deadline_of(request, services.clock->now()));
   Command command{.act = Act{id}};
   HOLDFAST_ASSIGN(command.once, once_of(request));
   change.command = encode_command(std::move(command));

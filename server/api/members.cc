@@ -10,6 +10,7 @@
 #include "replication/transport/tcp_transport.h"
 #include "server/api/changes.h"
 #include "server/api/cluster.h"
+#include "server/api/json_body.h"
 #include "server/api/parameters.h"
 #include "server/member_name.h"
 #include "storage/kv/command.h"
@@ -25,14 +26,10 @@ using http::Problem;
 constexpr size_t kUrlBytesMax = 256;
 constexpr std::string_view kPromote = "/promote";
 
-std::expected<Instant, Problem> deadline_of(const Services& services,
-                                            const http::Request& request) {
-  http::Query query;
-  HOLDFAST_ASSIGN(query, parse_query(request));
-  Instant deadline;
-  HOLDFAST_ASSIGN(deadline, take_deadline(query, services.clock->now()));
-  HOLDFAST_TRY(finish_query(query));
-  return deadline;
+// What is the same for every change of members.
+std::expected<Instant, Problem> terms_of(const Services& services, const http::Request& request) {
+  HOLDFAST_TRY(refuse_once(request));
+  return deadline_of(request, services.clock->now());
 }
 
 NodeId id_from(std::string_view text) {
@@ -58,28 +55,20 @@ struct Addition {
 std::expected<Addition, Problem> addition_of(const Services& services,
                                              const http::Request& request) {
   Addition addition{.change = {.act = Act::kAdd, .member = {}}, .client_url = {}, .deadline = {}};
-  HOLDFAST_ASSIGN(addition.deadline, deadline_of(services, request));
-  const Json body = Json::parse(request.body, nullptr, false);
-  if (!body.is_object()) return std::unexpected(http::bad_request("the body is no JSON object"));
+  HOLDFAST_ASSIGN(addition.deadline, terms_of(services, request));
+  HOLDFAST_ASSIGN(const nlohmann::json body, parse_few_fields(request.body));
+  HOLDFAST_ASSIGN(JsonFields fields, JsonFields::of(body, ""));
   std::string id;
   raft::Member& member = addition.change.member;
-  for (const auto& [name, value] : body.items()) {
-    std::string* const text = name == "name"         ? &member.name
-                              : name == "id"         ? &id
-                              : name == "peer"       ? &member.peer_address
-                              : name == "client_url" ? &addition.client_url
-                                                     : nullptr;
-    if (text == nullptr && name != "learner")
-      return std::unexpected(http::bad_request(
-          fmt::format("the body's field '{}' is not known: it has name, id, peer, client_url and, "
-                      "where wanted, learner",
-                      name)));
-    if (text != nullptr ? !value.is_string() : !value.is_boolean())
-      return std::unexpected(http::bad_request(fmt::format(
-          "the body's field '{}' is not {}", name, text != nullptr ? "text" : "true or false")));
-    if (text != nullptr) *text = value.get<std::string>();
-    if (text == nullptr) member.stays_learner = value.get<bool>();
+  for (const auto& [name, text] : {std::pair{"name", &member.name},
+                                   {"id", &id},
+                                   {"peer", &member.peer_address},
+                                   {"client_url", &addition.client_url}}) {
+    HOLDFAST_ASSIGN(const std::optional<std::string> value, fields.take_text(name));
+    *text = value.value_or("");
   }
+  HOLDFAST_ASSIGN(member.stays_learner, fields.take_flag("learner"));
+  HOLDFAST_TRY(fields.finish());
   member.id = id_from(id);
   member.voter = false;
   if (!is_member_name(member.name))
@@ -170,7 +159,7 @@ Task<Outcome> add_member(Services& services, http::Request request) {
 }
 
 Task<Outcome> remove_member(Services& services, http::Request request) {
-  auto deadline = deadline_of(services, request);
+  auto deadline = terms_of(services, request);
   if (!deadline) co_return std::unexpected(std::move(deadline).error());
   if (auto empty = refuse_body(request); !empty)
     co_return std::unexpected(std::move(empty).error());
@@ -180,7 +169,7 @@ Task<Outcome> remove_member(Services& services, http::Request request) {
 }
 
 Task<Outcome> promote_member(Services& services, http::Request request) {
-  auto deadline = deadline_of(services, request);
+  auto deadline = terms_of(services, request);
   if (!deadline) co_return std::unexpected(std::move(deadline).error());
   if (!request.parameter.ends_with(kPromote))
     co_return std::unexpected(

@@ -128,6 +128,15 @@ std::expected<std::optional<uint64_t>, Problem> take_number(Query& query, std::s
 
 std::expected<bool, Problem> take_flag(Query& query, std::string_view name) {
   const auto text = query.take(name);
+std::expected<Instant, Problem> deadline_of(const http::Request& request, Instant now) {
+  Query query;
+  HOLDFAST_ASSIGN(query, parse_query(request));
+  Instant deadline;
+  HOLDFAST_ASSIGN(deadline, take_deadline(query, now));
+  HOLDFAST_TRY(finish_query(query));
+  return deadline;
+}
+
   if (!text || *text == "false") return false;
   if (*text == "true") return true;
   return std::unexpected(bad_request(fmt::format("'{}' must be true or false", name)));

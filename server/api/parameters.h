@@ -34,6 +34,8 @@ std::optional<Duration> parse_duration(std::string_view text);
 
 std::expected<http::Query, http::Problem> parse_query(const http::Request& request);
 // Whatever was not taken is an error.
+// Of a call that takes no parameter but `timeout`.
+std::expected<Instant, http::Problem> deadline_of(const http::Request& request, Instant now);
 std::expected<void, http::Problem> finish_query(const http::Query& query);
 
 std::expected<Instant, http::Problem> take_deadline(http::Query& query, Instant now);

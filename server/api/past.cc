@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/api/changes.h"
+#include "server/api/json_body.h"
 #include "server/api/json_text.h"
 #include "server/api/parameters.h"
 #include "server/api/readers.h"
@@ -18,7 +19,6 @@ using http::bad_request;
 using http::Problem;
 using http::Request;
 using http::Response;
-using Json = nlohmann::ordered_json;
 
 struct HistoryRead {
   ReadOptions options;
@@ -94,9 +94,9 @@ Outcome answer_history(const std::string& key, const Versions& versions) {
   return Answered{Response(200, "application/json", std::move(body)), versions.at};
 }
 
-// What a changing call has beside its body.
+// What a changing call has.
 struct Order {
-  Json body;
+  nlohmann::json body;
   std::optional<Once> once;
   Instant deadline;
 };
@@ -104,41 +104,35 @@ struct Order {
 std::expected<Order, Problem> order_of(Services& services, const Request& request) {
   Order order;
   HOLDFAST_ASSIGN(order.once, once_of(request));
-  http::Query query;
-  HOLDFAST_ASSIGN(query, parse_query(request));
-  HOLDFAST_ASSIGN(order.deadline, take_deadline(query, services.clock->now()));
-  HOLDFAST_TRY(finish_query(query));
-  order.body = Json::parse(request.body, nullptr, false);
-  if (!order.body.is_object()) return std::unexpected(bad_request("the body is no JSON object"));
+  HOLDFAST_ASSIGN(order.deadline, deadline_of(request, services.clock->now()));
+  HOLDFAST_ASSIGN(order.body, parse_few_fields(request.body));
   return order;
 }
 
-std::expected<Revision, Problem> floor_in(const Json& body) {
-  if (body.size() == 1 && body.contains("revision") && body["revision"].is_number_unsigned() &&
-      body["revision"] > 0)
-    return Revision{body["revision"].get<uint64_t>()};
+std::expected<Revision, Problem> floor_in(const nlohmann::json& body) {
+  HOLDFAST_ASSIGN(JsonFields fields, JsonFields::of(body, ""));
+  HOLDFAST_ASSIGN(const std::optional<uint64_t> revision, fields.take_number("revision"));
+  HOLDFAST_TRY(fields.finish());
+  if (revision.value_or(0) > 0) return Revision{*revision};
   return std::unexpected(
-      bad_request("the body is not {\"revision\":N}, the oldest revision to keep"));
+      bad_field("revision", "it must be the oldest revision to keep, 1 or more"));
 }
 
-std::expected<SettingsCommand, Problem> settings_in(const Json& body) {
-  SettingsCommand change;
-  for (const auto& [name, value] : body.items()) {
-    if (name != "keep_history")
-      return std::unexpected(
-          bad_request(fmt::format("there is no setting '{}'; there is keep_history", name)));
-    const auto keep =
-        value.is_string() ? parse_duration(value.get<std::string>()) : std::optional<Duration>();
-    const auto ms = [](uint64_t count) { return Duration(std::chrono::milliseconds(count)); };
-    if (!keep || *keep < ms(Settings::kKeepHistoryMsMin) || *keep > ms(Settings::kKeepHistoryMsMax))
-      return std::unexpected(
-          bad_request(fmt::format("keep_history must be a duration from {} to {}, as 30m or 2h",
-                                  duration_text(ms(Settings::kKeepHistoryMsMin)),
-                                  duration_text(ms(Settings::kKeepHistoryMsMax)))));
-    change.keep_history_ms = static_cast<uint64_t>(*keep / std::chrono::milliseconds(1));
-  }
-  if (body.empty())
+std::expected<SettingsCommand, Problem> settings_in(const nlohmann::json& body) {
+  HOLDFAST_ASSIGN(JsonFields fields, JsonFields::of(body, ""));
+  HOLDFAST_ASSIGN(const std::optional<std::string> text, fields.take_text("keep_history"));
+  HOLDFAST_TRY(fields.finish());
+  if (!text)
     return std::unexpected(bad_request("the body names no setting; there is keep_history"));
+  const std::optional<Duration> keep = parse_duration(*text);
+  constexpr Duration kMin = std::chrono::milliseconds(Settings::kKeepHistoryMsMin);
+  constexpr Duration kMax = std::chrono::milliseconds(Settings::kKeepHistoryMsMax);
+  if (!keep || *keep < kMin || *keep > kMax)
+    return std::unexpected(
+        bad_field("keep_history", fmt::format("it must be a duration from {} to {}, as 30m or 2h",
+                                              duration_text(kMin), duration_text(kMax))));
+  SettingsCommand change;
+  change.keep_history_ms = static_cast<uint64_t>(*keep / std::chrono::milliseconds(1));
   return change;
 }
 
@@ -197,12 +191,8 @@ Task<Outcome> compact_history(Services& services, Request request) {
 }
 
 Task<Outcome> show_settings(Services& services, Request request) {
-  auto query = parse_query(request);
-  if (!query) co_return std::unexpected(std::move(query).error());
-  auto deadline = take_deadline(*query, services.clock->now());
-  if (!deadline) co_return std::unexpected(std::move(deadline).error());
-  auto rest = finish_query(*query);
-  if (!rest) co_return std::unexpected(std::move(rest).error());
+  const auto deadline = deadline_of(request, services.clock->now());
+  if (!deadline) co_return std::unexpected(deadline.error());
   Gate::Waiting barrier = services.gate->read_barrier(*deadline);
   const Gate::Outcome outcome = co_await barrier;
   if (!outcome) co_return std::unexpected(problem_of_read(outcome.error().reason));

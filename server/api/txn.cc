@@ -21,11 +21,8 @@ using Kind = OperationResult::Kind;
 std::expected<ChangeCall, Problem> change_of(const Services& services, const Request& request) {
   Command command;
   HOLDFAST_ASSIGN(command.once, once_of(request));
-  http::Query query;
-  HOLDFAST_ASSIGN(query, parse_query(request));
   ChangeCall change;
-  HOLDFAST_ASSIGN(change.deadline, take_deadline(query, services.clock->now()));
-  HOLDFAST_TRY(finish_query(query));
+  HOLDFAST_ASSIGN(change.deadline, deadline_of(request, services.clock->now()));
   HOLDFAST_ASSIGN(command.act, parse_transaction(request.body, services.value_bytes_max));
   change.command = encode_command(std::move(command));
   return change;

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "server/api/answers.h"
-#include "server/api/json_text.h"
+#include "server/api/json_body.h"
 #include "server/api/key_range.h"
 #include "server/api/lifetimes.h"
 #include "server/api/scan.h"
@@ -40,140 +39,9 @@ constexpr std::array<std::pair<std::string_view, Target>, 6> kTargets = {{
     {"lease", Target::kLease},
 }};
 
-constexpr size_t kJsonDepthMax = 32;
-
-// Before anything is built of it: nesting costs the parser memory that its length does not show.
-bool is_flat(std::string_view body) {
-  size_t depth = 0;
-  bool in_text = false;
-  for (size_t at = 0; at < body.size(); ++at) {
-    const char c = body[at];
-    if (c == '"') in_text = !in_text;
-    if (in_text && c == '\\') ++at;
-    if (in_text) continue;
-    if (c == '{' || c == '[') ++depth;
-    if (c == '}' || c == ']') depth -= std::min<size_t>(depth, 1);
-    if (depth > kJsonDepthMax) return false;
-  }
-  return true;
-}
-
-Problem bad_field(std::string_view path, std::string_view why) {
-  return http::bad_request(fmt::format("{}: {}", path.empty() ? "the body" : path, why));
-}
-
-// 400: it is no JSON, is nested too deep, or names a field twice.
-std::expected<json, Problem> parse_json(std::string_view body) {
-  if (!is_flat(body)) {
-    return std::unexpected(
-        bad_field("", fmt::format("it is nested deeper than {} levels", kJsonDepthMax)));
-  }
-  std::vector<std::set<std::string>> names;  // of the objects that are open
-  std::string doubled;
-  const auto look = [&](int, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::object_start) names.emplace_back();
-    if (event == json::parse_event_t::object_end) names.pop_back();
-    if (event == json::parse_event_t::key) {
-      auto name = parsed.get<std::string>();
-      if (!names.back().insert(name).second) doubled = std::move(name);
-    }
-    return true;
-  };
-  json parsed = json::parse(body, look, /*allow_exceptions=*/false);
-  if (parsed.is_discarded()) return std::unexpected(bad_field("", "it is no JSON"));
-  if (!doubled.empty())
-    return std::unexpected(bad_field("", fmt::format("it has the field '{}' twice", doubled)));
-  return parsed;
-}
-
-// The fields of one object, taken one after the other.
-class JsonFields {
- public:
-  // `object` must outlive it. `path`: how errors name the object; empty: the body itself.
-  static std::expected<JsonFields, Problem> of(const json& object, std::string path);
-
-  const std::string& path() const { return path_; }
-  std::string path_of(std::string_view name) const;
-
-  const json* take(std::string_view name);  // null: it is not there
-  std::expected<std::optional<std::string>, Problem> take_text(std::string_view name);
-  // `name` as text, or `name`_base64.
-  std::expected<std::optional<std::string>, Problem> take_bytes(std::string_view name);
-  std::expected<std::optional<uint64_t>, Problem> take_number(std::string_view name);
-  std::expected<bool, Problem> take_flag(std::string_view name);  // false if it is not there
-  // Whatever was not taken is an error.
-  std::expected<void, Problem> finish() const;
-
- private:
-  JsonFields(const json& object, std::string path) : json_(&object), path_(std::move(path)) {}
-
-  const json* json_;
-  std::string path_;
-  std::vector<std::string_view> taken_;
-};
-
-std::expected<JsonFields, Problem> JsonFields::of(const json& object, std::string path) {
-  if (!object.is_object()) return std::unexpected(bad_field(path, "it must be a JSON object"));
-  return JsonFields(object, std::move(path));
-}
-
-std::string JsonFields::path_of(std::string_view name) const {
-  return path_.empty() ? std::string(name) : fmt::format("{}.{}", path_, name);
-}
-
-const json* JsonFields::take(std::string_view name) {
-  const auto found = json_->find(name);
-  if (found == json_->end()) return nullptr;
-  taken_.push_back(name);
-  return &*found;
-}
-
-std::expected<std::optional<std::string>, Problem> JsonFields::take_text(std::string_view name) {
-  const json* const field = take(name);
-  if (field == nullptr) return std::nullopt;
-  if (!field->is_string()) return std::unexpected(bad_field(path_of(name), "it must be text"));
-  return field->get<std::string>();
-}
-
-std::expected<std::optional<std::string>, Problem> JsonFields::take_bytes(std::string_view name) {
-  std::optional<std::string> text;
-  HOLDFAST_ASSIGN(text, take_text(name));
-  const std::string encoded_name = fmt::format("{}_base64", name);
-  const auto encoded = json_->find(encoded_name);
-  if (encoded == json_->end()) return text;
-  // Views into names that stay: those of the object itself.
-  taken_.push_back(encoded.key());
-  if (text) {
-    return std::unexpected(
-        bad_field(path_of(name), fmt::format("give it or '{}', not both", encoded_name)));
-  }
-  if (encoded->is_string()) text = from_base64(encoded->get_ref<const std::string&>());
-  if (text) return text;
-  return std::unexpected(
-      bad_field(path_of(encoded_name), "it must be base64 with padding (RFC 4648, section 4)"));
-}
-
-std::expected<std::optional<uint64_t>, Problem> JsonFields::take_number(std::string_view name) {
-  const json* const field = take(name);
-  if (field == nullptr) return std::nullopt;
-  if (field->is_number_unsigned()) return field->get<uint64_t>();
-  return std::unexpected(bad_field(path_of(name), "it must be a whole number, 0 or more"));
-}
-
-std::expected<bool, Problem> JsonFields::take_flag(std::string_view name) {
-  const json* const field = take(name);
-  if (field == nullptr) return false;
-  if (field->is_boolean()) return field->get<bool>();
-  return std::unexpected(bad_field(path_of(name), "it must be true or false"));
-}
-
-std::expected<void, Problem> JsonFields::finish() const {
-  for (auto field = json_->begin(); field != json_->end(); ++field) {
-    if (std::ranges::find(taken_, field.key()) != taken_.end()) continue;
-    return std::unexpected(bad_field(path_of(field.key()), "this field is not known here"));
-  }
-  return {};
-}
+// Three lists, each element an operation or compare of some objects and fields: more than any that
+// is well formed has.
+constexpr size_t kValuesMax = 3 * 10 * kOperationsMax;
 
 // `problem`, told of the part of the body that it is about.
 std::unexpected<Problem> at(std::string_view path, Problem problem) {
@@ -408,7 +276,7 @@ std::expected<std::vector<Operation>, Problem> operations_of(JsonFields& body,
 
 std::expected<TransactionCommand, Problem> parse_transaction(std::string_view body,
                                                              size_t value_bytes_max) {
-  auto parsed = parse_json(body);
+  auto parsed = parse_json(body, kValuesMax);
   if (!parsed) return std::unexpected(std::move(parsed).error());
   auto fields = JsonFields::of(*parsed, "");
   if (!fields) return std::unexpected(std::move(fields).error());

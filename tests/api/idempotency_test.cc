@@ -118,6 +118,17 @@ TEST_F(IdempotencyApi, KeysAreOneTo128VisibleCharacters) {
   EXPECT_EQ(call_once("PUT", "/v1/kv/a", "x", std::string(128, '!')).status, 201);
 }
 
+TEST_F(IdempotencyApi, WhatKeepsNoAnswerTakesNoKey) {
+  for (const auto& [method, target] : {std::pair{"POST", "/v1/cluster/members"},
+                                       {"DELETE", "/v1/cluster/members/n2"},
+                                       {"POST", "/v1/cluster/members/n2/promote"},
+                                       {"POST", "/v1/cluster/leader"}}) {
+    const http::Response refused = call_once(method, target, "");
+    EXPECT_EQ(refused.status, 400) << target;
+    EXPECT_NE(refused.body.find("Idempotency-Key"), std::string::npos) << refused.body;
+  }
+}
+
 TEST_F(IdempotencyApi, AtTheBoundNewKeysAreRefusedAndToldSo) {
   const std::string large(8 << 20, 'x');
   call("PUT", "/v1/kv/a", large);
