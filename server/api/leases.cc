@@ -87,8 +87,8 @@ std::expected<Page, Problem> page_of(const Services& services, const Request& re
   HOLDFAST_ASSIGN(query, parse_query(request));
   Page page;
   HOLDFAST_ASSIGN(page.options, take_read_options(query, services.clock->now()));
-  if (page.options.at)
-    return std::unexpected(bad_request("'revision': leases are kept as they are now only"));
+  if (page.options.is_past())
+    return std::unexpected(bad_request("leases have no past: leave 'revision' and 'at' out"));
   std::optional<uint64_t> limit;
   HOLDFAST_ASSIGN(limit, take_number(query, "limit"));
   if (limit && (*limit == 0 || *limit > kPageItemsMax))

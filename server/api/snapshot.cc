@@ -72,8 +72,9 @@ std::expected<ReadOptions, Problem> options_of(Services& services, const Request
   ReadOptions options;
   HOLDFAST_ASSIGN(options, take_read_options(query, services.clock->now()));
   HOLDFAST_TRY(finish_query(query));
-  if (options.at) {
-    return std::unexpected(bad_request("a backup is of the newest revision: leave 'revision' out"));
+  if (options.is_past()) {
+    return std::unexpected(
+        bad_request("a backup is of the newest revision: leave 'revision' and 'at' out"));
   }
   return options;
 }

@@ -168,7 +168,10 @@ TEST_F(LeasesApi, WhatMakesNoSenseIsRefusedAndSaid) {
   EXPECT_EQ(call("DELETE", "/v1/kv/a?ttl=10s").status, 400);
   EXPECT_EQ(call("PUT", "/v1/leases/" + id, "body").status, 400);
   EXPECT_EQ(call("PUT", "/v1/leases/" + id + "?ttl=10s").status, 400);
-  EXPECT_EQ(call("GET", "/v1/leases/" + id + "?revision=1").status, 400);
+  for (const char* past : {"?revision=1", "?at=2023-11-14T22:13:20Z"}) {
+    EXPECT_EQ(call("GET", "/v1/leases/" + id + past).status, 400) << past;
+    EXPECT_EQ(call("GET", "/v1/leases"s + past).status, 400) << past;
+  }
   for (const char* query : {"limit=0", "limit=10001", "cursor=!", "cursor=", "x=1"})
     EXPECT_EQ(call("GET", "/v1/leases?"s + query).status, 400) << query;
   EXPECT_EQ(call("GET", "/v1/kv/a").status, 404) << "nothing was stored";

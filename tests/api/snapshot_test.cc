@@ -136,6 +136,7 @@ TEST_F(SnapshotApi, ALateCheckpointIsATimeoutAndIsRemoved) {
 
 TEST_F(SnapshotApi, LooksAtNothingElse) {
   EXPECT_EQ(call("GET", "/v1/snapshot?revision=5").status, 400);
+  EXPECT_EQ(call("GET", "/v1/snapshot?at=2023-11-14T22:13:20Z").status, 400);
   EXPECT_EQ(call("GET", "/v1/snapshot?prefix=a").status, 400);
   EXPECT_EQ(call("HEAD", "/v1/snapshot").stream, nullptr);
   EXPECT_FALSE(is_there());
