@@ -109,54 +109,69 @@ std::string to_json(const Lease& lease, uint64_t now_ms) {
                      lease.ttl_ms, remaining_ms(lease.deadline_ms, now_ms));
 }
 
-struct Shown {
-  std::optional<Lease> lease;
-  std::vector<std::string> keys;  // one more than the page has room for, where there are more
+// A page on its way to JSON.
+struct Listed {
+  std::string items;
+  uint64_t count = 0;
+  std::string last;  // what the next page follows; empty: there is none
+
+  bool has_room(const Page& page) const {
+    return count < page.limit && items.size() < kPageBytesMax;
+  }
+  void begin_item() { items.append(count++ == 0 ? "{" : ",{"); }
 };
 
-// On a reader thread.
-Result<Shown> read_shown(const Engine& engine, LeaseId id, const Page& page) {
-  Shown shown;
-  HOLDFAST_ASSIGN(shown.lease, read_lease(engine, id));
-  HOLDFAST_ASSIGN(shown.keys, bound_keys(engine, id, page.cursor, page.limit + 1));
-  return shown;
+std::string to_json(std::string_view name, const Listed& listed) {
+  return fmt::format(
+      "\"{}\":[{}],\"count\":{}{}", name, listed.items, listed.count,
+      listed.last.empty() ? "" : fmt::format(",\"next\":\"{}\"", to_base64url(listed.last)));
 }
 
-Result<std::vector<Lease>> read_list(const Engine& engine, const Page& page, LeaseId after) {
-  return list_leases(engine, after, page.limit + 1);
+// In steps, since a page of the longest keys is bounded by their bytes and not by their number.
+Result<Listed> list_keys(const Engine& engine, LeaseId id, const Page& page) {
+  constexpr size_t kStep = 256;
+  Listed listed;
+  std::string after = page.cursor;
+  for (size_t found = kStep; found == kStep;) {
+    HOLDFAST_ASSIGN(const std::vector<std::string> keys, bound_keys(engine, id, after, kStep));
+    for (const std::string& key : keys) {
+      if (!listed.has_room(page)) {
+        listed.last = after;
+        return listed;
+      }
+      listed.begin_item();
+      append_json_bytes(listed.items, "key", key);
+      listed.items.push_back('}');
+      after = key;
+    }
+    found = keys.size();
+  }
+  return listed;
 }
 
-Answered answer_shown(const Page& page, Shown shown, uint64_t now_ms, Revision revision) {
-  std::string keys;
-  std::string next;
-  if (shown.keys.size() > page.limit) {
-    shown.keys.resize(page.limit);
-    next = fmt::format(",\"next\":\"{}\"", to_base64url(shown.keys.back()));
-  }
-  for (const std::string& key : shown.keys) {
-    keys.append(keys.empty() ? "{" : ",{");
-    append_json_bytes(keys, "key", key);
-    keys.push_back('}');
-  }
-  return {Response(200, "application/json",
-                   fmt::format("{{{},\"keys\":[{}],\"count\":{}{}}}\n",
-                               to_json(*shown.lease, now_ms), keys, shown.keys.size(), next)),
-          revision};
+// The answer's body; nothing: there is no such lease. On a reader thread, as what follows.
+Result<std::optional<std::string>> read_lease_page(const Engine& engine, LeaseId id,
+                                                   const Page& page, uint64_t now_ms) {
+  HOLDFAST_ASSIGN(const std::optional<Lease> lease, read_lease(engine, id));
+  if (!lease) return std::nullopt;
+  HOLDFAST_ASSIGN(const Listed keys, list_keys(engine, id, page));
+  return fmt::format("{{{},{}}}\n", to_json(*lease, now_ms), to_json("keys", keys));
 }
 
-Answered answer_list(const Page& page, std::vector<Lease> leases, uint64_t now_ms,
-                     Revision revision) {
-  std::string items;
-  std::string next;
-  if (leases.size() > page.limit) {
-    leases.resize(page.limit);
-    next = fmt::format(",\"next\":\"{}\"", to_base64url(text_of(leases.back().id)));
+Result<std::string> read_leases_page(const Engine& engine, LeaseId after, const Page& page,
+                                     uint64_t now_ms) {
+  HOLDFAST_ASSIGN(const std::vector<Lease> leases, list_leases(engine, after, page.limit + 1));
+  Listed listed;
+  for (const Lease& lease : leases) {
+    if (!listed.has_room(page)) {
+      listed.last = text_of(after);
+      break;
+    }
+    listed.begin_item();
+    listed.items.append(to_json(lease, now_ms)).push_back('}');
+    after = lease.id;
   }
-  for (const Lease& lease : leases)
-    items += fmt::format("{}{{{}}}", items.empty() ? "" : ",", to_json(lease, now_ms));
-  return {Response(200, "application/json",
-                   fmt::format("{{\"leases\":[{}],\"count\":{}{}}}\n", items, leases.size(), next)),
-          revision};
+  return fmt::format("{{{}}}\n", to_json("leases", listed));
 }
 
 }  // namespace
@@ -193,14 +208,15 @@ Task<Outcome> show_lease(Services& services, Request request) {
   Task<std::expected<Revision, Problem>> fixing = read_revision(services, page->options);
   const std::expected<Revision, Problem> revision = co_await fixing;
   if (!revision) co_return std::unexpected(revision.error());
-  Result<Shown> shown;
-  auto work = [&] { shown = read_shown(*services.engine, *id, *page); };
+  const uint64_t now_ms = cluster_now_ms(services);
+  Result<std::optional<std::string>> body;
+  auto work = [&] { body = read_lease_page(*services.engine, *id, *page, now_ms); };
   Readers::Waiting waiting = services.readers->run(*services.loop, work);
   const bool done = co_await waiting;
   if (!done) co_return std::unexpected(problem_of_read(raft::RefusalReason::kOverloaded));
-  if (!shown) co_return std::unexpected(problem_of(shown.error()));
-  if (!shown->lease) co_return Answered{http::answer(lease_not_found(*id)), *revision};
-  co_return answer_shown(*page, *std::move(shown), cluster_now_ms(services), *revision);
+  if (!body) co_return std::unexpected(problem_of(body.error()));
+  if (!*body) co_return Answered{http::answer(lease_not_found(*id)), *revision};
+  co_return Answered{Response(200, "application/json", **std::move(body)), *revision};
 }
 
 Task<Outcome> show_leases(Services& services, Request request) {
@@ -213,13 +229,14 @@ Task<Outcome> show_leases(Services& services, Request request) {
   Task<std::expected<Revision, Problem>> fixing = read_revision(services, page->options);
   const std::expected<Revision, Problem> revision = co_await fixing;
   if (!revision) co_return std::unexpected(revision.error());
-  Result<std::vector<Lease>> leases;
-  auto work = [&] { leases = read_list(*services.engine, *page, *after); };
+  const uint64_t now_ms = cluster_now_ms(services);
+  Result<std::string> body;
+  auto work = [&] { body = read_leases_page(*services.engine, *after, *page, now_ms); };
   Readers::Waiting waiting = services.readers->run(*services.loop, work);
   const bool done = co_await waiting;
   if (!done) co_return std::unexpected(problem_of_read(raft::RefusalReason::kOverloaded));
-  if (!leases) co_return std::unexpected(problem_of(leases.error()));
-  co_return answer_list(*page, *std::move(leases), cluster_now_ms(services), *revision);
+  if (!body) co_return std::unexpected(problem_of(body.error()));
+  co_return Answered{Response(200, "application/json", *std::move(body)), *revision};
 }
 
 }  // namespace holdfast

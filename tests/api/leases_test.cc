@@ -132,6 +132,26 @@ TEST_F(LeasesApi, PagesOfLeasesAndOfTheirKeys) {
   EXPECT_FALSE(rest.contains("next"));
 }
 
+TEST_F(LeasesApi, APageOfTheLongestKeysEndsAtFourMebibytes) {
+  const std::string id = granted("1h");
+  std::vector<std::string> keys;
+  for (int i = 0; i < 1'500; ++i)
+    keys.push_back(std::to_string(10'000 + i) + std::string(kKeyBytesMax - 5, 'k'));
+  for (const std::string& key : keys) call("PUT", "/v1/kv/" + key + "?lease=" + id, "");
+  std::vector<std::string> found;
+  std::string cursor;
+  do {
+    const http::Response answer = call(
+        "GET", "/v1/leases/" + id + "?limit=10000" + (cursor.empty() ? "" : "&cursor=" + cursor));
+    EXPECT_LE(answer.body.size(), (size_t{4} << 20) + 4 * kKeyBytesMax);
+    const nlohmann::json page = json_of(answer);
+    EXPECT_EQ(page.at("count"), page.at("keys").size());
+    for (const nlohmann::json& key : page.at("keys")) found.push_back(key.at("key"));
+    cursor = page.value("next", "");
+  } while (!cursor.empty());
+  EXPECT_EQ(found, keys);
+}
+
 TEST_F(LeasesApi, WhatIsLeftIsShownByTheNewestEntryOnAFollower) {
   const std::string id = granted("10s");
   status.raft.role = raft::Role::kFollower;
