@@ -8,6 +8,7 @@
 #include "replication/transport/tcp_transport.h"
 #include "server/join.h"
 #include "server/member_name.h"
+#include "storage/base/text.h"
 
 namespace holdfast {
 namespace {
@@ -33,16 +34,10 @@ last line of the log tells.
 
 There is no access control yet: listen on loopback or on a network that you trust.)";
 
-Result<Duration> parse_duration(const std::string& text) {
-  int64_t count = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), count);
-  const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
-  if (code != std::errc() || count <= 0 || count > 1'000'000)
-    return fail(ErrorCode::kInvalid, "is not a duration, as in 50ms, 2s or 24h");
-  if (unit == "ms") return std::chrono::milliseconds(count);
-  if (unit == "s") return std::chrono::seconds(count);
-  if (unit == "h") return std::chrono::hours(count);
-  return fail(ErrorCode::kInvalid, "is not a duration, as in 50ms, 2s or 24h");
+Result<Duration> parse_period(const std::string& text) {
+  const std::optional<Duration> duration = parse_duration(text);
+  if (duration && *duration > Duration::zero()) return *duration;
+  return fail(ErrorCode::kInvalid, "is not a duration, as in 50ms, 2s, 5m or 24h");
 }
 
 Result<size_t> parse_size(const std::string& text) {
@@ -148,10 +143,10 @@ ParsedConfig parse_config(int argc, char** argv) {
   app.add_flag("--learner", config.learner, "with --join: never vote, only hold a copy")
       ->envname("HOLDFAST_LEARNER");
   add("--heartbeat", heartbeat, "how often the leader speaks [50ms]")
-      ->check(into(config.heartbeat, parse_duration));
+      ->check(into(config.heartbeat, parse_period));
   add("--election-timeout", election_timeout,
       "how long a silent leader is waited for: from this to its double, at random [300ms]")
-      ->check(into(config.election_timeout, parse_duration));
+      ->check(into(config.election_timeout, parse_period));
   add("--keep-log-bytes", keep_log_bytes,
       "so much of the log stays for followers that were away; up to four times as much for one "
       "that "
@@ -161,7 +156,7 @@ ParsedConfig parse_config(int argc, char** argv) {
       ->check(into(config.value_bytes_max, parse_size));
   add("--scrub-every", scrub_every,
       "how often all files are read back, to find what the disk has damaged [24h]")
-      ->check(into(config.scrub_every, parse_duration));
+      ->check(into(config.scrub_every, parse_period));
   std::string log_format = "text";
   add("--log-format", log_format, "text for people, json for machines")
       ->capture_default_str()

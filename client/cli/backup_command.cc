@@ -12,6 +12,7 @@
 #include "client/cli/progress.h"
 #include "client/cli/record.h"
 #include "client/cli/terminal.h"
+#include "storage/base/text.h"
 
 namespace holdfast::cli {
 namespace {

@@ -11,6 +11,7 @@
 #include "client/cli/command.h"
 #include "client/cli/importer.h"
 #include "client/cli/options.h"
+#include "storage/base/text.h"
 #include "client/cli/progress.h"
 #include "client/cli/terminal.h"
 
@@ -61,7 +62,7 @@ void print_json(const ImportJournal::Summary& summary, const CallCounts& counts)
       milliseconds_of(summary.latency.percentile(0.5)),
       milliseconds_of(summary.latency.percentile(0.99)), milliseconds_of(summary.latency.longest()),
       counts.sent, counts.refused, counts.unknown, counts.repeated,
-      milliseconds_of(summary.longest_pause.length), rfc3339(summary.longest_pause.began));
+      milliseconds_of(summary.longest_pause.length), time_text(summary.longest_pause.began));
 }
 
 class ImportCommand final : public Command {

@@ -9,6 +9,7 @@
 #include "client/cli/options.h"
 #include "client/cli/record.h"
 #include "client/cli/terminal.h"
+#include "storage/base/text.h"
 
 namespace holdfast::cli {
 namespace {
@@ -85,9 +86,8 @@ class LeaseCommand final : public Command {
       fmt::print("{{\"revision\":{},\"deleted\":{},\"finished\":{}}}\n", answer.revision,
                  answer.deleted, answer.is_finished);
     } else {
-      fmt::print("revoked; deleted {} {} at revision {}{}\n", with_commas(answer.deleted),
-                 answer.deleted == 1 ? "key" : "keys", answer.revision,
-                 answer.is_finished ? "" : ", the rest follows");
+      fmt::print("revoked; deleted {} at revision {}{}\n", counted(answer.deleted, "key"),
+                 answer.revision, answer.is_finished ? "" : ", the rest follows");
     }
     return Exit::kOk;
   }

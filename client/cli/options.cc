@@ -1,9 +1,12 @@
 #include "client/cli/options.h"
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include <CLI/CLI.hpp>
+
+#include "storage/base/text.h"
 
 namespace holdfast::cli {
 
@@ -34,8 +37,10 @@ CLI::Option* add_duration_option(CLI::App& app, const char* name, Duration& targ
       .add_option_function<std::string>(
           name,
           [&target](const std::string& text) {
-            const Result<Duration> duration = parse_duration(text);
-            if (!duration) throw CLI::ValidationError(duration.error().message);
+            const std::optional<Duration> duration = parse_duration(text);
+            if (!duration || *duration == Duration::zero())
+              throw CLI::ValidationError("'" + text +
+                                         "' is not a duration: write 250ms, 30s, 5m or 2h");
             target = *duration;
           },
           help)

@@ -9,6 +9,7 @@
 #include "client/cli/options.h"
 #include "client/cli/record.h"
 #include "client/cli/terminal.h"
+#include "storage/base/text.h"
 
 namespace holdfast::cli {
 namespace {
@@ -93,8 +94,8 @@ class UsageCommand final : public Command {
       fmt::print("{{\"keys\":{},\"bytes\":{},\"stored_bytes\":{},\"exact\":{}}}\n", usage->keys,
                  usage->bytes, usage->stored_bytes, usage->is_exact);
     } else {
-      fmt::print("{}{} keys, {} bytes of keys and values; with the past {} bytes on each node\n",
-                 usage->is_exact ? "" : "about ", with_commas(usage->keys),
+      fmt::print("{}{}, {} bytes of keys and values; with the past {} bytes on each node\n",
+                 usage->is_exact ? "" : "about ", counted(usage->keys, "key"),
                  with_commas(usage->bytes), with_commas(usage->stored_bytes));
     }
     return Exit::kOk;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "client/cli/terminal.h"
+#include "storage/base/text.h"
 
 namespace holdfast::cli {
 namespace {

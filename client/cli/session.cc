@@ -1,7 +1,5 @@
 #include "client/cli/session.h"
 
-#include <array>
-#include <charconv>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -54,26 +52,6 @@ Exit report(const Session& session, const Unknown& unknown) {
 
 Exit report(const Session& session, const Error& error) {
   return report(session, Refusal{.code = "failed", .retryable = false, .message = error.message});
-}
-
-Result<Duration> parse_duration(std::string_view text) {
-  using namespace std::chrono_literals;
-  struct Unit {
-    std::string_view name;
-    Duration length;
-  };
-  static constexpr std::array kUnits{Unit{"ms", 1ms}, Unit{"s", 1s}, Unit{"m", 1min},
-                                     Unit{"h", 1h}};
-  uint32_t count = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, count);
-  if (error == std::errc() && count > 0) {
-    for (const Unit& unit : kUnits) {
-      if (std::string_view(rest, end) == unit.name) return unit.length * count;
-    }
-  }
-  return fail(ErrorCode::kInvalid,
-              fmt::format("'{}' is not a duration: write 250ms, 30s, 5m or 2h", text));
 }
 
 }  // namespace holdfast::cli

@@ -40,7 +40,4 @@ Exit report(const Session& session, const Refusal& refusal);
 Exit report(const Session& session, const Unknown& unknown);
 Exit report(const Session& session, const Error& error);
 
-// "250ms", "30s", "5m", "2h", as everywhere in the API.
-Result<Duration> parse_duration(std::string_view text);
-
 }  // namespace holdfast::cli

@@ -10,6 +10,7 @@
 #include "client/cli/command.h"
 #include "client/cli/record.h"
 #include "client/cli/terminal.h"
+#include "storage/base/text.h"
 
 namespace holdfast::cli {
 namespace {

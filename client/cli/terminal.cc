@@ -78,15 +78,6 @@ size_t terminal_width(std::FILE* stream) {
   return is_known ? size.ws_col : 80;
 }
 
-std::string with_commas(uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (size_t at = digits.size(); at > 3;) {
-    at -= 3;
-    digits.insert(at, 1, ',');
-  }
-  return digits;
-}
-
 std::string spoken(Duration duration) {
   const double seconds = std::chrono::duration<double>(duration).count();
   if (seconds < 0.01) return fmt::format("{:.2g} ms", seconds * 1000);
@@ -102,11 +93,6 @@ std::string spoken(Duration duration) {
 
 std::string clock_time(WallTime time) {
   return fmt::format("{:%H:%M:%S}.{:03}", fmt::localtime(seconds_of(time)), milliseconds_of(time));
-}
-
-std::string rfc3339(WallTime time) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds_of(time)),
-                     milliseconds_of(time));
 }
 
 std::string printable(std::string_view bytes) {

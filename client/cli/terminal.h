@@ -22,10 +22,8 @@ std::string painted(std::FILE* stream, Color color, std::string_view text);
 // In columns; 80 where it cannot be known.
 size_t terminal_width(std::FILE* stream);
 
-std::string with_commas(uint64_t number);       // 12,345
 std::string spoken(Duration duration);          // "312 ms", "4.2 s", "3 min 20 s"
 std::string clock_time(WallTime time);          // 14:03:22.123, local
-std::string rfc3339(WallTime time);             // 2026-01-31T13:03:22.123Z
 std::string printable(std::string_view bytes);  // control characters and non-UTF-8 as \xNN
 // At most `columns` characters of UTF-8 text, the last of them "…" where something was cut.
 std::string shortened(std::string text, size_t columns);

@@ -11,6 +11,7 @@
 #include "client/cli/input.h"
 #include "client/cli/options.h"
 #include "client/cli/terminal.h"
+#include "storage/base/text.h"
 
 namespace holdfast::cli {
 namespace {
@@ -130,9 +131,9 @@ class DeleteCommand final : public Command {
       const ReadOutcome<ScanPage> found = client.scan(query);
       if (!found) return report(session, found.error());
       if (!agrees_to_delete(found->count)) {
-        return refuse(session, fmt::format("nothing was deleted: {} keys begin with '{}'; give "
-                                           "--yes to delete them",
-                                           with_commas(found->count), printable(prefix_)));
+        return refuse(session, fmt::format("nothing was deleted: give --yes to delete {} with the "
+                                           "prefix '{}'",
+                                           counted(found->count, "key"), printable(prefix_)));
       }
     }
     return finish(session, client.remove_prefix(prefix_));
@@ -145,7 +146,7 @@ class DeleteCommand final : public Command {
 
   bool agrees_to_delete(uint64_t count) const {
     if (!is_terminal(stdin) || !is_terminal(stderr)) return false;
-    fmt::print(stderr, "Delete {} keys that begin with '{}'? [y/N] ", with_commas(count),
+    fmt::print(stderr, "Delete {} with the prefix '{}'? [y/N] ", counted(count, "key"),
                printable(prefix_));
     std::string line;
     std::getline(std::cin, line);
@@ -161,8 +162,7 @@ class DeleteCommand final : public Command {
     } else if (answer.deleted == 0) {
       fmt::print("nothing to delete (revision {})\n", answer.revision);
     } else {
-      fmt::print("deleted {} {} at revision {}\n", with_commas(answer.deleted),
-                 answer.deleted == 1 ? "key" : "keys", answer.revision);
+      fmt::print("deleted {} at revision {}\n", counted(answer.deleted, "key"), answer.revision);
     }
     return Exit::kOk;
   }

@@ -27,15 +27,12 @@ Result<std::unique_ptr<Backups::Reading>> Backups::Reading::open(const Backups& 
   HOLDFAST_TRY(backups.fs_.create_directories(backups.directory_));
   HOLDFAST_TRY(backups.machine_.checkpoint(copy));
   HOLDFAST_ASSIGN(const SnapshotHead head, backups.machine_.read_snapshot_head(copy));
-  reading->head_ = {
-      .cluster = backups.cluster_,
-      .group = kFirstGroup,
-      .revision = head.revision,
-      .applied = head.applied.index,
-      .term = head.applied.term,
-      .taken_ms = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                            backups.clock_.wall().time_since_epoch())
-                                            .count())};
+  reading->head_ = {.cluster = backups.cluster_,
+                    .group = kFirstGroup,
+                    .revision = head.revision,
+                    .applied = head.applied.index,
+                    .term = head.applied.term,
+                    .taken_ms = wall_ms(backups.clock_)};
   HOLDFAST_TRY(reading->list_files());
   return reading;
 }

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "server/api/parameters.h"
+#include "storage/base/text.h"
 
 namespace holdfast {
 

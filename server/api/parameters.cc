@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "server/api/time_text.h"
+#include "storage/base/text.h"
 
 namespace holdfast {
 namespace {
@@ -17,7 +17,6 @@ using std::chrono::seconds;
 
 constexpr Duration kTimeout = seconds(5);
 constexpr Duration kTimeoutMax = seconds(60);
-constexpr uint64_t kDurationHoursMax = 24 * 366 * 100;
 
 std::optional<uint64_t> parse_number(std::string_view text) {
   uint64_t number = 0;
@@ -89,21 +88,6 @@ std::expected<void, Problem> add_condition(const http::Request& request, std::st
 
 }  // namespace
 
-std::optional<Duration> parse_duration(std::string_view text) {
-  const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  const std::string_view unit = text.substr(digits);
-  const Duration one = unit == "ms"  ? Duration(std::chrono::milliseconds(1))
-                       : unit == "s" ? Duration(seconds(1))
-                       : unit == "m" ? Duration(std::chrono::minutes(1))
-                       : unit == "h" ? Duration(std::chrono::hours(1))
-                                     : Duration::zero();
-  const auto count = parse_number(text.substr(0, digits));
-  const Duration most = std::chrono::hours(kDurationHoursMax);
-  if (!count || one == Duration::zero()) return std::nullopt;
-  if (*count > static_cast<uint64_t>(most / one)) return std::nullopt;
-  return static_cast<int64_t>(*count) * one;
-}
-
 std::expected<Query, Problem> parse_query(const http::Request& request) {
   auto query = Query::parse(request.query());
   if (!query) return std::unexpected(bad_request(query.error().message));
@@ -128,15 +112,6 @@ std::expected<std::optional<uint64_t>, Problem> take_number(Query& query, std::s
 
 std::expected<bool, Problem> take_flag(Query& query, std::string_view name) {
   const auto text = query.take(name);
-std::expected<Instant, Problem> deadline_of(const http::Request& request, Instant now) {
-  Query query;
-  HOLDFAST_ASSIGN(query, parse_query(request));
-  Instant deadline;
-  HOLDFAST_ASSIGN(deadline, take_deadline(query, now));
-  HOLDFAST_TRY(finish_query(query));
-  return deadline;
-}
-
   if (!text || *text == "false") return false;
   if (*text == "true") return true;
   return std::unexpected(bad_request(fmt::format("'{}' must be true or false", name)));
@@ -151,6 +126,15 @@ std::expected<Instant, Problem> take_deadline(Query& query, Instant now) {
         bad_request("'timeout' must be a duration from 1ms to 60s, as 250ms, 2s or 1m"));
   }
   return now + *timeout;
+}
+
+std::expected<Instant, Problem> deadline_of(const http::Request& request, Instant now) {
+  Query query;
+  HOLDFAST_ASSIGN(query, parse_query(request));
+  Instant deadline;
+  HOLDFAST_ASSIGN(deadline, take_deadline(query, now));
+  HOLDFAST_TRY(finish_query(query));
+  return deadline;
 }
 
 std::expected<ReadOptions, Problem> take_read_options(Query& query, Instant now) {

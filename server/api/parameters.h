@@ -29,16 +29,13 @@ struct ReadOptions {
   Instant deadline;
 };
 
-// A whole number of ms, s, m or h: 250ms, 30s, 5m, 2h.
-std::optional<Duration> parse_duration(std::string_view text);
-
 std::expected<http::Query, http::Problem> parse_query(const http::Request& request);
 // Whatever was not taken is an error.
-// Of a call that takes no parameter but `timeout`.
-std::expected<Instant, http::Problem> deadline_of(const http::Request& request, Instant now);
 std::expected<void, http::Problem> finish_query(const http::Query& query);
 
 std::expected<Instant, http::Problem> take_deadline(http::Query& query, Instant now);
+// Of a call that takes no parameter but `timeout`.
+std::expected<Instant, http::Problem> deadline_of(const http::Request& request, Instant now);
 std::expected<ReadOptions, http::Problem> take_read_options(http::Query& query, Instant now);
 // Nothing if it is not there.
 std::expected<std::optional<uint64_t>, http::Problem> take_number(http::Query& query,

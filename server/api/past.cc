@@ -10,7 +10,7 @@
 #include "server/api/readers.h"
 #include "server/api/reads.h"
 #include "server/api/scan.h"
-#include "server/api/time_text.h"
+#include "storage/base/text.h"
 
 namespace holdfast {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "server/api/answers.h"
 #include "server/api/readers.h"
-#include "server/api/time_text.h"
+#include "storage/base/text.h"
 
 namespace holdfast {
 namespace {

@@ -2,12 +2,12 @@
 
 #include <string_view>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "replication/raft/membership.h"
 #include "server/offline/log_walk.h"
+#include "storage/base/text.h"
 #include "storage/kv/command_text.h"
 
 namespace holdfast::offline {
@@ -45,11 +45,6 @@ std::string text_of(const RecordView& entry) {
       return "a leader begins its term";
   }
   return fmt::format("{} bytes of a kind that this version does not know", entry.payload.size());
-}
-
-std::string text_of_time(uint64_t ms) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
-                     fmt::gmtime(static_cast<std::time_t>(ms / 1000)), ms % 1000);
 }
 
 std::string text_of_vote(NodeId vote) {
@@ -110,7 +105,7 @@ class Dump {
     }
     write(fmt::format("{:>10} {:>5}  {:<8} {:016x}/{:<20} {} {:>12.3f}s  {}", entry.index.value,
                       entry.term.value, name_of(entry.kind), entry.origin.node.value,
-                      entry.origin.request.value, text_of_time(entry.stamp.wall_ms),
+                      entry.origin.request.value, time_text(entry.stamp.wall_ms),
                       static_cast<double>(entry.stamp.cluster_ms) / 1000, text_of(entry)));
   }
   // What is no entry.

@@ -1,6 +1,5 @@
 // `holdfast restore`: a new cluster from a backup.
 
-#include <chrono>
 #include <cstdio>
 #include <string>
 #include <unistd.h>
@@ -33,20 +32,6 @@ left in it where it fails, and where it is interrupted, the same command begins 
 
 Exit codes: 0 done; 1 wrong usage, or it failed (see the message); 2 the backup is damaged.)";
 
-uint64_t now_ms() {
-  return static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(SystemClock().wall().time_since_epoch())
-          .count());
-}
-
-void show(const backup::Head& head, uint64_t bytes) {
-  if (::isatty(STDERR_FILENO) == 0 || head.bytes == 0) return;
-  fmt::print(stderr, "\r  {:3.0f}%  {} of {} MiB\x1b[K",
-             100.0 * static_cast<double>(bytes) / static_cast<double>(head.bytes), bytes >> 20,
-             head.bytes >> 20);
-  if (bytes == head.bytes) fmt::print(stderr, "\r\x1b[K");
-}
-
 void say(const RestoreOrder& order, const Restored& restored, bool as_json) {
   if (as_json) {
     const nlohmann::json said = {
@@ -77,7 +62,7 @@ int run(int argc, char** argv) {
                      .peer_address = "127.0.0.1:4654",
                      .node = {random_from_system()},
                      .cluster = {random_from_system()},
-                     .now_ms = now_ms()};
+                     .now_ms = wall_ms(SystemClock())};
   bool as_json = false;
   CLI::App app("holdfast restore: a new cluster from a backup.", "holdfast restore");
   app.set_version_flag("--version", "holdfast-restore " HOLDFAST_VERSION);

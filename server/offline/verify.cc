@@ -2,29 +2,25 @@
 
 #include <utility>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "server/data_directory.h"
 #include "server/offline/log_walk.h"
+#include "storage/base/text.h"
 #include "storage/kv/state_check.h"
 #include "storage/kv/state_directory.h"
 
 namespace holdfast::offline {
 namespace {
 
-std::string text_of_time(uint64_t ms) {
-  return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", fmt::gmtime(static_cast<std::time_t>(ms / 1000)));
-}
-
 void add_state(const std::string& directory, Report& report) {
   StateCheck check = check_state(directory);
-  report.found.push_back(
-      fmt::format("state: {} files, {:.1f} MiB, every block read; {} keys at revision {}, {} "
-                  "revisions in the feed, entry {} of term {}, hash {:016x}",
-                  check.files, static_cast<double>(check.bytes) / (1 << 20), check.keys,
-                  check.head.revision.value, check.revisions, check.head.applied.index.value,
-                  check.head.applied.term.value, check.head.state_hash));
+  report.found.push_back(fmt::format(
+      "state: {}, {:.1f} MiB, every block read; {} at revision {}, {} in the feed, "
+      "entry {} of term {}, hash {:016x}",
+      counted(check.files, "file"), static_cast<double>(check.bytes) / (1 << 20),
+      counted(check.keys, "key"), check.head.revision.value, counted(check.revisions, "revision"),
+      check.head.applied.index.value, check.head.applied.term.value, check.head.state_hash));
   for (std::string& what : check.wrong) report.wrong.push_back("state: " + std::move(what));
 }
 
@@ -51,10 +47,9 @@ void add_log(FileSystem& fs, const std::string& directory, Report& report) {
           }};
   if (const Result<> walked = walk_log_files(fs, directory, visitor); !walked)
     report.wrong.push_back("log: " + walked.error().message);
-  report.found.push_back(
-      fmt::format("log: {} files, {} entries, the last one {}, every record "
-                  "read{}",
-                  files, entries, last.value, torn));
+  report.found.push_back(fmt::format("log: {}, {} {}, the last one {}, every record read{}",
+                                     counted(files, "file"), with_commas(entries),
+                                     entries == 1 ? "entry" : "entries", last.value, torn));
 }
 
 // Whether what was found sound, each by itself, also belongs together.
@@ -76,12 +71,13 @@ Result<Report> verify_backup(FileSystem& fs, const std::string& file, const std:
   const Result<Unpacked> unpacked = unpack(fs, file, scratch, progress);
   if (unpacked) {
     const backup::Head& head = unpacked->head;
-    report.found.push_back(fmt::format(
-        "backup: {:.1f} MiB, {} files, every checksum compared, {:016x} over all",
-        static_cast<double>(unpacked->bytes) / (1 << 20), head.files, unpacked->checksum));
+    report.found.push_back(
+        fmt::format("backup: {:.1f} MiB, {}, every checksum compared, {:016x} over all",
+                    static_cast<double>(unpacked->bytes) / (1 << 20), counted(head.files, "file"),
+                    unpacked->checksum));
     report.found.push_back(fmt::format("of cluster {:016x} at revision {}, taken {}",
                                        head.cluster.value, head.revision.value,
-                                       text_of_time(head.taken_ms)));
+                                       time_text(head.taken_ms)));
     add_state(scratch, report);
   } else if (unpacked.error().code == ErrorCode::kCorrupt) {
     report.wrong.push_back(unpacked.error().message);

@@ -4,9 +4,10 @@
 #include <iterator>
 #include <vector>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "storage/base/text.h"
 
 namespace holdfast::recover {
 namespace {
@@ -34,12 +35,6 @@ std::string members_text(const raft::Members& members) {
   for (const raft::Member& member : members.list)
     all.push_back(member.voter ? member.name : member.name + " (learner)");
   return fmt::format("{}", fmt::join(all, ", "));
-}
-
-std::string time_text(WallTime time) {
-  const std::time_t seconds =
-      std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds));
 }
 
 std::string log_text(const Contents& log) {

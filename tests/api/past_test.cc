@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "server/api/time_text.h"
+#include "storage/base/text.h"
 #include "tests/api/api_fixture.h"
 
 namespace holdfast {
@@ -67,25 +67,6 @@ TEST_F(PastApiTest, ATimeIsReadAsTheNewestRevisionMadeByThen) {
   EXPECT_EQ(at(last_ms - 1001), "compacted");
   engine.cold = true;
   EXPECT_EQ(at(last_ms - 1000), "v3");
-}
-
-TEST_F(PastApiTest, TimesAreReadAndWritten) {
-  EXPECT_EQ(parse_time("1970-01-01T00:00:00Z"), 0u);
-  EXPECT_EQ(parse_time("1970-01-01T00:00:01.5Z"), 1500u);
-  EXPECT_EQ(parse_time("1970-01-01t01:00:00.001999z"), 3'600'001u);
-  EXPECT_EQ(parse_time("1970-01-02 00:00:00+01:30"), (24 * 3600 - 5400) * 1000u);
-  EXPECT_EQ(parse_time("1969-12-31T23:00:00-01:00"), 0u);
-  EXPECT_EQ(parse_time("2024-02-29T12:00:00Z"), 1'709'208'000'000u);
-  for (const char* wrong :
-       {"", "2024", "1969-12-31T23:59:59Z", "2023-02-29T00:00:00Z", "2024-01-01T24:00:00Z",
-        "2024-01-01T00:00:00", "2024-01-01T00:00:00.Z", "2024-01-01T00:00:00Zx",
-        "2024-1-01T00:00:00Z", "-024-01-01T00:00:00Z", "2024-01-01T00:00:00+0100",
-        "2024-01-01T00:00:60Z", "2024-13-01T00:00:00Z"})
-    EXPECT_EQ(parse_time(wrong), std::nullopt) << wrong;
-  for (const uint64_t ms :
-       {uint64_t{0}, uint64_t{1'709'208'000'007}, uint64_t{253'402'300'799'999}})
-    EXPECT_EQ(parse_time(time_text(ms)), ms);
-  EXPECT_EQ(time_text(1'709'208'000'007), "2024-02-29T12:00:00.007Z");
 }
 
 TEST_F(PastApiTest, WhatLiesBelowTheFloorIsGone) {

@@ -1,4 +1,4 @@
-#include "server/api/time_text.h"
+#include "storage/base/text.h"
 
 #include <algorithm>
 #include <charconv>
@@ -10,6 +10,8 @@ namespace holdfast {
 namespace {
 
 using std::chrono::milliseconds;
+
+constexpr Duration kDurationMax = std::chrono::hours(24 * 366 * 100);
 
 // Takes what it reads off the text.
 class Scanner {
@@ -47,6 +49,43 @@ class Scanner {
 };
 
 }  // namespace
+
+std::string with_commas(uint64_t number) {
+  std::string digits = std::to_string(number);
+  for (size_t at = digits.size(); at > 3;) {
+    at -= 3;
+    digits.insert(at, 1, ',');
+  }
+  return digits;
+}
+
+std::string counted(uint64_t number, std::string_view one) {
+  return fmt::format("{} {}{}", with_commas(number), one, number == 1 ? "" : "s");
+}
+
+std::optional<Duration> parse_duration(std::string_view text) {
+  const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const std::string_view unit = text.substr(digits);
+  const Duration one = unit == "ms"  ? Duration(std::chrono::milliseconds(1))
+                       : unit == "s" ? Duration(std::chrono::seconds(1))
+                       : unit == "m" ? Duration(std::chrono::minutes(1))
+                       : unit == "h" ? Duration(std::chrono::hours(1))
+                                     : Duration::zero();
+  int64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + digits, count);
+  if (error != std::errc() || one == Duration::zero() || count > kDurationMax / one)
+    return std::nullopt;
+  return count * one;
+}
+
+std::string duration_text(Duration duration) {
+  const auto in = [duration](Duration unit) { return duration / unit; };
+  const auto is_whole = [duration](Duration unit) { return duration % unit == Duration::zero(); };
+  if (is_whole(std::chrono::hours(1))) return fmt::format("{}h", in(std::chrono::hours(1)));
+  if (is_whole(std::chrono::minutes(1))) return fmt::format("{}m", in(std::chrono::minutes(1)));
+  if (is_whole(std::chrono::seconds(1))) return fmt::format("{}s", in(std::chrono::seconds(1)));
+  return fmt::format("{}ms", in(milliseconds(1)));
+}
 
 std::optional<uint64_t> parse_time(std::string_view text) {
   Scanner in(text);
@@ -87,13 +126,8 @@ std::string time_text(uint64_t wall_ms) {
                      clock.subseconds().count());
 }
 
-std::string duration_text(Duration duration) {
-  const auto in = [duration](Duration unit) { return duration / unit; };
-  const auto is_whole = [duration](Duration unit) { return duration % unit == Duration::zero(); };
-  if (is_whole(std::chrono::hours(1))) return fmt::format("{}h", in(std::chrono::hours(1)));
-  if (is_whole(std::chrono::minutes(1))) return fmt::format("{}m", in(std::chrono::minutes(1)));
-  if (is_whole(std::chrono::seconds(1))) return fmt::format("{}s", in(std::chrono::seconds(1)));
-  return fmt::format("{}ms", in(milliseconds(1)));
+std::string time_text(WallTime time) {
+  return time_text(static_cast<uint64_t>(time.time_since_epoch() / milliseconds(1)));
 }
 
 }  // namespace holdfast
