@@ -73,6 +73,10 @@ Result<Identity> decode(std::string_view bytes, const std::string& path) {
 
 }  // namespace
 
+std::string group_directory(const std::string& directory, GroupId group) {
+  return fmt::format("{}/groups/{}", directory, group.value);
+}
+
 Result<Identity> read_identity(FileSystem& fs, const std::string& path) {
   const std::string file_name = path + "/IDENTITY";
   HOLDFAST_ASSIGN(const std::unique_ptr<File> file, fs.open(file_name));
@@ -149,7 +153,7 @@ Result<DataDirectory> DataDirectory::open(FileSystem& fs, std::string path, cons
 }
 
 std::string DataDirectory::group_path(GroupId group) const {
-  return fmt::format("{}/groups/{}", path_, group.value);
+  return group_directory(path_, group);
 }
 
 Result<> DataDirectory::enter(FileSystem& fs, Entered entered) {

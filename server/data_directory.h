@@ -20,6 +20,9 @@ namespace holdfast {
 
 inline constexpr const char* kRestoring = "RESTORING";
 
+// Of one group's log and state, in a data directory or a directory of logs.
+std::string group_directory(const std::string& directory, GroupId group);
+
 // The cluster that a node forms with others or is taken into, and who belonged to it then.
 struct Entered {
   ClusterId cluster;

@@ -208,7 +208,7 @@ Result<> Node::Parts::check_join() {
 
 std::string Node::Parts::log_path() const {
   if (config.log_dir.empty()) return directory.group_path(kFirstGroup) + "/log";
-  return config.log_dir + "/groups/" + std::to_string(kFirstGroup.value) + "/log";
+  return group_directory(config.log_dir, kFirstGroup) + "/log";
 }
 
 Result<> Node::Parts::make_group_folders() {

@@ -22,9 +22,9 @@ constexpr const char* kFooter =
   holdfast log dump ./holdfast-data --json | jq 'select(.kind == "command") | .text'
 
 A line a record, in the order in which they lie: index, term, kind, the node and request that it
-began with, when (the leader's calendar, and the cluster's clock), and what it is. Lines with '--' are no entries: files, hard states, cuts, a torn tail,
-damage. Files are only read, so it works beside a node that runs; its newest batch may then look
-torn, being written.
+began with, when (the leader's calendar, and the cluster's clock), and what it is. Lines with '--'
+are no entries: files, hard states, cuts, a torn tail, damage. Files are only read, so it works
+beside a node that runs; its newest batch may then look torn, being written.
 
 Exit codes: 0 read to its end; 1 wrong usage, or it cannot be read; 2 damage, named in its place.)";
 

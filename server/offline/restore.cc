@@ -21,7 +21,7 @@ constexpr uint64_t kRevisionsPerMs = 1000;
 constexpr uint64_t kRevisionsMore = 1'000'000'000;
 
 std::string group_path(const RestoreOrder& order) {
-  return fmt::format("{}/groups/{}", order.data_dir, kFirstGroup.value);
+  return group_directory(order.data_dir, kFirstGroup);
 }
 
 Result<> remove_made(FileSystem& fs, const std::string& directory) {

@@ -2,13 +2,13 @@
 
 #include <cstdio>
 #include <string>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "server/member_name.h"
+#include "server/offline/progress_line.h"
 #include "server/offline/restore.h"
 #include "storage/base/clock.h"
 #include "storage/base/random.h"
@@ -25,10 +25,11 @@ constexpr const char* kFooter =
   holdfastd --data-dir ./restored                            starts it
   holdfastd --data-dir ./n2 --join http://127.0.0.1:4653     makes it two, and so on
 
-The cluster is a new one, with one member: its id, the node's id and its name are new. Keys, the history
-that was kept, leases and settings are those of the backup. Revisions go on far above the backup's, so
-that none which the old cluster gave out since comes again. The folder must be empty; nothing is
-left in it where it fails, and where it is interrupted, the same command begins again.
+The cluster is a new one with one member, this node; both have new ids, and the members of the old
+one are forgotten. Keys, the history that was kept, leases and settings are those of the backup.
+Revisions go on far above the backup's, so that none which the old cluster gave out since comes
+again. The folder must be empty or not there. Where it fails nothing is left in it; where it is
+interrupted, the same command begins anew.
 
 Exit codes: 0 done; 1 wrong usage, or it failed (see the message); 2 the backup is damaged.)";
 
@@ -84,7 +85,7 @@ int run(int argc, char** argv) {
     return app.exit(problem) == 0 ? 0 : static_cast<int>(Exit::kOther);
   }
   PosixFileSystem fs;
-  const Result<Restored> restored = restore(fs, order, show);
+  const Result<Restored> restored = restore(fs, order, show_progress);
   if (!restored) {
     fmt::print(stderr, "holdfast restore: {}\n", restored.error().message);
     const bool damaged = restored.error().code == ErrorCode::kCorrupt;

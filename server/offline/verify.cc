@@ -102,7 +102,7 @@ Result<Report> verify_directory(FileSystem& fs, const recover::Place& place) {
     report.wrong.push_back(identity.error().message);
   }
   add_log(fs, place.log_path(), report);
-  add_state(fmt::format("{}/groups/{}/state", place.data_dir, kFirstGroup.value), report);
+  add_state(group_directory(place.data_dir, kFirstGroup) + "/state", report);
   if (report.wrong.empty()) add_agreement(fs, place, report);
   return report;
 }

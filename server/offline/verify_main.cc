@@ -3,12 +3,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "server/offline/progress_line.h"
 #include "server/offline/verify.h"
 #include "storage/base/random.h"
 #include "storage/fs/posix.h"
@@ -37,13 +37,6 @@ struct Request {
   bool as_json = false;
 };
 
-void show(const backup::Head& head, uint64_t bytes) {
-  if (::isatty(STDERR_FILENO) == 0 || head.bytes == 0) return;
-  fmt::print(stderr, "\r  {:3.0f}%\x1b[K",
-             100.0 * static_cast<double>(bytes) / static_cast<double>(head.bytes));
-  if (bytes == head.bytes) fmt::print(stderr, "\r\x1b[K");
-}
-
 Exit say(const Request& request, const Result<Report>& report) {
   if (!report) {
     fmt::print(stderr, "holdfast verify: {}\n", report.error().message);
@@ -68,7 +61,7 @@ Exit run(const Request& request) {
     PosixFileSystem fs;
     const std::string scratch =
         fmt::format("{}/holdfast-verify-{:016x}", request.scratch, random_from_system());
-    return say(request, verify_backup(fs, request.place.data_dir, scratch, show));
+    return say(request, verify_backup(fs, request.place.data_dir, scratch, show_progress));
   }
   const Result<DirectoryLock> lock = DirectoryLock::take_to_read(request.place.data_dir);
   if (!lock && lock.error().code == ErrorCode::kInvalid) {

@@ -17,10 +17,6 @@
 namespace holdfast::recover {
 namespace {
 
-std::string group_path(const std::string& directory) {
-  return fmt::format("{}/groups/{}", directory, kFirstGroup.value);
-}
-
 Problem problem_of(const Error& error) {
   switch (error.code) {
     case ErrorCode::kInvalid:
@@ -57,7 +53,8 @@ Result<Identity> identity_of(FileSystem& fs, const Place& place) {
 
 // What the state says of itself; its rows stay on the disk, unread.
 Result<> read_state(FileSystem& fs, const Place& place, Engine& engine) {
-  const Result<StateDirectory> states = StateDirectory::open(group_path(place.data_dir) + "/state");
+  const Result<StateDirectory> states =
+      StateDirectory::open(group_directory(place.data_dir, kFirstGroup) + "/state");
   if (!states && states.error().code == ErrorCode::kNotFound) return {};
   if (!states) return std::unexpected(states.error());
   const std::string directory = states->active();
@@ -132,12 +129,12 @@ Result<> read_group(FileSystem& fs, const Place& place, Finding& finding) {
 }  // namespace
 
 std::string Place::log_path() const {
-  return group_path(log_dir.empty() ? data_dir : log_dir) + "/log";
+  return group_directory(log_dir.empty() ? data_dir : log_dir, kFirstGroup) + "/log";
 }
 
 Finding look_at(FileSystem& fs, const Place& place) {
   Finding finding{.path = place.data_dir};
-  note_newest(group_path(place.data_dir), finding.last_written);
+  note_newest(group_directory(place.data_dir, kFirstGroup), finding.last_written);
   if (!place.log_dir.empty()) note_newest(place.log_path(), finding.last_written);
   Result<Identity> identity = identity_of(fs, place);
   if (!identity) {

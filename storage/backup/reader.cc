@@ -54,7 +54,9 @@ Result<bool> Reader::take_prelude() {
   const std::string_view bytes = rest();
   const size_t seen = std::min(bytes.size(), kMagic.size());
   if (bytes.substr(0, seen) != kMagic.substr(0, seen))
-    return fail(ErrorCode::kInvalid, "this is no backup of Holdfast: it does not begin like one");
+    return fail(ErrorCode::kCorrupt,
+                "this is no backup of Holdfast, or its first bytes are damaged: it does not begin "
+                "like one");
   if (bytes.size() < kPreludeBytes) return false;
   const auto version = load_fixed<uint32_t>(bytes.data() + kMagic.size());
   if (version == 0) return damaged("its format has no version");

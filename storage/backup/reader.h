@@ -26,8 +26,8 @@ class Reader {
 
   void feed(std::string_view bytes);
   // What comes next of what was fed; nothing: more bytes are needed. The order is as Writer says,
-  // and all counts agree with the head. kCorrupt: damaged, with the place; kInvalid: no backup, or
-  // one of a newer version. After an error or the End there is nothing more to ask.
+  // and all counts agree with the head. kCorrupt: damaged, with the place, or no backup at
+  // all; kInvalid: one of a newer version. After an error or the End there is nothing more to ask.
   Result<std::optional<Event>> next();
   // No more bytes come. kCorrupt: it was cut short, or something stands behind its end.
   Result<> finish() const;
