@@ -48,10 +48,12 @@ std::string Digest::finish() {
   return hex;
 }
 
-Result<FileDigest> digest_of_records(std::istream& in) {
+Result<FileDigest> digest_of_records(Input& in) {
   std::map<std::string, std::string> records;
   std::string line;
-  for (uint64_t number = 1; std::getline(in, line); ++number) {
+  for (uint64_t number = 1;; ++number) {
+    HOLDFAST_ASSIGN(const bool is_there, in.next_line(line));
+    if (!is_there) break;
     if (line.empty()) continue;
     Result<Record> record = parse_record(line);
     if (!record) {
@@ -59,7 +61,6 @@ Result<FileDigest> digest_of_records(std::istream& in) {
     }
     records.insert_or_assign(std::move(record->key), std::move(record->value));
   }
-  if (in.bad()) return fail(ErrorCode::kIo, "the records cannot be read to their end");
   Digest digest;
   for (const auto& [key, value] : records) digest.add(key, value);
   return FileDigest{.sha256 = digest.finish(), .count = digest.count()};

@@ -4,11 +4,11 @@
 // every key and value, in order of the keys. Equal digests mean equal records.
 
 #include <cstdint>
-#include <istream>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "client/cli/input.h"
 #include "storage/base/result.h"
 
 namespace holdfast::cli {
@@ -39,6 +39,6 @@ struct FileDigest {
 
 // Of NDJSON records in any order, all of them held in memory at once. Of a key that comes more than
 // once the last value counts, as it does for whoever imports the lines in order.
-Result<FileDigest> digest_of_records(std::istream& in);
+Result<FileDigest> digest_of_records(Input& in);
 
 }  // namespace holdfast::cli

@@ -1,14 +1,13 @@
 // export and digest: everything below a prefix, in order of the keys, at one revision.
 
 #include <cstdio>
-#include <fstream>
-#include <iostream>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "client/cli/command.h"
 #include "client/cli/digest.h"
+#include "client/cli/input.h"
 #include "client/cli/options.h"
 #include "client/cli/record.h"
 #include "client/cli/scan_pages.h"
@@ -93,14 +92,9 @@ class DigestCommand final : public Command {
   }
 
   Exit digest_file(const Session& session) const {
-    std::ifstream file;
-    if (file_ != "-") {
-      file.open(file_, std::ios::binary);
-      if (!file) {
-        return report(session, Error{ErrorCode::kIo, fmt::format("'{}' cannot be opened", file_)});
-      }
-    }
-    const Result<FileDigest> digest = digest_of_records(file_ == "-" ? std::cin : file);
+    Result<Input> input = Input::open(file_);
+    if (!input) return report(session, input.error());
+    const Result<FileDigest> digest = digest_of_records(*input);
     if (!digest) return report(session, digest.error());
     print(session, digest->sha256, digest->count, "");
     return Exit::kOk;

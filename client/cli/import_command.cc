@@ -1,36 +1,41 @@
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
-#include <iostream>
 #include <optional>
-#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "client/cli/command.h"
 #include "client/cli/importer.h"
+#include "client/cli/input.h"
 #include "client/cli/options.h"
-#include "storage/base/text.h"
 #include "client/cli/progress.h"
 #include "client/cli/terminal.h"
+#include "storage/base/text.h"
 
 namespace holdfast::cli {
 namespace {
 
-// Counted beforehand, for the bar: reading is far quicker than storing.
-uint64_t count_records(std::istream& in) {
+Result<uint64_t> count_records(Input& in) {
   uint64_t count = 0;
   bool is_in_line = false;
-  std::vector<char> block(size_t{1} << 20);
-  while (in.read(block.data(), static_cast<std::streamsize>(block.size())), in.gcount() > 0) {
-    for (std::streamsize i = 0; i < in.gcount(); ++i) {
-      const bool is_newline = block[static_cast<size_t>(i)] == '\n';
+  while (true) {
+    HOLDFAST_ASSIGN(const std::string_view block, in.next_block());
+    if (block.empty()) return is_in_line ? count + 1 : count;
+    for (const char byte : block) {
+      const bool is_newline = byte == '\n';
       if (is_newline && is_in_line) ++count;
       is_in_line = !is_newline;
     }
   }
-  return is_in_line ? count + 1 : count;
+}
+
+// For the bar: reading is far quicker than storing. Nothing: it can be read only once.
+Result<std::optional<uint64_t>> total_of(Input& in) {
+  if (!in.can_rewind()) return std::nullopt;
+  HOLDFAST_ASSIGN(const uint64_t total, count_records(in));
+  HOLDFAST_TRY(in.rewind());
+  return total;
 }
 
 double milliseconds_of(Duration duration) {
@@ -92,22 +97,17 @@ class ImportCommand final : public Command {
   }
 
   Exit run(const Session& session) override {
-    std::ifstream file;
-    std::optional<uint64_t> total;
-    if (file_ != "-") {
-      file.open(file_, std::ios::binary);
-      if (!file) return report_input(session, fmt::format("'{}' cannot be opened", file_));
-      total = count_records(file);
-      file.clear();
-      file.seekg(0);
-    }
+    Result<Input> input = Input::open(file_);
+    if (!input) return report(session, input.error());
+    const Result<std::optional<uint64_t>> total = total_of(*input);
+    if (!total) return report(session, total.error());
     Importer importer(
         {.client = session.client_options(), .connections = connections_, .patience = patience_});
-    std::string bad_line;
+    Result<> read;
     std::optional<ImportFailure> failure;
     {
-      const Progress progress(importer.journal(), total);
-      bad_line = submit_all(file_ == "-" ? std::cin : file, importer);
+      const Progress progress(importer.journal(), *total);
+      read = submit_all(*input, importer);
       failure = importer.finish();
     }
     const ImportJournal::Summary summary = importer.journal().summary();
@@ -120,27 +120,27 @@ class ImportCommand final : public Command {
           failure->line, failure->refusal.message);
       return report(session, failure->refusal);
     }
-    return bad_line.empty() ? Exit::kOk : report_input(session, bad_line);
+    return read ? Exit::kOk : report(session, read.error());
   }
 
  private:
-  // Says what is wrong with the first line that is no record; what came before it is stored.
-  static std::string submit_all(std::istream& in, Importer& importer) {
+  // To the first line that is no record or cannot be read; what came before it is stored.
+  static Result<> submit_all(Input& in, Importer& importer) {
     std::string line;
-    for (uint64_t number = 1; std::getline(in, line); ++number) {
+    for (uint64_t number = 1;; ++number) {
+      const Result<bool> is_there = in.next_line(line);
+      if (!is_there) return ended_at(number, is_there.error());
+      if (!*is_there) return {};
       if (line.empty()) continue;
       Result<Record> record = parse_record(line);
-      if (!record) {
-        return fmt::format("line {}: {}; the lines before it are stored", number,
-                           record.error().message);
-      }
+      if (!record) return ended_at(number, record.error());
       if (!importer.submit(number, *std::move(record))) return {};
     }
-    return in.bad() ? "the input cannot be read to its end" : std::string();
   }
 
-  static Exit report_input(const Session& session, std::string why) {
-    return report(session, Error{ErrorCode::kInvalid, std::move(why)});
+  static std::unexpected<Error> ended_at(uint64_t line, const Error& error) {
+    return fail(error.code,
+                fmt::format("line {}: {}; the lines before it are stored", line, error.message));
   }
 
   std::string file_;

@@ -1,27 +1,92 @@
 #include "client/cli/input.h"
 
-#include <fstream>
-#include <iostream>
-#include <iterator>
+#include <cerrno>
+#include <fcntl.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
 
 #include <fmt/format.h>
 
 namespace holdfast::cli {
 namespace {
 
-Result<std::string> read_all(std::istream& in, const std::string& name) {
-  std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (in.bad()) return fail(ErrorCode::kIo, fmt::format("'{}' cannot be read", name));
-  return bytes;
+constexpr size_t kBlockBytes = size_t{256} << 10;
+
+std::unexpected<Error> failed(std::string_view name, std::string_view act) {
+  return fail(ErrorCode::kIo, fmt::format("{} cannot be {}: {}", name, act,
+                                          std::generic_category().message(errno)));
 }
 
 }  // namespace
 
+// By the system's own calls: a stream of the library tells a failed read as the end of the file.
+Result<Input> Input::open(const std::string& path) {
+  if (path == "-") return Input("standard input", STDIN_FILENO);
+  std::string name = fmt::format("'{}'", path);
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return failed(name, "opened");
+  return Input(std::move(name), descriptor);
+}
+
+Input::Input(std::string name, int descriptor)
+    : name_(std::move(name)),
+      descriptor_(descriptor),
+      begin_(::lseek(descriptor, 0, SEEK_CUR)),
+      buffer_(kBlockBytes, '\0') {}
+
+Input::Input(Input&& other) noexcept
+    : name_(std::move(other.name_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      begin_(other.begin_),
+      buffer_(std::move(other.buffer_)),
+      at_(other.at_),
+      filled_(other.filled_) {}
+
+Input::~Input() {
+  if (descriptor_ > STDIN_FILENO) ::close(descriptor_);
+}
+
+Result<std::string_view> Input::next_block() {
+  if (at_ == filled_) {
+    ssize_t count = 0;
+    do count = ::read(descriptor_, buffer_.data(), buffer_.size());
+    while (count < 0 && errno == EINTR);
+    if (count < 0) return failed(name_, "read");
+    at_ = 0;
+    filled_ = static_cast<size_t>(count);
+  }
+  const std::string_view all = std::string_view(buffer_).substr(0, filled_);
+  return all.substr(std::exchange(at_, filled_));
+}
+
+Result<bool> Input::next_line(std::string& line) {
+  line.clear();
+  for (bool has_begun = false;; has_begun = true) {
+    HOLDFAST_ASSIGN(const std::string_view block, next_block());
+    if (block.empty()) return has_begun;
+    const size_t end = block.find('\n');
+    line.append(block.substr(0, end));
+    if (end == std::string_view::npos) continue;
+    at_ -= block.size() - end - 1;
+    return true;
+  }
+}
+
+Result<> Input::rewind() {
+  at_ = filled_ = 0;
+  if (::lseek(descriptor_, begin_, SEEK_SET) < 0) return failed(name_, "read again");
+  return {};
+}
+
 Result<std::string> read_input(const std::string& path) {
-  if (path == "-") return read_all(std::cin, "standard input");
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return fail(ErrorCode::kIo, fmt::format("'{}' cannot be opened", path));
-  return read_all(in, path);
+  HOLDFAST_ASSIGN(Input input, Input::open(path));
+  std::string bytes;
+  while (true) {
+    HOLDFAST_ASSIGN(const std::string_view block, input.next_block());
+    if (block.empty()) return bytes;
+    bytes.append(block);
+  }
 }
 
 }  // namespace holdfast::cli

@@ -1,13 +1,17 @@
-#include <sstream>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "client/cli/digest.h"
 #include "client/cli/import_journal.h"
+#include "client/cli/input.h"
 #include "client/cli/progress.h"
 #include "client/cli/record.h"
 #include "client/cli/session.h"
 #include "client/cli/terminal.h"
+#include "storage/base/check.h"
 
 namespace holdfast::cli {
 namespace {
@@ -17,6 +21,17 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
+
+// A file that has no name elsewhere.
+std::string path_of(std::string_view bytes) {
+  const int descriptor = ::memfd_create("input", 0);
+  CHECK(::write(descriptor, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+  return fmt::format("/proc/self/fd/{}", descriptor);
+}
+
+Input input_of(std::string_view bytes) {
+  return Input::open(path_of(bytes)).value();
+}
 
 class HandClock final : public Clock {
  public:
@@ -71,7 +86,7 @@ TEST(Digest, TellsWhereAKeyEndsAndItsValueBegins) {
 }
 
 TEST(Digest, OfAFileSortsByBytesAndTakesTheLastOfADoubledKey) {
-  std::istringstream mixed(
+  Input mixed = input_of(
       "{\"key\":\"b\",\"value\":\"\"}\n\n{\"key\":\"a\",\"value\":\"old\"}\n"
       "{\"key\":\"a\",\"value\":\"x\"}\n");
   const auto digest = digest_of_records(mixed);
@@ -81,8 +96,41 @@ TEST(Digest, OfAFileSortsByBytesAndTakesTheLastOfADoubledKey) {
 }
 
 TEST(Digest, OfAFileNamesTheLineThatIsNoRecord) {
-  std::istringstream broken("{\"key\":\"a\",\"value\":\"\"}\nnonsense\n");
+  Input broken = input_of("{\"key\":\"a\",\"value\":\"\"}\nnonsense\n");
   EXPECT_TRUE(digest_of_records(broken).error().message.starts_with("line 2: "));
+}
+
+TEST(Input, LinesAreWholeWhereverABlockEnds) {
+  std::string text = "a\n\n";
+  for (int i = 0; i < 3; ++i) text += std::string(200'000, static_cast<char>('b' + i)) + "\n";
+  Input input = input_of(text + "last");
+  std::string all;
+  std::string line;
+  size_t lines = 0;
+  for (; input.next_line(line).value(); ++lines) all += line + "\n";
+  EXPECT_EQ(lines, 6u);
+  EXPECT_TRUE(all == text + "last\n");
+  ASSERT_TRUE(input.can_rewind());
+  ASSERT_TRUE(input.rewind());
+  ASSERT_TRUE(input.next_line(line).value());
+  EXPECT_EQ(line, "a");
+  EXPECT_TRUE(read_input(path_of(text)).value() == text);
+  EXPECT_EQ(read_input(path_of("")).value(), "");
+}
+
+TEST(Input, WhatCannotBeReadIsNotTakenForItsEnd) {
+  for (const char* path : {"/", "/proc/self/mem"}) {
+    const Result<std::string> bytes = read_input(path);
+    ASSERT_FALSE(bytes) << path;
+    EXPECT_EQ(bytes.error().code, ErrorCode::kIo);
+  }
+  EXPECT_TRUE(read_input("/").error().message.contains("'/' cannot be read: Is a directory"));
+  EXPECT_TRUE(read_input("/not/there").error().message.contains("No such file"));
+  Input directory = Input::open("/").value();
+  EXPECT_EQ(digest_of_records(directory).error().code, ErrorCode::kIo);
+  int ends[2] = {};
+  CHECK(::pipe(ends) == 0);
+  EXPECT_FALSE(Input::open(fmt::format("/proc/self/fd/{}", ends[0])).value().can_rewind());
 }
 
 TEST(LatencyHistogram, PercentilesAreNearAndNeverBeyondTheLongest) {
