@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
@@ -26,21 +28,57 @@ bool sync_directory_of(const std::string& path) {
   return synced;
 }
 
+std::unexpected<Error> taken(const std::string& path) {
+  return fail(ErrorCode::kInvalid,
+              fmt::format("'{}' is there already, and a backup is never written over another: "
+                          "give another name",
+                          path));
+}
+
+// Whoever holds the lock writes to the file, and may then have renamed or removed it.
+bool is_still_named(int descriptor, const std::string& path) {
+  struct stat ours{};
+  struct stat named{};
+  return ::fstat(descriptor, &ours) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+}
+
+// Never over another file, also one that came meanwhile. A file system that knows no such rename
+// (NFS) is asked for a second name instead.
+bool rename_to_new(const std::string& from, const std::string& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  return errno == EINVAL && ::link(from.c_str(), to.c_str()) == 0 && ::unlink(from.c_str()) == 0;
+}
+
+std::unexpected<Error> failed(std::string_view act, const std::string& path) {
+  return fail(ErrorCode::kIo,
+              fmt::format("{} {}: {}", act, path, std::generic_category().message(errno)));
+}
+
+// Made if it is not there, and written to by nobody else as long as it is open.
+Result<int> open_locked(const std::string& path) {
+  while (true) {
+    const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (descriptor < 0) return failed("open", path);
+    const bool is_ours = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0;
+    if (is_ours && is_still_named(descriptor, path)) return descriptor;
+    ::close(descriptor);
+    if (!is_ours)
+      return fail(ErrorCode::kInvalid,
+                  fmt::format("another backup is being written to '{}' now", path));
+  }
+}
+
 }  // namespace
 
 Result<BackupFile> BackupFile::create(const std::string& path) {
   if (path == "-") return BackupFile(path, "standard output", STDOUT_FILENO);
   std::error_code unknown;
-  if (std::filesystem::exists(path, unknown)) {
-    return fail(ErrorCode::kInvalid,
-                fmt::format("'{}' is there already, and a backup is never written over another: "
-                            "give another name",
-                            path));
-  }
+  if (std::filesystem::exists(path, unknown)) return taken(path);
   const std::string part = path + ".part";
-  const int descriptor = ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  HOLDFAST_ASSIGN(const int descriptor, open_locked(part));
   BackupFile file(path, part, descriptor);
-  if (descriptor < 0) return file.failed("open");
+  if (::ftruncate(descriptor, 0) != 0) return failed("cut", part);
   return file;
 }
 
@@ -55,13 +93,9 @@ BackupFile::BackupFile(BackupFile&& other) noexcept
 
 BackupFile::~BackupFile() {
   if (descriptor_ < 0 || !is_file()) return;
-  ::close(descriptor_);
+  // While it is locked: behind that the name may be another's.
   ::unlink(part_.c_str());
-}
-
-std::unexpected<Error> BackupFile::failed(std::string_view act) const {
-  return fail(ErrorCode::kIo,
-              fmt::format("{} {}: {}", act, part_, std::generic_category().message(errno)));
+  ::close(descriptor_);
 }
 
 Result<> BackupFile::take(std::string_view bytes) {
@@ -77,7 +111,7 @@ Result<> BackupFile::take(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return failed("write");
+    if (written < 0) return failed("write", part_);
     bytes.remove_prefix(static_cast<size_t>(written));
   }
   return {};
@@ -86,10 +120,10 @@ Result<> BackupFile::take(std::string_view bytes) {
 Result<> BackupFile::finish() {
   HOLDFAST_TRY(reader_.finish());
   if (!is_file()) return {};
-  if (::fsync(descriptor_) != 0) return failed("sync");
-  if (::rename(part_.c_str(), path_.c_str()) != 0) return failed("rename");
+  if (::fsync(descriptor_) != 0) return failed("sync", part_);
+  if (!rename_to_new(part_, path_)) return errno == EEXIST ? taken(path_) : failed("rename", part_);
   ::close(std::exchange(descriptor_, -1));
-  if (!sync_directory_of(path_)) return failed("sync the directory of");
+  if (!sync_directory_of(path_)) return failed("sync the directory of", path_);
   return {};
 }
 

@@ -15,8 +15,7 @@ namespace holdfast::cli {
 class BackupFile {
  public:
   // Writes to `path`.part, over what a try before has left there. kInvalid: `path` is there
-  // already.
-  // "-": to standard output.
+  // already, or another backup is being written to it. "-": to standard output.
   static Result<BackupFile> create(const std::string& path);
   // A file that was not finished is removed.
   ~BackupFile();
@@ -25,7 +24,7 @@ class BackupFile {
 
   // kCorrupt: what comes is not what was sent. kIo: it cannot be written.
   Result<> take(std::string_view bytes);
-  // All has come. Durable on return. kCorrupt: it is not whole.
+  // All has come. Durable on return. kCorrupt: it is not whole. kInvalid: `path` is there now.
   Result<> finish();
 
   const std::optional<backup::Head>& head() const { return head_; }  // once it has come
@@ -37,7 +36,6 @@ class BackupFile {
   BackupFile(std::string path, std::string part, int descriptor)
       : path_(std::move(path)), part_(std::move(part)), descriptor_(descriptor) {}
   bool is_file() const { return path_ != "-"; }
-  std::unexpected<Error> failed(std::string_view act) const;
 
   std::string path_;
   std::string part_;

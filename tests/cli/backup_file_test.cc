@@ -72,6 +72,33 @@ TEST_F(BackupFileTest, OneThatIsCutOrChangedIsNotKept) {
   EXPECT_FALSE(files::exists(path()));
 }
 
+TEST_F(BackupFileTest, TwoAtOnceDoNotMix) {
+  {
+    BackupFile file = BackupFile::create(path()).value();
+    ASSERT_TRUE(file.take(bytes().substr(0, 100)).has_value());
+    const Result<BackupFile> second = BackupFile::create(path());
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, ErrorCode::kInvalid);
+    EXPECT_TRUE(second.error().message.contains("another backup")) << second.error().message;
+    ASSERT_TRUE(file.take(bytes().substr(100)).has_value());
+    ASSERT_TRUE(file.finish().has_value());
+  }
+  std::ifstream stored(path(), std::ios::binary);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(stored), {}), bytes());
+}
+
+TEST_F(BackupFileTest, WhatGotItsNameMeanwhileStays) {
+  {
+    BackupFile file = BackupFile::create(path()).value();
+    ASSERT_TRUE(file.take(bytes()).has_value());
+    std::ofstream(path()) << "older";
+    EXPECT_EQ(file.finish().error().code, ErrorCode::kInvalid);
+  }
+  EXPECT_FALSE(files::exists(part()));
+  std::ifstream stored(path());
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(stored), {}), "older");
+}
+
 TEST_F(BackupFileTest, AnOlderOneIsNeverWrittenOver) {
   std::ofstream(path()) << "older";
   EXPECT_EQ(BackupFile::create(path()).error().code, ErrorCode::kInvalid);
