@@ -21,6 +21,11 @@ constexpr Duration kBackOffMax = milliseconds(250);
 constexpr size_t kUnreachableRoundsMax = 3;
 // The node answers "504, unknown" a little before we would stop listening: it knows more.
 constexpr Duration kAnswerMargin = milliseconds(500);
+// The longest `timeout` that a node takes. A call that may take longer asks again.
+constexpr Duration kNodeTimeoutMax = std::chrono::seconds(60);
+// The cluster keeps what it answered under a key for ten minutes: behind them the same change would
+// be made anew, and the last try may lie in a log for a while before it is decided.
+constexpr Duration kRepeatedWithin = std::chrono::minutes(9);
 constexpr std::string_view kIdempotencyKey = "Idempotency-Key";
 constexpr std::string_view kTooManyRequests = "too_many_requests";
 
@@ -228,10 +233,10 @@ WriteOutcome<LeaseAnswer> KvClient::grant_lease(Duration ttl) {
                                  read_lease_answer);
 }
 
-ReadOutcome<LeaseAnswer> KvClient::keep_lease_alive(std::string_view id) {
-  return read(
+WriteOutcome<LeaseAnswer> KvClient::keep_lease_alive(std::string_view id) {
+  return write<LeaseAnswer>(
       {.method = "PUT", .target = "/v1/leases/" + path_encoded(id), .headers = {}, .body = {}},
-      read_lease_answer);
+      read_lease_answer, Effect::kHarmlessWrites);
 }
 
 WriteOutcome<RevokeAnswer> KvClient::revoke_lease(std::string_view id) {
@@ -366,7 +371,9 @@ ReadOutcome<T> KvClient::read(HttpRequest request, Result<T> (*read_answer)(std:
 }
 
 WriteOutcome<HttpResponse> KvClient::call(HttpRequest request, Effect effect, BodySink* sink) {
-  const Instant deadline = clock_.now() + timeout_;
+  const Instant deadline =
+      clock_.now() +
+      (effect == Effect::kNamedWrites ? std::min(timeout_, kRepeatedWithin) : timeout_);
   Pacing pacing;
   std::optional<Unknown> unknown;  // what an earlier try left open
   while (true) {
@@ -414,14 +421,12 @@ std::expected<HttpResponse, NoAnswer> KvClient::try_once(HttpRequest& request, E
   // What hangs at one node is worth asking another; a write without a key must not be sent twice,
   // so it may as well wait.
   const bool may_ask_another = effect != Effect::kWrites && connections_.size() > 1;
-  const Duration patience = may_ask_another ? left / 2 : left;
+  const Duration patience =
+      std::min(may_ask_another ? left / 2 : left, kNodeTimeoutMax + kAnswerMargin);
   const Duration at_node = patience - std::min(kAnswerMargin, patience / 10);
   const size_t unbounded_size = request.target.size();
   // What a node knows of its cluster it says at once: that call has no timeout to give.
-  const bool takes_timeout =
-      request.target.starts_with("/v1/kv") || request.target.starts_with("/v1/txn") ||
-      request.target.starts_with("/v1/leases") || request.target.starts_with("/v1/snapshot");
-  if (takes_timeout)
+  if (request.target != "/v1/cluster")
     request.target += fmt::format("{}timeout={}ms", request.target.contains('?') ? '&' : '?',
                                   std::max<int64_t>(1, at_node / milliseconds(1)));
   ++counts_.sent;

@@ -2,8 +2,8 @@
 
 // Calls to a cluster through any of its nodes. A call tries the next node when one refuses it, and
 // is repeated only where that cannot do anything twice: reads, writes of which it is certain that
-// they did not happen, and writes that bear an idempotency key. It is bounded by a deadline. Used
-// by one thread at a time.
+// they did not happen, and writes that bear an idempotency key, as long as the cluster keeps it. It
+// is bounded by a deadline. Used by one thread at a time.
 
 #include <cstdint>
 #include <expected>
@@ -114,8 +114,8 @@ class KvClient {
   ReadOutcome<ClusterView> cluster();
 
   WriteOutcome<LeaseAnswer> grant_lease(Duration ttl);
-  // Tried again as a read is: it does no harm twice.
-  ReadOutcome<LeaseAnswer> keep_lease_alive(std::string_view id);
+  // Without a key, and sent again all the same: it does no harm twice.
+  WriteOutcome<LeaseAnswer> keep_lease_alive(std::string_view id);
   WriteOutcome<RevokeAnswer> revoke_lease(std::string_view id);
   // With a page of its keys. `cursor`: the `next` of the page before; empty: the first.
   ReadOutcome<LeaseView> lease(std::string_view id, std::string_view cursor = {});
@@ -139,8 +139,8 @@ class KvClient {
   const CallCounts& counts() const { return counts_; }
 
  private:
-  // kNamedWrites: under an idempotency key.
-  enum class Effect { kReads, kWrites, kNamedWrites };
+  // kNamedWrites: under an idempotency key. kHarmlessWrites: what may be made twice.
+  enum class Effect { kReads, kWrites, kNamedWrites, kHarmlessWrites };
   struct Pacing;
 
   WriteOutcome<HttpResponse> call(HttpRequest request, Effect effect, BodySink* sink = nullptr);

@@ -56,10 +56,7 @@ class LeaseCommand final : public Command {
   Exit run(const Session& session) override {
     KvClient client = session.client();
     if (grant_->parsed()) return finish(session, client.grant_lease(ttl_));
-    if (keep_->parsed()) {
-      const ReadOutcome<LeaseAnswer> answer = client.keep_lease_alive(id_);
-      return answer ? print(session, *answer) : report(session, answer.error());
-    }
+    if (keep_->parsed()) return finish(session, client.keep_lease_alive(id_));
     if (revoke_->parsed()) return finish(session, client.revoke_lease(id_));
     return get_->parsed() ? show(session, client) : list(session, client);
   }

@@ -97,8 +97,19 @@ TEST_F(KvClientTest, AKeepAliveWithoutAnAnswerIsMadeAgain) {
   ScriptedServer second(
       {{Kind::kAnswer, http_answer(200, R"({"id":"00000000000000a1","ttl_ms":1500})")}});
   const auto kept = client({first.endpoint(), second.endpoint()}).keep_lease_alive("a1");
-  ASSERT_TRUE(kept);
-  EXPECT_EQ(kept->ttl_ms, 1500u);
+  ASSERT_TRUE(std::holds_alternative<LeaseAnswer>(kept));
+  EXPECT_EQ(std::get<LeaseAnswer>(kept).ttl_ms, 1500u);
+}
+
+TEST_F(KvClientTest, AKeepAliveThatIsNeverAnsweredIsUnknown) {
+  std::vector<Step> steps(200, Step{Kind::kAnswer, kNoLeader});
+  steps.front() = {Kind::kCloseUnanswered, ""};
+  ScriptedServer silent(std::move(steps));
+  const auto kept = client({silent.endpoint()}, seconds(2)).keep_lease_alive("a1");
+  EXPECT_TRUE(std::holds_alternative<Unknown>(kept)) << "it may have been kept alive";
+  ScriptedServer gone(
+      {{Kind::kAnswer, problem_answer(404, "lease_not_found", "not_applied", false)}});
+  EXPECT_TRUE(std::holds_alternative<Refusal>(client({gone.endpoint()}).keep_lease_alive("a1")));
 }
 
 TEST_F(KvClientTest, WriteRefusedBeforeItHappenedIsMadeAgainAtTheNextNode) {
@@ -161,11 +172,58 @@ TEST_F(KvClientTest, WhatWasOnceUnknownIsNotRefusedByWhatDidNotHappenLater) {
     KvClient kv = client({server.endpoint()}, seconds(2), true);
     EXPECT_TRUE(std::holds_alternative<Unknown>(kv.put("a", "x"))) << later;
   }
-  ScriptedServer server(
-      {{Kind::kAnswer, kTimeout},
-       {Kind::kAnswer, problem_answer(412, "precondition_failed", "not_applied", false)}});
-  const auto decided = client({server.endpoint()}, seconds(20), true).put("a", "x");
-  ASSERT_TRUE(std::holds_alternative<Refusal>(decided)) << "that is the outcome of both tries";
+  // A refusal under the key is the first try's own answer; a mismatch, say, is not.
+  for (const auto& [status, code, is_decided] : {std::tuple{412, "precondition_failed", true},
+                                                 {404, "lease_not_found", true},
+                                                 {413, "range_too_large", true},
+                                                 {422, "idempotency_mismatch", false},
+                                                 {404, "key_not_found", false}}) {
+    ScriptedServer server({{Kind::kAnswer, kTimeout},
+                           {Kind::kAnswer, problem_answer(status, code, "not_applied", false)}});
+    const auto outcome = client({server.endpoint()}, seconds(20), true).put("a", "x");
+    EXPECT_EQ(std::holds_alternative<Refusal>(outcome), is_decided) << code;
+    EXPECT_EQ(std::holds_alternative<Unknown>(outcome), !is_decided) << code;
+  }
+}
+
+TEST_F(KvClientTest, ANodeIsAskedForAMinuteAtMostAndAgainIfThereIsTime) {
+  ScriptedServer server({{Kind::kAnswer, problem_answer(504, "timeout", "not_applied", true)},
+                         {Kind::kAnswer, http_answer(200, "x")}});
+  EXPECT_TRUE(client({server.endpoint()}, std::chrono::minutes(5)).get("a"));
+  for (const std::string& request : server.requests())
+    EXPECT_NE(request.find("timeout=60000ms"), std::string::npos) << request;
+}
+
+TEST_F(KvClientTest, UnderAKeyAChangeIsNotRepeatedWhenTheKeyMayBeForgotten) {
+  std::vector<Step> steps(200, Step{Kind::kAnswer, problem_answer(503, "overloaded", "not_applied",
+                                                                  true, "Retry-After: 60\r\n")});
+  steps.front().text = kTimeout;
+  ScriptedServer server(std::move(steps));
+  const Instant begun = clock_.now();
+  const auto outcome = client({server.endpoint()}, std::chrono::hours(1), true).put("a", "x");
+  EXPECT_TRUE(std::holds_alternative<Unknown>(outcome));
+  EXPECT_GT(clock_.now() - begun, std::chrono::minutes(7));
+  EXPECT_LE(clock_.now() - begun, std::chrono::minutes(9));
+}
+
+TEST_F(KvClientTest, EveryCallTellsTheNodeHowMuchTimeItHas) {
+  const std::string refusal = problem_answer(400, "bad_request", "not_applied", false);
+  ScriptedServer server(std::vector<Step>(9, Step{Kind::kAnswer, refusal}));
+  KvClient kv = client({server.endpoint()});
+  kv.history("a", {}, 0);
+  kv.usage("a");
+  kv.settings();
+  kv.change_settings({.keep_history = "2h"});
+  kv.compact(7);
+  kv.move_leader("n2");
+  kv.remove_member("n2");
+  kv.promote_member("n2");
+  kv.cluster();
+  const std::vector<std::string> requests = server.requests();
+  ASSERT_EQ(requests.size(), 9u);
+  for (size_t i = 0; i < 8; ++i)
+    EXPECT_NE(requests[i].find("timeout="), std::string::npos) << requests[i];
+  EXPECT_EQ(requests[8].find("timeout="), std::string::npos) << "it is answered at once";
 }
 
 TEST_F(KvClientTest, ATransactionIsAnsweredAsItIs) {
