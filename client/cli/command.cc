@@ -8,6 +8,12 @@ namespace holdfast::cli {
 Command::Command(CLI::App& root, const char* name, const char* purpose)
     : app_(*root.add_subcommand(name, purpose)->fallthrough()) {}
 
+// A subcommand takes the footer that its parent had when it was made: that of the whole program.
+void Command::set_footer(const char* text) {
+  app_.footer(text);
+  for (CLI::App* const one : app_.get_subcommands({})) one->footer(text);
+}
+
 bool Command::was_given() const {
   return app_.parsed();
 }

@@ -26,6 +26,8 @@ class Command {
 
  protected:
   CLI::App& app() { return app_; }
+  // What stands below the help, also below that of each subcommand that is there by then.
+  void set_footer(const char* text);
 
  private:
   CLI::App& app_;

@@ -42,7 +42,7 @@ class LeaseCommand final : public Command {
           ->type_name("ID")
           ->required();
     list_ = app().add_subcommand("list", "All leases")->fallthrough();
-    app().footer(
+    set_footer(
         "Examples:\n"
         "  lease=$(holdfast lease grant 10s)\n"
         "  holdfast put --lease $lease workers/7 \"$(hostname)\"\n"

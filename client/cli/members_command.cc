@@ -30,7 +30,7 @@ class MembersCommand final : public Command {
           ->add_option("name", name_, "The member's name")
           ->type_name("NAME")
           ->required();
-    app().footer(
+    set_footer(
         "Examples:\n"
         "  holdfast members\n"
         "  holdfast --json members\n"

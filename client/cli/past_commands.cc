@@ -29,8 +29,9 @@ class HistoryCommand final : public Command {
         "  holdfast history greeting\n"
         "  holdfast history --limit 5 greeting\n"
         "  holdfast history --revision 41 greeting     from there on back\n\n"
-        "Lines are REVISION, a tab, VALUE or nothing where it was deleted. How long the past is\n"
-        "kept: holdfast settings.");
+        "Lines are REVISION, a tab, VALUE or nothing where it was deleted. Where there are older\n"
+        "ones, the last line says --revision to go on at; with --json its \"next\" does. How long\n"
+        "the past is kept: holdfast settings.");
   }
 
   Exit run(const Session& session) override {
@@ -39,8 +40,13 @@ class HistoryCommand final : public Command {
     if (!history) return report(session, history.error());
     for (const KeyVersion& version : history->versions)
       session.is_json() ? print_json(version) : print_line(version);
-    if (history->next > 0 && !session.is_json())
+    if (session.is_json()) {
+      fmt::print("{{\"compact_revision\":{},\"count\":{}{}}}\n", history->compact_revision,
+                 history->versions.size(),
+                 history->next > 0 ? fmt::format(",\"next\":{}", history->next) : "");
+    } else if (history->next > 0) {
       fmt::print(stderr, "older ones: --revision {}\n", history->next);
+    }
     return Exit::kOk;
   }
 

@@ -42,11 +42,10 @@ class GetCommand final : public Command {
     const ReadOutcome<Value> value = client.get(key_, moment_);
     if (!value) return report(session, value.error());
     if (session.is_json()) {
-      fmt::print("{{{},{},\"create_revision\":{},\"mod_revision\":{},\"version\":{}{}{}}}\n",
+      fmt::print("{{{},{},\"create_revision\":{},\"mod_revision\":{},\"version\":{}{}}}\n",
                  json_member("key", key_), json_member("value", value->bytes),
                  value->create_revision, value->mod_revision, value->version,
-                 value->lease.empty() ? "" : "," + json_member("lease", value->lease),
-                 value->ttl_ms ? fmt::format(",\"ttl_ms\":{}", *value->ttl_ms) : "");
+                 json_lifetime(value->lease, value->ttl_ms));
       return Exit::kOk;
     }
     write_bytes(stdout, value->bytes);
@@ -120,10 +119,11 @@ class ScanCommand final : public Command {
 
   void print_json(const ScanPage& page) const {
     for (const Item& item : page.items) {
-      fmt::print("{{{}{},\"create_revision\":{},\"mod_revision\":{},\"version\":{}}}\n",
+      fmt::print("{{{}{},\"create_revision\":{},\"mod_revision\":{},\"version\":{}{}}}\n",
                  json_member("key", item.key),
                  query_.is_keys_only ? "" : "," + json_member("value", item.value),
-                 item.create_revision, item.mod_revision, item.version);
+                 item.create_revision, item.mod_revision, item.version,
+                 json_lifetime(item.lease, item.ttl_ms));
     }
   }
 

@@ -1,7 +1,5 @@
 #include "client/cli/record.h"
 
-#include <optional>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -56,6 +54,11 @@ std::string json_quoted_or_null(std::string_view utf8) {
 std::string json_member(std::string_view name, std::string_view bytes) {
   return is_utf8(bytes) ? fmt::format("\"{}\":{}", name, json_quoted(bytes))
                         : fmt::format("\"{}_base64\":\"{}\"", name, to_base64(bytes));
+}
+
+std::string json_lifetime(std::string_view lease, std::optional<uint64_t> ttl_ms) {
+  if (!lease.empty()) return "," + json_member("lease", lease);
+  return ttl_ms ? fmt::format(",\"ttl_ms\":{}", *ttl_ms) : "";
 }
 
 }  // namespace holdfast::cli

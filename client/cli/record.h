@@ -3,6 +3,8 @@
 // Keys and values as lines of NDJSON: what import reads and export writes. Bytes that are not
 // UTF-8 stand as base64 under the name with `_base64` added, as in the API.
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,5 +30,7 @@ std::string json_quoted(std::string_view utf8);
 std::string json_quoted_or_null(std::string_view utf8);
 // "name":"text", or "name_base64":"…" where the bytes are not UTF-8.
 std::string json_member(std::string_view name, std::string_view bytes);
+// What ends a key, behind its other members: ,"lease":"…" or ,"ttl_ms":N; empty: nothing does.
+std::string json_lifetime(std::string_view lease, std::optional<uint64_t> ttl_ms);
 
 }  // namespace holdfast::cli

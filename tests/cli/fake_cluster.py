@@ -23,6 +23,7 @@ class Store:
         self.revision = 1
         self.settings = {"keep_history": "1h"}
         self.items = {}  # key -> (value, create_revision, mod_revision, version)
+        self.lifetimes = {}  # key -> what a scan tells of its end
         self.kept = {}  # Idempotency-Key -> (what was asked, the answer)
 
     def put(self, key, value):
@@ -88,16 +89,16 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(200, node.store.settings)
         if url.path == "/v1/compact" and self.command == "POST":
             return self.answer(200, {"compact_revision": json.loads(body)["revision"]})
-        if url.path == "/v1/usage" and set(query) <= {"prefix"}:
-            return self.answer(200, {"revision": 9, "keys": 12345, "bytes": 67890, "stored_bytes": 99,
-                                     "exact": query.get("prefix") == "exact"})
+        if url.path == "/v1/usage" and set(query) <= {"prefix", "timeout"}:
+            return self.answer(200, {"revision": 9, "keys": 1 if query.get("prefix") == "one" else 12345,
+                                     "bytes": 67890, "stored_bytes": 99, "exact": query.get("prefix") == "exact"})
         if url.path.startswith("/v1/history/") and set(query) <= MOMENT_PARAMETERS | {"limit"}:
             return self.answer(200, {"revision": 9, "key": "k", "compact_revision": 2, "count": 2, "next": 3,
                                      "versions": [{"type": "delete", "mod_revision": 8},
                                                   {"type": "put", "mod_revision": 5, "create_revision": 4,
                                                    "version": 2, "value": "a\nb"}]})
         if url.path.startswith("/v1/cluster/members/"):
-            if query or body:
+            if set(query) != {"timeout"} or body:
                 return self.problem(400, "bad_request")
             return self.change_members(node.cluster, url.path.split("/")[4:])
         if fault == "close_after":  # carried out, but the answer is lost
@@ -157,6 +158,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.condition_fails(key):
             return 412, {"code": "precondition_failed", "detail": "precondition_failed",
                          "outcome": "not_applied", "retryable": False}
+        if url.path.startswith("/v1/leases/") and self.command == "PUT":
+            return 200, {"id": url.path.split("/")[3], "ttl_ms": 1500}
         if self.command == "PUT":
             created = store.put(key, body)
             return (201 if created else 200, {"revision": store.revision, "created": created},
@@ -215,7 +218,7 @@ class Handler(BaseHTTPRequestHandler):
         for key in page:
             value, created, modified, version = store.items[key]
             item = {**json_bytes("key", key), "create_revision": created, "mod_revision": modified,
-                    "version": version, "lease": None}
+                    "version": version, "lease": None, **store.lifetimes.get(key, {})}
             if query.get("keys_only") != "true":
                 item.update(json_bytes("value", value))
             answer["items"].append(item)
