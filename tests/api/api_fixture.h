@@ -41,7 +41,7 @@ class ColdEngine final : public Engine {
   explicit ColdEngine(Engine& engine) : engine_(engine) {}
   bool cold = false;
   mutable int disk_reads = 0;
-  std::function<void()> on_read;  // called in each get, before it reads
+  std::function<void()> on_read;  // called in each get, scan and list of versions, before it reads
 
   Result<std::optional<Row>> get(std::string_view key, Revision at, ReadTier tier) const override;
   void write(const EngineBatch& batch) override { engine_.write(batch); }
@@ -49,6 +49,7 @@ class ColdEngine final : public Engine {
     return engine_.get_info(key, at);
   }
   Result<> scan(const RangeScan& scan, const Visitor& visit) const override {
+    if (on_read) on_read();
     return engine_.scan(scan, visit);
   }
   Result<std::optional<std::string>> get_meta(std::string_view name) const override {
@@ -66,6 +67,7 @@ class ColdEngine final : public Engine {
   }
   Result<> versions(std::string_view key, Revision floor, Revision at,
                     const VersionVisitor& visit) const override {
+    if (on_read) on_read();
     return engine_.versions(key, floor, at, visit);
   }
   Result<std::optional<uint64_t>> wall_ms(Revision revision) const override {

@@ -88,6 +88,16 @@ TEST_F(LinesApi, WhatHappensMeanwhileIsNotSeen) {
   EXPECT_TRUE(text.ends_with("{\"revision\":61,\"count\":60}\n")) << text.substr(text.size() - 60);
 }
 
+TEST_F(LinesApi, AFloorThatRisesMeanwhileEndsItAndNeverThinsIt) {
+  for (int i = 0; i < 60; ++i)
+    call("PUT", fmt::format("/v1/kv/{:02}", i), std::string(20'000, 'v'));
+  const http::Response response = begin_lines("");
+  ASSERT_NE(response.stream, nullptr);
+  call("PUT", "/v1/kv/00", "x");
+  obey({.act = CompactCommand{Revision{62}}});
+  EXPECT_FALSE(next_of(response.stream).has_value());
+}
+
 TEST_F(LinesApi, TheDeadlineIsForTheFirstByteOnly) {
   for (int i = 0; i < 60; ++i)
     call("PUT", fmt::format("/v1/kv/{:02}", i), std::string(20'000, 'v'));

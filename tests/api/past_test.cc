@@ -25,6 +25,14 @@ class PastApiTest : public ApiTest {
     const http::Response response = call("GET", "/v1/kv/k?" + query);
     return response.status == 200 ? response.body : code_of(response);
   }
+  // Under the next read `value` is put, if there is one, and then the floor rises to `floor`.
+  void rises_once(uint64_t floor, const std::string& value = "") {
+    engine.on_read = [this, floor, value, done = false]() mutable {
+      if (std::exchange(done, true)) return;
+      if (!value.empty()) obey({.act = PutCommand{"k", value, {}}});
+      obey({.act = CompactCommand{Revision{floor}}});
+    };
+  }
   http::Response compact(uint64_t revision) {
     return call("POST", "/v1/compact", json({{"revision", revision}}).dump());
   }
@@ -117,14 +125,47 @@ TEST_F(PastApiTest, WhatWasReadWhileTheFloorRoseIsNotGiven) {
   EXPECT_EQ(value_at("revision=3"), "compacted");
 }
 
+TEST_F(PastApiTest, WhatWasScannedOrListedWhileTheFloorRoseIsNotGiven) {
+  put_versions(3);
+  for (const char* target : {"/v1/kv?revision=3", "/v1/history/k?revision=3"}) {
+    const http::Response before = call("GET", target);
+    EXPECT_EQ(before.status, 200) << before.body;
+  }
+  rises_once(4);
+  EXPECT_EQ(code_of(call("GET", "/v1/kv?revision=3")), "compacted");
+  put_versions(2);
+  rises_once(6);
+  EXPECT_EQ(code_of(call("GET", "/v1/history/k?revision=5")), "compacted");
+}
+
+// Each reads once more, at what is then the newest revision.
+TEST_F(PastApiTest, NewestReadsOfManyThatTheFloorOvertakesAreMadeAgain) {
+  put_versions(2);
+  rises_once(4, "newer");
+  const json page = body_of(call("GET", "/v1/kv"));
+  EXPECT_EQ(page["revision"], 4);
+  EXPECT_EQ(page["items"][0]["value"], "newer");
+  rises_once(5, "newer still");
+  const json versions = body_of(call("GET", "/v1/history/k"));
+  EXPECT_EQ(versions["revision"], 5);
+  EXPECT_EQ(versions["compact_revision"], 5);
+  EXPECT_EQ(versions["count"], 1);
+  rises_once(6, "and again");
+  EXPECT_EQ(body_of(call("GET", "/v1/usage"))["revision"], 6);
+}
+
+TEST_F(PastApiTest, VersionsThatGoWhileTheyAreListedAreListedAnew) {
+  put_versions(3);
+  rises_once(3);
+  const json versions = body_of(call("GET", "/v1/history/k"));
+  EXPECT_EQ(versions["revision"], 4);
+  EXPECT_EQ(versions["compact_revision"], 3) << "not the floor that it began with";
+  EXPECT_EQ(versions["count"], 2);
+}
+
 TEST_F(PastApiTest, ANewestReadThatTheFloorOvertakesReadsWhatIsNewest) {
   put_versions(2);
-  bool once = false;
-  engine.on_read = [this, &once] {
-    if (std::exchange(once, true)) return;
-    obey({.act = PutCommand{"k", "newer", {}}});
-    obey({.act = CompactCommand{Revision{4}}});
-  };
+  rises_once(4, "newer");
   const http::Response response = call("GET", "/v1/kv/k");
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(response.body, "newer");
