@@ -52,6 +52,9 @@ class BackupStream final : public http::BodyStream {
     co_return reading_->head();
   }
 
+  // Others wait for it to end: 35 KiB/s, or a slow client would hold it for days.
+  size_t progress_bytes() const override { return size_t{1} << 20; }
+
   Task<Result<std::string>> next() override {
     Result<std::string> piece;
     auto work = [&] { piece = reading_->next(); };
@@ -97,7 +100,9 @@ Task<Outcome> send_snapshot(Services& services, Request request) {
   const std::expected<Revision, Problem> revision = co_await fixing;
   if (!revision) co_return std::unexpected(revision.error());
   if (request.method() == http::Method::kHead) {
-    co_return Answered{Response(200, "application/octet-stream", ""), *revision};
+    Response head(200, "application/octet-stream", "");
+    head.says_length = false;  // only a backup that is made knows it
+    co_return Answered{std::move(head), *revision};
   }
   if (!services.backups->start()) {
     co_return std::unexpected(

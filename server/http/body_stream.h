@@ -24,6 +24,10 @@ class BodyStream {
   // the end or an error. An error is logged, and ends the connection so that its client sees that
   // the body is not whole.
   virtual Task<Result<std::string>> next() = 0;
+
+  // How much its client must take within `write_patience`, where that is more than of any answer
+  // (limits.h): for what others wait for.
+  virtual size_t progress_bytes() const { return 0; }
 };
 
 }  // namespace holdfast::http

@@ -77,10 +77,11 @@ void append_head(std::string& out, const Pipeline::Answer& answer, std::string_v
     out.append("Content-Type: ").append(response.content_type).append("\r\n");
   }
   // 204 and 304 have no body, whatever their fields say (RFC 9112, section 6.3).
+  const bool has_length = response.says_length && response.status != 204 && response.status != 304;
   if (response.stream) {
     // HTTP/1.0 has no chunks: there the end of the connection is the end of the body.
     if (answer.form.minor_version > 0) out.append("Transfer-Encoding: chunked\r\n");
-  } else if (response.status != 204 && response.status != 304) {
+  } else if (has_length) {
     out.append("Content-Length: ");
     append_number(out, response.body.size());
     out.append("\r\n");

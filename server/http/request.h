@@ -68,6 +68,7 @@ struct Response {
   std::string_view content_type;  // a literal; empty: none is sent
   std::string body;
   std::shared_ptr<BodyStream> stream;  // what follows `body`; none: that is all
+  bool says_length = true;             // false: to HEAD, of a body that was not made
 
   Response() = default;
   explicit Response(int status_in) : status(status_in) {}

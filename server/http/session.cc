@@ -1,5 +1,6 @@
 #include "server/http/session.h"
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <utility>
@@ -100,7 +101,7 @@ void Session::receive(std::string_view bytes) {
   if (!head_had_begun || used > 0) head_since_ = home_.now_;
   count_bytes();
   if (!parser_.in_body()) return;
-  move(body_, bytes.size());
+  move(body_, bytes.size(), home_.limits_.progress_bytes);
   if (state_ == State::kOpen && home_.request_bytes_ > home_.limits_.thread_request_bytes_max) {
     refuse(too_many_request_bytes());
   }
@@ -265,7 +266,8 @@ void Session::take_piece(Result<std::string> piece) {
     log_error("an answer ended before its end: {}", piece.error().message);
     return abort();
   }
-  if (outbox_.empty()) output_ = {home_.now_, 0};
+  // What went by meanwhile was not the client's time.
+  if (outbox_.empty()) output_.since += home_.now_ - drained_since_;
   if (piece->empty()) {
     end_stream();
   } else {
@@ -296,7 +298,8 @@ void Session::write() {
       return close();
     }
     outbox_.pop(size);
-    move(output_, size);
+    move(output_, size, enough_output());
+    if (outbox_.empty()) drained_since_ = home_.now_;
   }
   count_bytes();
 }
@@ -396,9 +399,13 @@ void Session::close() {
   home_.forget(id_);
 }
 
-void Session::move(Progress& progress, size_t bytes) const {
+void Session::move(Progress& progress, size_t bytes, size_t enough) const {
   progress.bytes += bytes;
-  if (progress.bytes >= home_.limits_.progress_bytes) progress = {home_.now_, 0};
+  if (progress.bytes >= enough) progress = {home_.now_, 0};
+}
+
+size_t Session::enough_output() const {
+  return std::max(home_.limits_.progress_bytes, stream_ ? stream_->progress_bytes() : 0);
 }
 
 void Session::count_bytes() {

@@ -34,7 +34,7 @@ class Session {
   // kLingering: all is said and the sending side shut; what still comes in is thrown away, since
   // closing over unread bytes would reset the connection and could take the last answer with it.
   enum class State : uint8_t { kOpen, kLastAnswers, kLingering, kClosed };
-  // Something that must move `progress_bytes` or end within its patience.
+  // Something that must move enough bytes or end within its patience.
   struct Progress {
     Instant since;
     size_t bytes = 0;
@@ -67,7 +67,8 @@ class Session {
   bool owes_nothing() const {
     return outbox_.empty() && !stream_ && (pipeline_.empty() || says_no_more_);
   }
-  void move(Progress& progress, size_t bytes) const;
+  void move(Progress& progress, size_t bytes, size_t enough) const;
+  size_t enough_output() const;
   void count_bytes();
 
   Connections& home_;
@@ -95,6 +96,7 @@ class Session {
   Instant lingers_since_;
   Progress body_;
   Progress output_;
+  Instant drained_since_;             // what was owed is written, of a stream until its next piece
   size_t counted_request_bytes_ = 0;  // our share of the thread's sums
   size_t counted_answer_bytes_ = 0;
 };

@@ -68,13 +68,15 @@ Task<Response> thrown(Services&, Request) {
   co_return Response();
 }
 
-// /stream/COUNTxSIZE: so many pieces of that many bytes; with a '!' behind it, then an error.
+// /stream/COUNTxSIZE: so many pieces of that many bytes; with a '!' behind it, then an error; with
+// @BYTES behind it, the client must take so many in time.
 class Pieces final : public BodyStream {
  public:
   Pieces(Services& services, const std::string& order)
       : services_(services),
         count_(std::stoul(order)),
         size_(std::stoul(order.substr(order.find('x') + 1))),
+        progress_(order.contains('@') ? std::stoul(order.substr(order.find('@') + 1)) : 0),
         fails_(order.ends_with('!')) {}
   ~Pieces() override { services_.tell("stream gone"); }
 
@@ -84,11 +86,13 @@ class Pieces final : public BodyStream {
     if (made_ == count_) co_return "";
     co_return std::string(size_, static_cast<char>('a' + made_++ % 26));
   }
+  size_t progress_bytes() const override { return progress_; }
 
  private:
   Services& services_;
   const size_t count_;
   const size_t size_;
+  const size_t progress_;
   const bool fails_;
   size_t made_ = 0;
 };

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "server/http/outbox.h"
 #include "tests/http/http_fixture.h"
 
 namespace holdfast::http {
@@ -114,6 +115,21 @@ TEST_F(StreamTest, AClientThatTakesNothingIsClosedInTheEnd) {
   EXPECT_TRUE(told("stream gone"));
 }
 
+TEST_F(StreamTest, WhatOthersWaitForIsTakenFromASlowClient) {
+  start();
+  for (const auto& [order, stays] :
+       {std::pair{"1000x100000", true}, {"1000x100000@100000000", false}}) {
+    Client client(port(), 16 << 10);
+    client.send(request("GET", std::string("/stream/") + order));
+    client.read();
+    for (int i = 0; i < 20 && client.read_some(200'000).size() == 200'000; ++i) {
+      settle();
+      advance_and_sweep(seconds(3));
+    }
+    wait_for_connections(stays ? 1 : 0);
+  }
+}
+
 TEST_F(StreamTest, AQuietStreamIsNotAStalledClient) {
   start();
   Client client(port());
@@ -191,6 +207,16 @@ TEST_F(StreamTest, AThreadThatHoldsTooMuchAsksForNoPiece) {
   wait_for_connections(1);
   advance_and_sweep(seconds(1));
   EXPECT_EQ(read_chunks(late), "first aaaaaaaaa");
+}
+
+TEST(Outbox, ALengthThatIsNotKnownIsNotSaid) {
+  for (const bool says_length : {true, false}) {
+    Pipeline::Answer answer{{.kind = AnswerForm::Kind::kHeadOnly}, Response(200, "text/plain", "")};
+    answer.response.says_length = says_length;
+    Outbox outbox;
+    outbox.add(std::move(answer), "Date: x\r\n");
+    EXPECT_EQ(outbox.front().pieces[0].contains("Content-Length: 0"), says_length);
+  }
 }
 
 TEST_F(StreamTest, ADrainWaitsForTheEndOfTheStream) {
