@@ -142,22 +142,23 @@ TEST_F(PastApiTest, WhatWasScannedOrListedWhileTheFloorRoseIsNotGiven) {
 TEST_F(PastApiTest, NewestReadsOfManyThatTheFloorOvertakesAreMadeAgain) {
   put_versions(2);
   rises_once(4, "newer");
-  const json page = body_of(call("GET", "/v1/kv"));
+  json page = body_of(call("GET", "/v1/kv"));
   EXPECT_EQ(page["revision"], 4);
   EXPECT_EQ(page["items"][0]["value"], "newer");
   rises_once(5, "newer still");
-  const json versions = body_of(call("GET", "/v1/history/k"));
+  json versions = body_of(call("GET", "/v1/history/k"));
   EXPECT_EQ(versions["revision"], 5);
   EXPECT_EQ(versions["compact_revision"], 5);
   EXPECT_EQ(versions["count"], 1);
   rises_once(6, "and again");
-  EXPECT_EQ(body_of(call("GET", "/v1/usage"))["revision"], 6);
+  json usage = body_of(call("GET", "/v1/usage"));
+  EXPECT_EQ(usage["revision"], 6);
 }
 
 TEST_F(PastApiTest, VersionsThatGoWhileTheyAreListedAreListedAnew) {
   put_versions(3);
   rises_once(3);
-  const json versions = body_of(call("GET", "/v1/history/k"));
+  json versions = body_of(call("GET", "/v1/history/k"));
   EXPECT_EQ(versions["revision"], 4);
   EXPECT_EQ(versions["compact_revision"], 3) << "not the floor that it began with";
   EXPECT_EQ(versions["count"], 2);

@@ -92,7 +92,9 @@ TEST_F(BackupFileTest, WhatGotItsNameMeanwhileStays) {
     BackupFile file = BackupFile::create(path()).value();
     ASSERT_TRUE(file.take(bytes()).has_value());
     std::ofstream(path()) << "older";
-    EXPECT_EQ(file.finish().error().code, ErrorCode::kInvalid);
+    const Result<> finished = file.finish();
+    ASSERT_FALSE(finished);
+    EXPECT_EQ(finished.error().code, ErrorCode::kInvalid);
   }
   EXPECT_FALSE(files::exists(part()));
   std::ifstream stored(path());

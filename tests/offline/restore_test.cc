@@ -174,6 +174,9 @@ TEST_F(RestoreTest, ADamagedBackupLeavesAnEmptyFolder) {
   EXPECT_EQ(refused.error().code, ErrorCode::kCorrupt);
   EXPECT_THAT(refused.error().message, HasSubstr("a.backup"));
   EXPECT_THAT(left_in_folder(), testing::ElementsAre("LOCK"));
+  overwrite(backup(), 0, "\x01");
+  EXPECT_EQ(restore_now(fs, order()).error().code, ErrorCode::kCorrupt) << "no magic word";
+  overwrite(backup(), 0, "H");
   files::resize_file(backup(), files::file_size(backup()) - 200);
   EXPECT_THAT(restore_now(fs, order()).error().message, HasSubstr("cut short"));
   EXPECT_THAT(restore_now(fs, {.file = *this / "none", .data_dir = data_dir()}).error().message,
