@@ -9,6 +9,7 @@
 #include "storage/base/bytes.h"
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
+#include "storage/kv/idempotency.h"
 
 namespace holdfast {
 namespace {
@@ -71,8 +72,9 @@ Problem problem_of_reply(const Reply& reply) {
     case ReplyStatus::kReadTooLarge:
       return {.code = Code::kRangeTooLarge,
               .detail = fmt::format("{}more than {} bytes of keys and values would be read at "
-                                    "once; nothing was changed, read less or apart",
-                                    place_of(reply), kReadBytesMax),
+                                    "once, with {} more for each key that is shown; nothing was "
+                                    "changed, read less or apart",
+                                    place_of(reply), kReadBytesMax, kItemBytes),
               .figures = {{"limit", kReadBytesMax}}};
     case ReplyStatus::kLeaseNotFound: {
       Problem problem = lease_not_found(reply.lease);
@@ -93,7 +95,15 @@ Problem problem_of_reply(const Reply& reply) {
               .detail =
                   "too many answers are kept for Idempotency-Keys already, each for ten "
                   "minutes; nothing was changed, try again later, or without a key",
-              .retry_after = std::chrono::seconds(10)};
+              .retry_after = std::chrono::ceil<std::chrono::seconds>(
+                  std::chrono::milliseconds(reply.retry_ms))};
+    case ReplyStatus::kAnswerTooLarge:
+      return {.code = Code::kRangeTooLarge,
+              .detail = fmt::format("the answer would have more than {} bytes, too many to be kept "
+                                    "for an Idempotency-Key; nothing was changed, ask for less of "
+                                    "what is there, or without a key",
+                                    Idempotency::kAnswerBytesMax),
+              .figures = {{"limit", Idempotency::kAnswerBytesMax}}};
     case ReplyStatus::kOk:
     case ReplyStatus::kPreconditionFailed:
       break;

@@ -21,8 +21,11 @@ inline constexpr size_t kKeyBytesMax = 4096;
 // What one entry may change: keys, and the sum of their bytes.
 inline constexpr uint64_t kRangeKeysMax = 100'000;
 inline constexpr uint64_t kRangeBytesMax = 16 << 20;
-// What one transaction may read: bytes of keys and values. A largest value fits.
-inline constexpr uint64_t kReadBytesMax = (8 << 20) + kKeyBytesMax;
+// What one key that an answer shows counts for, beside the bytes of it and of its value.
+inline constexpr uint64_t kItemBytes = 64;
+// What one transaction may read: bytes of keys and values, and kItemBytes for each key that its
+// answer shows. A largest value fits.
+inline constexpr uint64_t kReadBytesMax = (8 << 20) + kKeyBytesMax + kItemBytes;
 // Compares, and operations of either outcome.
 inline constexpr size_t kOperationsMax = 10'000;
 inline constexpr size_t kOnceKeyBytesMax = 128;

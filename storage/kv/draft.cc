@@ -20,7 +20,10 @@ std::optional<Row> Draft::get(std::string_view key) const {
 }
 
 void Draft::scan(const RangeScan& scan, const Engine::Visitor& visit) const {
-  const auto row_of = [](const Written& own) -> const std::optional<Row>& { return own.row; };
+  const auto row_of = [this](const Written& own) -> const std::optional<Row>& {
+    ++passed_;
+    return own.row;
+  };
   const auto scan_below = [&](const Engine::Visitor& visit_below) {
     below_.scan(scan, [&](std::string_view key, const RowInfo& info, std::string_view value) {
       ++passed_;

@@ -38,7 +38,8 @@ class Draft {
   // change. Asked by who could pass it; put and remove do not refuse.
   bool has_room(uint64_t bytes) const;
 
-  // How many rows under the draft its scans have passed over, those that it has deleted included.
+  // How many rows its scans have passed over: under the draft, and its own, those that it has
+  // deleted included in both.
   uint64_t passed() const { return passed_; }
 
   // Nothing was written: there will be no revision.

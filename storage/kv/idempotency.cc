@@ -12,9 +12,14 @@ constexpr std::string_view kOnce = "once/";
 constexpr std::string_view kDue = "once_due/";
 constexpr std::string_view kBytes = "once_bytes";
 constexpr size_t kHeadBytes = 24;
-// The largest answer: what a transaction may read, spread over as many keys as it may pass.
-constexpr uint64_t kKeptBytesMax = kReadBytesMax + kRangeKeysMax * 40 + kOperationsMax * 32 + 1024;
-static_assert(kKeptBytesMax < Idempotency::kBytesMax / 4);
+
+// What an answer takes up beside its own bytes, under the longest name.
+constexpr uint64_t kNamesBytesMax =
+    kOnce.size() + kDue.size() + sizeof(uint64_t) + 2 * kOnceKeyBytesMax;
+constexpr uint64_t kKeptBytesMax = kNamesBytesMax + kHeadBytes + Idempotency::kAnswerBytesMax;
+static_assert(kKeptBytesMax <= Idempotency::kBytesMax / 32, "one must not fill it");
+static_assert(kReplyHeadBytes + kOperationsMax * kResultHeadBytes <= Idempotency::kAnswerBytesMax,
+              "a transaction that shows no key is never refused for its answer");
 
 std::string due_name(uint64_t deadline_ms, std::string_view key) {
   std::string name(kDue);
@@ -59,20 +64,22 @@ uint64_t deadline_of(std::string_view value) {
 
 }  // namespace
 
-void Idempotency::evict(NamedOverlay& named, uint64_t now_ms) {
-  if (deadlines_.earliest() > now_ms) return;
-  const Engine::NamedValueList due =
-      named.scan(kDue, due_name(deadlines_.earliest(), ""), kEvictedMax);
-  for (const auto& [name, unused] : due) {
+size_t Idempotency::evict(NamedOverlay& named, uint64_t now_ms) {
+  if (deadlines_.earliest() > now_ms) return 0;
+  size_t gone = 0;
+  for (const auto& [name, unused] :
+       named.scan(kDue, due_name(deadlines_.earliest(), ""), kEvictedMax)) {
     const Result<uint64_t> deadline = deadline_of_due(name);
     if (!deadline) stop(deadline.error());
-    if (*deadline > now_ms) return deadlines_.pass(now_ms);
+    if (*deadline > now_ms) break;
     const std::string_view key = std::string_view(name).substr(kDue.size() + sizeof(uint64_t));
     const std::optional<std::string> value = named.get(once_name(key));
     CHECK(value, "an answer is due that is not kept");
     forget(named, key, *value);
+    ++gone;
   }
-  if (due.size() < kEvictedMax) deadlines_.pass(now_ms);
+  if (gone < kEvictedMax) deadlines_.pass(now_ms);
+  return gone;
 }
 
 std::optional<Idempotency::Kept> Idempotency::find(NamedOverlay& named, std::string_view key,
@@ -91,6 +98,21 @@ std::optional<Idempotency::Kept> Idempotency::find(NamedOverlay& named, std::str
 
 bool Idempotency::has_room() const {
   return bytes_ + kKeptBytesMax <= kBytesMax;
+}
+
+// Many small ones that are over at once would else be in the way for as many entries as it takes.
+bool Idempotency::make_room(NamedOverlay& named, uint64_t now_ms) {
+  while (!has_room())
+    if (evict(named, now_ms) == 0) return false;
+  return true;
+}
+
+uint64_t Idempotency::first_over_ms(const NamedOverlay& named) const {
+  const Engine::NamedValueList first = named.scan(kDue, due_name(deadlines_.earliest(), ""), 1);
+  CHECK(!first.empty(), "{} bytes of answers, and none is due", bytes_);
+  const Result<uint64_t> deadline = deadline_of_due(first.front().first);
+  if (!deadline) stop(deadline.error());
+  return *deadline;
 }
 
 void Idempotency::keep(NamedOverlay& named, const Once& once, const Reply& reply, uint64_t now_ms) {

@@ -23,6 +23,8 @@ namespace holdfast {
 class Idempotency {
  public:
   static constexpr uint64_t kLifeMs = 10 * 60 * 1000;
+  // One answer, encoded. A change whose answer is larger is not made under a name.
+  static constexpr uint64_t kAnswerBytesMax = 1 << 20;
   // All that is kept. At it, new names are refused: none is forgotten before its time.
   static constexpr uint64_t kBytesMax = 64 << 20;
   // How many one entry lets go. Each entry adds one at most, so they become fewer.
@@ -35,13 +37,17 @@ class Idempotency {
 
   explicit Idempotency(const Engine& engine) : engine_(engine) {}
 
-  // With every entry: lets go what is over at `now_ms`.
-  void evict(NamedOverlay& named, uint64_t now_ms);
+  // With every entry: lets go what is over at `now_ms`, at most kEvictedMax. How many it were.
+  size_t evict(NamedOverlay& named, uint64_t now_ms);
   // The answer kept under `key`. One whose time is over is let go.
   std::optional<Kept> find(NamedOverlay& named, std::string_view key, uint64_t now_ms);
-  // Whether the answer to one change more can be kept, however large it is.
-  bool has_room() const;
-  // There must be room, and nothing under this key.
+  // Whether the answer to one change more can be kept, however large it is: as many as need be of
+  // those that are over are let go for it.
+  bool make_room(NamedOverlay& named, uint64_t now_ms);
+  // Where there was no room: when the time of the first one is over.
+  uint64_t first_over_ms(const NamedOverlay& named) const;
+  static bool fits(const Reply& reply) { return encode_reply(reply).size() <= kAnswerBytesMax; }
+  // There must be room, nothing under this key, and it fits.
   void keep(NamedOverlay& named, const Once& once, const Reply& reply, uint64_t now_ms);
 
   // After a batch is in the engine.
@@ -50,6 +56,7 @@ class Idempotency {
   Result<> read_again();
 
  private:
+  bool has_room() const;
   void forget(NamedOverlay& named, std::string_view key, std::string_view value);
   void count(NamedOverlay& named, uint64_t bytes);
   Result<> read_ahead();

@@ -5,7 +5,6 @@
 
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
-#include "storage/kv/draft.h"
 #include "storage/kv/overlay.h"
 #include "storage/kv/transaction.h"
 
@@ -96,21 +95,6 @@ Result<LogPosition> decode_installed(std::string_view bytes) {
   }
   return LogPosition{.term = {load_fixed<uint64_t>(bytes.data() + 8)},
                      .index = {load_fixed<uint64_t>(bytes.data())}};
-}
-
-bool all_hold(const std::vector<Condition>& conditions, Revision mod_revision) {
-  return std::ranges::all_of(
-      conditions, [&](const Condition& condition) { return holds(condition, mod_revision); });
-}
-
-Revision mod_revision_of(const std::optional<RowInfo>& row) {
-  return row ? row->mod_revision : Revision{};
-}
-
-// As answers show it.
-std::optional<Row> shown(std::optional<Row> row) {
-  if (row) row->info.hash = 0;
-  return row;
 }
 
 // Readers on several threads may come with an older and a newer value: the newer one stays.
@@ -254,10 +238,7 @@ Reply KvStateMachine::apply_command(const LogEntry& entry, Overlay& overlay) {
 }
 
 Reply KvStateMachine::act(Command& command, Overlay& overlay) {
-  const auto make = [&] {
-    return std::visit([&](auto& todo) { return act(todo, overlay); }, command.act);
-  };
-  if (!command.once) return make();
+  if (!command.once) return make(command, overlay, Answer::kGiven);
   const Once& once = *command.once;
   std::optional<Idempotency::Kept> kept =
       idempotency_.find(overlay.named(), once.key, head_.cluster_ms);
@@ -266,74 +247,22 @@ Reply KvStateMachine::act(Command& command, Overlay& overlay) {
     kept->reply.replayed = true;
     return std::move(kept->reply);
   }
-  if (!idempotency_.has_room()) return refuse(ReplyStatus::kOnceFull);
-  Reply reply = make();
-  idempotency_.keep(overlay.named(), once, reply, head_.cluster_ms);
+  // To make it twice does no harm: its answer, which may be large, need not be kept.
+  const auto* transaction = std::get_if<TransactionCommand>(&command.act);
+  if (transaction != nullptr && only_reads(*transaction))
+    return make(command, overlay, Answer::kGiven);
+  if (!idempotency_.make_room(overlay.named(), head_.cluster_ms)) {
+    Reply refusal = refuse(ReplyStatus::kOnceFull);
+    refusal.retry_ms = idempotency_.first_over_ms(overlay.named()) - head_.cluster_ms;
+    return refusal;
+  }
+  Reply reply = make(command, overlay, Answer::kKept);
+  if (is_kept(reply.status)) idempotency_.keep(overlay.named(), once, reply, head_.cluster_ms);
   return reply;
 }
 
 Reply KvStateMachine::refuse(ReplyStatus status, Revision current) const {
   return {.status = status, .revision = head_.revision, .current = current};
-}
-
-Revision KvStateMachine::finish(Draft draft, Overlay& overlay) {
-  if (draft.empty()) return head_.revision;
-  head_.revision = draft.revision();
-  head_.state_hash += draft.hash_change();
-  draft.each_rebound([&](std::string_view key, Bond before, Bond after) {
-    leases_.rebind(overlay.named(), key, before, after);
-  });
-  overlay.write(draft.take(head_.wall_ms));
-  return head_.revision;
-}
-
-Reply KvStateMachine::act(PutCommand& put, Overlay& overlay) {
-  Draft draft(overlay, head_.revision + 1);
-  if (!put.conditions.empty()) {
-    const Revision current = mod_revision_of(draft.newest(put.key));
-    if (!all_hold(put.conditions, current)) {
-      return refuse(ReplyStatus::kPreconditionFailed, current);
-    }
-  }
-  const std::optional<Bond> bond = bond_of(put, overlay);
-  if (!bond) return lease_not_found(put.lease);
-  std::optional<Row> prev = put.prev ? shown(draft.get(put.key)) : std::nullopt;
-  const bool created = draft.put(std::move(put.key), std::move(put.value), *bond);
-  return {.revision = finish(std::move(draft), overlay),
-          .created = created,
-          .wants_prev = put.prev,
-          .prev = std::move(prev)};
-}
-
-Reply KvStateMachine::act(DeleteCommand& remove, Overlay& overlay) {
-  Draft draft(overlay, head_.revision + 1);
-  const Revision current = mod_revision_of(draft.newest(remove.key));
-  if (!all_hold(remove.conditions, current)) {
-    return refuse(ReplyStatus::kPreconditionFailed, current);
-  }
-  std::optional<Row> prev = remove.prev ? shown(draft.get(remove.key)) : std::nullopt;
-  const bool deleted = draft.remove(std::move(remove.key));
-  return {.revision = finish(std::move(draft), overlay),
-          .deleted = deleted ? 1U : 0U,
-          .wants_prev = remove.prev,
-          .prev = std::move(prev)};
-}
-
-Reply KvStateMachine::act(DeleteRangeCommand& range, Overlay& overlay) {
-  Draft draft(overlay, head_.revision + 1);
-  std::optional<std::vector<std::string>> keys = draft.keys(range.start, range.end);
-  if (!keys) return refuse(ReplyStatus::kRangeTooLarge);
-  for (std::string& key : *keys) draft.remove(std::move(key));
-  return {.revision = finish(std::move(draft), overlay), .deleted = keys->size()};
-}
-
-Reply KvStateMachine::act(TransactionCommand& transaction, Overlay& overlay) {
-  Draft draft(overlay, head_.revision + 1);
-  Reply reply =
-      carry_out(transaction, draft, [&](const PutCommand& put) { return bond_of(put, overlay); });
-  reply.revision =
-      reply.status == ReplyStatus::kOk ? finish(std::move(draft), overlay) : head_.revision;
-  return reply;
 }
 
 Reply KvStateMachine::act(AnnounceCommand& announce, Overlay&) {

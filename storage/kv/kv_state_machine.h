@@ -101,11 +101,17 @@ class KvStateMachine final : public StateMachine {
   Result<LogIndex> read_durable() const;
   Reply apply_command(const LogEntry& entry, Overlay& overlay);
   Reply act(Command& command, Overlay& overlay);
-  Reply act(PutCommand& put, Overlay& overlay);
-  Reply act(DeleteCommand& remove, Overlay& overlay);
-  Reply act(DeleteRangeCommand& range, Overlay& overlay);
+  // What becomes of an answer. One that is to be kept and is too large for it is refused before
+  // anything is changed.
+  enum class Answer { kGiven, kKept };
+  Reply make(Command& command, Overlay& overlay, Answer answer);
+  // What clients ask of keys, on an empty draft, which counts if the reply is kOk. The reply lacks
+  // its revision.
+  Reply draw_up(PutCommand& put, const NamedOverlay& named, Draft& draft) const;
+  Reply draw_up(DeleteCommand& remove, const NamedOverlay& named, Draft& draft) const;
+  Reply draw_up(DeleteRangeCommand& range, const NamedOverlay& named, Draft& draft) const;
+  Reply draw_up(TransactionCommand& transaction, const NamedOverlay& named, Draft& draft) const;
   Reply act(AnnounceCommand& announce, Overlay& overlay);
-  Reply act(TransactionCommand& transaction, Overlay& overlay);
   Reply act(const CompactCommand& compact, Overlay& overlay);
   Reply act(const SettingsCommand& settings, Overlay& overlay);
   Reply act(const HashCheckCommand& check, Overlay& overlay);
@@ -117,7 +123,7 @@ class KvStateMachine final : public StateMachine {
   // A floor that age allows to rise, or a check of the hashes.
   std::optional<Bytes> history_upkeep(Stamp now) const;
   // What a key that is put so is bound to. Nothing: the lease is not there.
-  std::optional<Bond> bond_of(const PutCommand& put, const Overlay& overlay) const;
+  std::optional<Bond> bond_of(const PutCommand& put, const NamedOverlay& named) const;
   // Makes `draft` the newest revision, if it changes anything. Gives back the newest.
   Revision finish(Draft draft, Overlay& overlay);
   Reply lease_not_found(LeaseId id) const;

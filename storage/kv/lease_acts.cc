@@ -107,10 +107,11 @@ std::optional<Bytes> KvStateMachine::upkeep(Stamp now) const {
   return history_upkeep(now);
 }
 
-std::optional<Bond> KvStateMachine::bond_of(const PutCommand& put, const Overlay& overlay) const {
+std::optional<Bond> KvStateMachine::bond_of(const PutCommand& put,
+                                            const NamedOverlay& named) const {
   if (put.ttl_ms != 0) return Bond::until(head_.cluster_ms + put.ttl_ms);
   if (!put.lease) return Bond{};
-  const std::optional<Lease> lease = Leases::find(overlay.named(), put.lease);
+  const std::optional<Lease> lease = Leases::find(named, put.lease);
   if (!lease || !lease->lives()) return std::nullopt;
   return Bond::to(put.lease);
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "storage/base/check.h"
 #include "storage/base/codec.h"
 
 namespace holdfast {
@@ -98,6 +99,7 @@ OperationResult take_result(Taker& in) {
 }  // namespace
 
 std::string encode_reply(const Reply& reply) {
+  CHECK(is_kept(reply.status), "status {}", static_cast<int>(reply.status));
   std::string out;
   put_fixed(out, kVersion);
   put_fixed(out, static_cast<uint8_t>(reply.status));
@@ -134,8 +136,7 @@ Result<Reply> decode_reply(std::string_view bytes) {
   if ((flags & 8U) != 0) reply.prev = take_row(in);
   for (auto left = in.take<uint32_t>(); left > 0 && in.fits(); --left)
     reply.results.push_back(take_result(in));
-  if (version == kVersion && in.done() && reply.status <= ReplyStatus::kRevisionTooNew)
-    return reply;
+  if (version == kVersion && in.done() && is_kept(reply.status)) return reply;
   return fail(ErrorCode::kCorrupt,
               fmt::format("a kept answer of {} bytes cannot be read: restore this node from its "
                           "peers",

@@ -16,18 +16,27 @@
 
 namespace holdfast {
 
+// The numbers are part of the agreed state: none is ever given another meaning.
 enum class ReplyStatus : uint8_t {
-  kOk,
-  kPreconditionFailed,  // a condition did not hold; nothing changed
-  kRangeTooLarge,       // it holds more than one entry may change; nothing changed
-  kLeaseNotFound,       // there is no such lease, or it has ended; nothing changed
-  kLeaseExists,         // one of that id is there; nothing changed
-  kReadTooLarge,        // it reads more than one transaction may; nothing changed
-  kRevisionTooNew,      // a compaction up to a revision that is not there yet; nothing changed
-  // Of the two that follow nothing is kept.
-  kOnceMismatch,  // the client's name for it stands for another change; nothing changed
-  kOnceFull,      // there is no room to keep the answer; nothing changed
+  kOk = 0,
+  // Nothing changed under any of these:
+  kPreconditionFailed = 1,  // a condition did not hold
+  kRangeTooLarge = 2,       // it passes or changes more than one entry may
+  kLeaseNotFound = 3,       // there is no such lease, or it has ended
+  kLeaseExists = 4,         // one of that id is there
+  kReadTooLarge = 5,        // it reads more than one transaction may
+  kRevisionTooNew = 6,      // a compaction up to a revision that is not there yet
+  kOnceMismatch = 7,        // the client's name for it stands for another change
+  kOnceFull = 8,            // there is no room to keep the answer
+  kAnswerTooLarge = 9,      // the answer is larger than one that is kept may be
 };
+
+// Whether it is kept under the client's name for the change: what was asked has been decided, and
+// stays so. After any other answer the same may be asked again.
+constexpr bool is_kept(ReplyStatus status) {
+  return status == ReplyStatus::kOk || status == ReplyStatus::kPreconditionFailed ||
+         status == ReplyStatus::kLeaseNotFound;
+}
 
 // One key as an answer shows it. Hashes are left out: they are 0.
 struct Item {
@@ -69,13 +78,22 @@ struct Reply {
   std::vector<OperationResult> results = {};  // one for each operation, in order
   uint32_t refused = 0;  // not kOk: which operation was refused, from 1; 0: a compare
 
-  bool replayed = false;  // an earlier answer to the same change; not kept
+  // Not kept:
+  bool replayed = false;  // it is an earlier answer to the same change
+  uint64_t retry_ms = 0;  // kOnceFull: after so long the first of those that are kept goes
 
   friend bool operator==(const Reply&, const Reply&) = default;
 };
 
-// As bytes, the same on every machine: they are part of the agreed state.
+// As bytes, the same on every machine: they are part of the agreed state. Its status is one that is
+// kept.
 std::string encode_reply(const Reply& reply);
 Result<Reply> decode_reply(std::string_view bytes);  // kCorrupt: they cannot be read
+
+// What these bytes come to, beside those of keys and values: for the reply with its `prev`, for
+// each of its results, and for each of their items.
+inline constexpr uint64_t kReplyHeadBytes = 87;
+inline constexpr uint64_t kResultHeadBytes = 22;
+inline constexpr uint64_t kItemHeadBytes = 40;
 
 }  // namespace holdfast

@@ -7,6 +7,9 @@
 namespace holdfast {
 namespace {
 
+// So a reply has at most this and kResultHeadBytes for each operation.
+static_assert(kItemHeadBytes <= kItemBytes);
+
 using Kind = OperationResult::Kind;
 
 bool stands(Compare::Relation relation, std::strong_ordering order) {
@@ -58,7 +61,7 @@ class Execution {
   void obey(Operation& operation) {
     OperationResult& result = reply_.results.emplace_back();
     std::visit([&](auto& act) { obey(act, result); }, operation);
-    // What was deleted here is passed over again by every later range.
+    // What was written here, or deleted, is passed over again by every later range.
     if (draft_.passed() > kRangeKeysMax) refuse(ReplyStatus::kRangeTooLarge);
   }
 
@@ -94,7 +97,7 @@ class Execution {
 
   // What the answer shows of one key.
   void show(std::string_view key, Row row, OperationResult& result) {
-    if (!may_read(key.size() + row.value.size())) return;
+    if (!may_read(key.size() + row.value.size() + kItemBytes)) return;
     row.info.hash = 0;
     result.items.push_back({std::string(key), std::move(row)});
   }
@@ -161,7 +164,17 @@ class Execution {
   Reply reply_;
 };
 
+bool reads(const Operation& operation) {
+  return std::holds_alternative<GetOperation>(operation) ||
+         std::holds_alternative<ScanOperation>(operation);
+}
+
 }  // namespace
+
+bool only_reads(const TransactionCommand& transaction) {
+  return std::ranges::all_of(transaction.then, reads) &&
+         std::ranges::all_of(transaction.otherwise, reads);
+}
 
 Reply carry_out(TransactionCommand& transaction, Draft& draft, const BondOf& bond_of) {
   Execution execution(draft, bond_of);

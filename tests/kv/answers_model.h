@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "storage/base/codec.h"
 #include "storage/kv/idempotency.h"
@@ -42,6 +43,11 @@ class AnswersModel {
     }
     if (found != kept_.end()) kept_.erase(found);
     const Reply reply = make();
+    // What changed nothing, or was refused for what may change, is done anew.
+    using enum ReplyStatus;
+    const bool is_decided = reply.status == kOk || reply.status == kPreconditionFailed ||
+                            reply.status == kLeaseNotFound;
+    if (!is_decided || reads(command)) return reply;
     kept_[{now + Idempotency::kLifeMs, command.once->key}] = {command.once->fingerprint, reply};
     return reply;
   }
@@ -63,6 +69,14 @@ class AnswersModel {
   }
 
  private:
+  static bool reads(const Command& command) {
+    const auto* transaction = std::get_if<TransactionCommand>(&command.act);
+    if (transaction == nullptr) return false;
+    std::vector<Operation> all = transaction->then;
+    all.insert(all.end(), transaction->otherwise.begin(), transaction->otherwise.end());
+    return std::ranges::none_of(all, [](const Operation& one) { return one.index() < 3; });
+  }
+
   std::map<std::pair<uint64_t, std::string>, Idempotency::Kept> kept_;
 };
 

@@ -16,10 +16,13 @@ Command named(Command command, std::string key, uint64_t fingerprint = 1) {
   command.once = Once{std::move(key), {fingerprint, 2}};
   return command;
 }
-Command put(std::string key, std::string value = "v", bool prev = false) {
+PutCommand put_act(std::string key, std::string value = "v", bool prev = false) {
   PutCommand act{std::move(key), std::move(value), {}};
   act.prev = prev;
-  return {.act = std::move(act)};
+  return act;
+}
+Command put(std::string key, std::string value = "v", bool prev = false) {
+  return {.act = put_act(std::move(key), std::move(value), prev)};
 }
 
 class IdempotencyTest : public testing::TestWithParam<StoreKind> {
@@ -72,7 +75,7 @@ TEST_P(IdempotencyTest, TheSameChangeIsMadeOnceAndAnsweredAlike) {
   EXPECT_EQ(batch[1].revision, batch[0].revision);
 }
 
-TEST_P(IdempotencyTest, WhatWasDecidedIsKeptWhateverItWas) {
+TEST_P(IdempotencyTest, WhatWasDecidedIsKeptIfItWasARefusal) {
   PutCommand guarded{"a", "v", {{.kind = Condition::Kind::kMatch, .any = true, .revisions = {}}}};
   PutCommand leased{"a", "v", {}};
   leased.lease = {5};
@@ -160,8 +163,11 @@ TEST_P(IdempotencyTest, TheyComeThroughARestartAndAnInstall) {
   EXPECT_TRUE(other->engine().scan_meta("once", "", 1).value().empty()) << "their time goes on";
 }
 
+// With the largest value that an answer may show.
+const uint64_t kShownMax = Idempotency::kAnswerBytesMax - kReplyHeadBytes;
+
 TEST_P(IdempotencyTest, NoneIsForgottenForTheSakeOfAnother) {
-  const std::string large(8 << 20, 'x');
+  const std::string large(kShownMax, 'x');
   at(0, put("a", large));
   std::vector<Command> taken;
   for (int i = 0;; ++i) {
@@ -169,11 +175,13 @@ TEST_P(IdempotencyTest, NoneIsForgottenForTheSakeOfAnother) {
     const Reply reply = at(1, taken.back());
     if (reply.status == ReplyStatus::kOnceFull) break;
     ASSERT_EQ(reply.status, ReplyStatus::kOk);
-    ASSERT_LT(i, 8) << "64 MiB hold seven of these";
+    ASSERT_LT(i, 64) << "64 MiB hold 63 of these";
   }
-  EXPECT_GE(taken.size(), 6u);
+  EXPECT_EQ(taken.size(), 64u);
   const Revision revision = machine_->revision();
-  EXPECT_EQ(at(2, named(put("b"), "small")).status, ReplyStatus::kOnceFull);
+  const Reply refused = at(2, named(put("b"), "small"));
+  EXPECT_EQ(refused.status, ReplyStatus::kOnceFull);
+  EXPECT_EQ(refused.retry_ms, kLife - 1) << "then the first ones go";
   EXPECT_EQ(machine_->revision(), revision) << "nothing was changed";
   EXPECT_EQ(at(2, put("b")).status, ReplyStatus::kOk) << "without a name it goes on";
   for (size_t i = 0; i + 1 < taken.size(); ++i) {
@@ -184,6 +192,96 @@ TEST_P(IdempotencyTest, NoneIsForgottenForTheSakeOfAnother) {
   reopen();
   EXPECT_EQ(at(4, named(put("b"), "small")).status, ReplyStatus::kOnceFull) << "also anew";
   EXPECT_EQ(at(1 + kLife, named(put("b"), "small")).status, ReplyStatus::kOk);
+}
+
+TEST_P(IdempotencyTest, ThoseThatAreOverAreNotInTheWay) {
+  // A thousand small ones, and then large ones up to the bound, the last one a little smaller.
+  std::vector<Command> small;
+  for (int i = 0; i < 1'000; ++i) small.push_back(named(put("s"), fmt::format("{:0100}", i)));
+  all_at(0, small);
+  at(0, put("a", std::string(kShownMax, 'x')));
+  for (int i = 0; i < 62; ++i) {
+    const bool last = i == 61;
+    const size_t size = kShownMax - (last ? 100'000 : 0);
+    ASSERT_EQ(at(1, named(put("a", std::string(size, 'x'), true), fmt::format("{}", i))).status,
+              ReplyStatus::kOk);
+  }
+  ASSERT_EQ(at(1, named(put("a", "x", true), "62")).status, ReplyStatus::kOk);
+  ASSERT_EQ(at(kLife - 1, named(put("b"), "n")).status, ReplyStatus::kOnceFull);
+  const size_t before = kept();
+  EXPECT_EQ(at(kLife, named(put("b"), "n")).status, ReplyStatus::kOk);
+  EXPECT_LT(kept(), before - Idempotency::kEvictedMax) << "as many as it took";
+  EXPECT_TRUE(at(kLife, named(put("a", "x", true), "62")).replayed);
+}
+
+TEST_P(IdempotencyTest, AnAnswerThatIsTooLargeIsRefusedBeforeAnythingIsChanged) {
+  at(0, put("fits", std::string(kShownMax, 'x')));
+  at(0, put("larger", std::string(kShownMax + 1, 'x')));
+  EXPECT_EQ(at(1, named(put("fits", "", true), "fits")).prev->value.size(), kShownMax);
+  const StateSummary before = machine_->summary();
+  const DeleteCommand remove{"larger", {}, true};
+  TransactionCommand transaction;
+  transaction.then = {put_act("new"), GetOperation{"larger"}};
+  for (const Command& command :
+       {put("larger", "", true), Command{.act = remove}, Command{.act = transaction}}) {
+    const Reply refused = at(1, named(command, "larger"));
+    EXPECT_EQ(refused.status, ReplyStatus::kAnswerTooLarge);
+    EXPECT_EQ(refused.revision, before.revision);
+    EXPECT_TRUE(refused.results.empty());
+  }
+  EXPECT_EQ(machine_->summary().state_hash, before.state_hash);
+  EXPECT_EQ(at(1, {.act = transaction}).status, ReplyStatus::kOk) << "without a name";
+  // The most that a transaction may do without showing anything can always be kept.
+  transaction.then.assign(kOperationsMax, put_act("a"));
+  EXPECT_EQ(at(2, named({.act = transaction}, "many")).status, ReplyStatus::kOk);
+  EXPECT_TRUE(at(2, named({.act = transaction}, "many")).replayed);
+}
+
+TEST_P(IdempotencyTest, NoAnswerIsEverTooLargeToBeKept) {
+  // What has been written here costs as much to look at as what was there before.
+  TransactionCommand transaction;
+  for (int i = 0; i < 5'000; ++i) transaction.then.emplace_back(put_act(fmt::format("{}", i)));
+  transaction.then.resize(5'830, ScanOperation{.start = "", .end = ""});
+  EXPECT_EQ(at(0, named({.act = transaction}, "n")).status, ReplyStatus::kRangeTooLarge);
+  EXPECT_EQ(kept(), 0u);
+}
+
+TEST_P(IdempotencyTest, WhatOnlyReadsIsNotKept) {
+  at(0, put("a", std::string(kShownMax + 1, 'x')));
+  TransactionCommand reads;
+  reads.compares = {{"a", Compare::Target::kExists, Compare::Relation::kEqual, 1, ""}};
+  reads.then = {GetOperation{"a"}, ScanOperation{.start = "a", .end = "b"}};
+  reads.otherwise = {GetOperation{"b"}};
+  const Command once = named({.act = reads}, "n");
+  EXPECT_EQ(at(1, once).results.size(), 2u) << "however much it shows";
+  at(2, {.act = DeleteCommand{"a", {}}});
+  const Reply again = at(3, once);
+  EXPECT_FALSE(again.replayed);
+  EXPECT_FALSE(again.succeeded);
+  EXPECT_TRUE(nothing_is_left());
+  // Where any of its operations could write, what was decided stays so.
+  reads.then.emplace_back(put_act("a"));
+  EXPECT_FALSE(at(4, named({.act = reads}, "n")).succeeded);
+  at(5, put("a"));
+  EXPECT_FALSE(at(6, named({.act = reads}, "n")).succeeded);
+  EXPECT_EQ(at(7, once).status, ReplyStatus::kOk);
+  EXPECT_EQ(at(8, named(once, "n", 7)).status, ReplyStatus::kOnceMismatch);
+}
+
+TEST_P(IdempotencyTest, WhatMayPassAnotherTimeIsNotKept) {
+  const Command grant = named({.act = GrantLeaseCommand{{5}, 5'000}}, "grant");
+  const Command compact = named({.act = CompactCommand{Revision{3}}}, "compact");
+  at(0, {.act = GrantLeaseCommand{{5}, 5'000}});
+  at(0, put("a"));
+  EXPECT_EQ(at(1, grant).status, ReplyStatus::kLeaseExists);
+  EXPECT_EQ(at(1, compact).status, ReplyStatus::kRevisionTooNew);
+  EXPECT_TRUE(nothing_is_left());
+  at(2, {.act = RevokeLeaseCommand{{5}}});
+  at(2, put("a"));
+  EXPECT_EQ(at(3, grant).status, ReplyStatus::kOk);
+  EXPECT_EQ(at(3, compact).status, ReplyStatus::kOk);
+  EXPECT_TRUE(at(4, grant).replayed);
+  EXPECT_TRUE(at(4, compact).replayed);
 }
 
 TEST_P(IdempotencyTest, ATransactionIsAnsweredWithAllOfItsResults) {
@@ -206,6 +304,7 @@ TEST(ReplyBytes, ComeBackAsTheyWere) {
     command.once.reset();
     const Reply reply =
         model.apply(*make_entry({i}, EntryKind::kCommand, encode_command(std::move(command)), {}));
+    if (!is_kept(reply.status)) continue;
     const std::string bytes = encode_reply(reply);
     const Result<Reply> back = decode_reply(bytes);
     ASSERT_TRUE(back) << back.error().message;

@@ -255,6 +255,37 @@ TEST_P(TransactionTest, NoMoreIsReadThanTheAnswerMayHold) {
   EXPECT_EQ(value("b"), "nothing");
 }
 
+TEST_P(TransactionTest, RowsOfItsOwnArePassedOverLikeAnyOther) {
+  constexpr size_t kOwn = 1'000;
+  ScanOperation count = scan("k", "l");
+  count.count_only = true;
+  for (const bool deleted : {true, false}) {
+    std::vector<Operation> operations;
+    for (size_t i = 0; i < kOwn; ++i) operations.emplace_back(put(fmt::format("k{:03}", i)));
+    operations.resize(kOwn + kRangeKeysMax / kOwn, count);
+    // Deletes pass, too, the second of what is deleted already.
+    if (deleted) std::fill_n(operations.rbegin(), 2, DeleteRangeCommand{"k", "l"});
+    operations.emplace_back(scan("k000", "k001"));
+    const Reply beyond = run(operations);
+    EXPECT_EQ(beyond.status, ReplyStatus::kRangeTooLarge);
+    EXPECT_EQ(beyond.refused, operations.size());
+    EXPECT_EQ(value("k000"), "nothing");
+    operations.pop_back();
+    EXPECT_EQ(run(operations).status, ReplyStatus::kOk);
+    EXPECT_EQ(value("k000"), deleted ? "nothing" : "v");
+  }
+}
+
+TEST_P(TransactionTest, EachKeyThatIsShownCounts) {
+  const uint64_t half = kReadBytesMax / 2;
+  apply({.act = put("a", std::string(half, 'x'))});
+  apply({.act = put("b", std::string(kReadBytesMax - half - 2 * (1 + kItemBytes), 'x'))});
+  EXPECT_EQ(run({scan("", "")}).status, ReplyStatus::kOk);
+  EXPECT_EQ(run({scan("", ""), GetOperation{"none"}, scan("c", "")}).status, ReplyStatus::kOk);
+  apply({.act = put("a", std::string(half + 1, 'x'))});
+  EXPECT_EQ(run({scan("", "")}).status, ReplyStatus::kReadTooLarge);
+}
+
 TEST_P(TransactionTest, OfTenThousandOperations) {
   TransactionCommand transaction;
   for (size_t i = 0; i < kOperationsMax; ++i)

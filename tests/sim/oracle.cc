@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "storage/kv/idempotency.h"
+#include "storage/kv/transaction.h"
 
 namespace holdfast::sim {
 namespace {
@@ -29,6 +30,9 @@ class Model {
       return reply;
     }
     const Reply reply = apply(command);
+    const auto* transaction = std::get_if<TransactionCommand>(&command.act);
+    const bool is_read = transaction != nullptr && only_reads(*transaction);
+    if (is_read || !is_kept(reply.status)) return reply;
     kept_[command.once->key] = {now_ms_ + Idempotency::kLifeMs, command.once->fingerprint, reply};
     return reply;
   }
