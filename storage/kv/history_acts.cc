@@ -24,7 +24,9 @@ Reply KvStateMachine::act(const SettingsCommand& settings, Overlay& overlay) {
   return {.revision = head_.revision};
 }
 
-Reply KvStateMachine::act(const HashCheckCommand&, Overlay&) {
+Reply KvStateMachine::act(const HashCheckCommand&, Overlay& overlay) {
+  // What this entry itself has let go is part of what lies behind it.
+  head_.state_hash += overlay.named().take_hash_change();
   check_ = {.index = head_.applied.index,
             .revision = head_.revision,
             .cluster_ms = head_.cluster_ms,

@@ -13,7 +13,8 @@ namespace holdfast {
 
 class HistoryModel {
  public:
-  // `now`: behind all entries before this one, but for position and time; `changes`: all ever made.
+  // `now`: behind all entries before this one, and what this one's time let go; `changes`: all ever
+  // made.
   Reply obey(const CompactCommand& compact, const StateSummary& now,
              const std::vector<Change>& changes) {
     Reply done{.revision = now.revision};

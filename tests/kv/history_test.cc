@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "storage/kv/idempotency.h"
 #include "tests/kv/expect_same.h"
 
 namespace holdfast {
@@ -237,6 +238,16 @@ TEST_P(HistoryTest, ACheckNotesTheHashBehindItsEntry) {
   EXPECT_EQ(*machine_->hash_check(), kept);
   at(20'000, kCheck);
   EXPECT_TRUE(machine_->hash_check()->reports.empty());
+}
+
+TEST_P(HistoryTest, ACheckCountsWhatItsOwnEntryLetsGo) {
+  Command named = put("a");
+  named.once = Once{"name", {1, 2}};
+  at(0, named);
+  const uint64_t before = machine_->state_hash();
+  at(Idempotency::kLifeMs, kCheck);
+  EXPECT_NE(machine_->state_hash(), before) << "the answer is not kept any more";
+  EXPECT_EQ(machine_->hash_check()->hash, machine_->state_hash());
 }
 
 TEST_P(HistoryTest, AHashIsCheckedTenSecondsAfterAChange) {

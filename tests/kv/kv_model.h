@@ -25,6 +25,7 @@ class KvModel {
     summary_.wall_ms = std::max(summary_.wall_ms, entry.stamp.wall_ms);
     Reply reply{.revision = summary_.revision};
     answers_.evict(summary_.cluster_ms);
+    sum_up();
     if (entry.kind == EntryKind::kMembers) members_ = entry.payload.view();
     if (entry.kind == EntryKind::kCommand) {
       const Command command = decode_command(entry.payload.view()).value();
@@ -32,11 +33,7 @@ class KvModel {
         return std::visit([this](const auto& act) { return obey(act); }, command.act);
       });
     }
-    summary_.state_hash = 0;
-    for (const auto& [key, row] : newest_) {
-      summary_.state_hash += row_hash(key, row.info, row.value);
-    }
-    for (const auto& [name, value] : named()) summary_.state_hash += named_hash(name, value);
+    sum_up();
     return reply;
   }
 
@@ -93,6 +90,14 @@ class KvModel {
     std::string key;
     std::optional<Row> row;
   };
+
+  void sum_up() {
+    summary_.state_hash = 0;
+    for (const auto& [key, row] : newest_) {
+      summary_.state_hash += row_hash(key, row.info, row.value);
+    }
+    for (const auto& [name, value] : named()) summary_.state_hash += named_hash(name, value);
+  }
 
   Revision begin_change() {
     summary_.revision = summary_.revision + 1;
