@@ -250,6 +250,21 @@ TEST_P(HistoryTest, ACheckCountsWhatItsOwnEntryLetsGo) {
   EXPECT_EQ(machine_->hash_check()->hash, machine_->state_hash());
 }
 
+TEST_P(HistoryTest, WhatEndsAllTheTimeHoldsUpNoCheckAndNoFloor) {
+  at(0, keep(Settings::kKeepHistoryMsMin));
+  for (uint64_t ms = 0; ms < 40'000; ms += 100) {
+    PutCommand ends{fmt::format("{}", ms), "v", {}};
+    ends.ttl_ms = kTtlMsMin;
+    at(ms, {.act = ends});
+    // One proposal at each turn, and a key's time is over at each.
+    if (const std::optional<Command> next = due(ms)) at(ms, *next);
+  }
+  EXPECT_EQ(due(40'000), Command{.act = ExpireCommand{}}) << "as at any time";
+  EXPECT_GT(floor(), 100u);
+  EXPECT_GT(machine_->hash_check()->cluster_ms, 25'000u);
+  EXPECT_LT(read_rows(store_->engine(), {.at = machine_->revision()}).size(), 20u);
+}
+
 TEST_P(HistoryTest, AHashIsCheckedTenSecondsAfterAChange) {
   EXPECT_EQ(due(9'999), std::nullopt) << "nothing was changed";
   at(1, put("k"));
