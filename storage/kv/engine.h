@@ -122,9 +122,10 @@ class Engine {
   // The feed from revision `first` on: at most `limit` elements, and none more once those found
   // hold kFeedBytesMax of keys.
   virtual Result<std::vector<Change>> changes(Revision first, size_t limit) const = 0;
-  // The time in the feed's first element from `revision` on; nothing if there is none. A state that
-  // was put back from a backup goes on at a revision far above its newest element.
-  virtual Result<std::optional<uint64_t>> wall_ms(Revision revision) const = 0;
+  // When the state was made that stood at `revision`: the time in the feed's newest element up to
+  // it, which need not be its own, for a state that was put back from a backup goes on at a
+  // revision far above its newest element. 0: nothing had been changed by then.
+  virtual Result<uint64_t> made_ms(Revision revision) const = 0;
   // What the rows from `start` to before `end` (empty: to the last) take, with their kept versions
   // and what is not reclaimed yet. An estimate, made without reading them.
   virtual Result<uint64_t> approximate_bytes(const std::string& start,

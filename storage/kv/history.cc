@@ -42,10 +42,10 @@ void put(NamedOverlay& named, std::string_view name, std::string value) {
 }  // namespace
 
 Result<Revision> newest_made_by(uint64_t wall_ms, Revision floor, Revision newest,
-                                const WallOf& wall_of) {
+                                const MadeMs& made_ms) {
   while (floor < newest) {
     const Revision middle{newest.value - (newest.value - floor.value) / 2};
-    HOLDFAST_ASSIGN(const uint64_t made, wall_of(middle));
+    HOLDFAST_ASSIGN(const uint64_t made, made_ms(middle));
     if (made <= wall_ms) {
       floor = middle;
     } else {
@@ -57,16 +57,11 @@ Result<Revision> newest_made_by(uint64_t wall_ms, Revision floor, Revision newes
 
 Result<std::optional<Revision>> revision_at(const Engine& engine, uint64_t wall_ms, Revision floor,
                                             Revision newest) {
-  const WallOf wall_of = [&engine](Revision revision) -> Result<uint64_t> {
-    HOLDFAST_ASSIGN(const std::optional<uint64_t> made, engine.wall_ms(revision));
-    return made.value_or(UINT64_MAX);
-  };
-  HOLDFAST_ASSIGN(const Revision found, newest_made_by(wall_ms, floor, newest, wall_of));
-  // Revision 1 is the empty store, which was never made.
-  if (found > floor || floor == Revision{1}) return found;
-  HOLDFAST_ASSIGN(const std::optional<uint64_t> made, engine.wall_ms(floor));
-  if (!made || *made > wall_ms) return std::nullopt;
-  return found;
+  const MadeMs made_ms = [&engine](Revision revision) { return engine.made_ms(revision); };
+  HOLDFAST_ASSIGN(const Revision found, newest_made_by(wall_ms, floor, newest, made_ms));
+  if (found > floor) return found;
+  HOLDFAST_ASSIGN(const uint64_t floor_made_ms, made_ms(floor));
+  return floor_made_ms <= wall_ms ? std::optional(found) : std::nullopt;
 }
 
 Result<History::Floor> History::decode_floor(std::string_view bytes) {
@@ -116,11 +111,11 @@ void History::raise(NamedOverlay& named, Revision floor) {
 }
 
 Result<> History::raise_by_age(NamedOverlay& named, Stamp now, Revision newest,
-                               const WallOf& wall_of) {
+                               const MadeMs& made_ms) {
   Revision floor = newest_floor_.revision;
   if (now.wall_ms >= newest_settings_.keep_history_ms) {
     HOLDFAST_ASSIGN(floor, newest_made_by(now.wall_ms - newest_settings_.keep_history_ms, floor,
-                                          newest, wall_of));
+                                          newest, made_ms));
   }
   write_floor(named, floor, now.cluster_ms);
   return {};
@@ -141,8 +136,8 @@ void History::publish() {
 
 Result<> History::look_behind_floor(Revision newest) {
   if (oldest_wall_ms_.load(std::memory_order_relaxed) == UINT64_MAX && newest > floor()) {
-    HOLDFAST_ASSIGN(const std::optional<uint64_t> made, engine_.wall_ms(floor() + 1));
-    if (made) oldest_wall_ms_.store(*made, std::memory_order_release);
+    HOLDFAST_ASSIGN(const uint64_t made_ms, engine_.made_ms(floor() + 1));
+    oldest_wall_ms_.store(made_ms, std::memory_order_release);
   }
   return {};
 }

@@ -20,13 +20,13 @@
 
 namespace holdfast {
 
-// When a revision, or where it is missing the next one, was made, in milliseconds since 1970;
-// UINT64_MAX: there is none. It never falls from one to the next.
-using WallOf = std::function<Result<uint64_t>(Revision)>;
-// The newest revision up to `newest` that was made at or before `wall_ms`; `floor` where the next
-// one is later. Asks for revisions above `floor` only, for few.
+// When the state at a revision was made, in milliseconds since 1970: see Engine::made_ms. It never
+// falls from one to the next.
+using MadeMs = std::function<Result<uint64_t>(Revision)>;
+// The newest revision up to `newest` whose state was made at or before `wall_ms`; `floor` where the
+// next one is later. Asks for revisions above `floor` only, for few.
 Result<Revision> newest_made_by(uint64_t wall_ms, Revision floor, Revision newest,
-                                const WallOf& wall_of);
+                                const MadeMs& made_ms);
 // The same for readers, in the engine. Nothing: it was before `floor` was made, and is not kept.
 Result<std::optional<Revision>> revision_at(const Engine& engine, uint64_t wall_ms, Revision floor,
                                             Revision newest);
@@ -48,8 +48,8 @@ class History {
   void change(NamedOverlay& named, const SettingsCommand& change);
   // Up to `floor`, which exists; never down.
   void raise(NamedOverlay& named, Revision floor);
-  // To what `keep_history` allows at `now`. `newest` and `wall_of`: of the batch at hand, too.
-  Result<> raise_by_age(NamedOverlay& named, Stamp now, Revision newest, const WallOf& wall_of);
+  // To what `keep_history` allows at `now`. `newest` and `made_ms`: of the batch at hand, too.
+  Result<> raise_by_age(NamedOverlay& named, Stamp now, Revision newest, const MadeMs& made_ms);
 
   // After a batch was published: what was refused to readers before may go as soon as no crash
   // brings back a state of a lower floor.

@@ -14,7 +14,7 @@ Reply KvStateMachine::act(const CompactCommand& compact, Overlay& overlay) {
   }
   const Result<> raised =
       history_.raise_by_age(overlay.named(), head_.stamp(), head_.revision,
-                            [&overlay](Revision revision) { return overlay.wall_ms(revision); });
+                            [&overlay](Revision revision) { return overlay.made_ms(revision); });
   if (!raised) fatal(fmt::format("applying the log stopped: {}", raised.error().message));
   return {.revision = head_.revision};
 }

@@ -151,11 +151,10 @@ Result<> MemoryEngine::versions(std::string_view key, Revision floor, Revision a
   return {};
 }
 
-Result<std::optional<uint64_t>> MemoryEngine::wall_ms(Revision revision) const {
+Result<uint64_t> MemoryEngine::made_ms(Revision revision) const {
   const std::lock_guard lock(mutex_);
-  const auto found = changes_.lower_bound(revision);
-  if (found == changes_.end()) return std::nullopt;
-  return found->second.wall_ms;
+  const auto above = changes_.upper_bound(revision);
+  return above == changes_.begin() ? 0 : std::prev(above)->second.wall_ms;
 }
 
 Result<uint64_t> MemoryEngine::approximate_bytes(const std::string& start,
@@ -173,7 +172,9 @@ Result<uint64_t> MemoryEngine::approximate_bytes(const std::string& start,
 
 Result<> MemoryEngine::set_history_floor(Revision floor) {
   const std::lock_guard lock(mutex_);
-  changes_.erase(changes_.begin(), changes_.lower_bound(floor));
+  // The one that made what stands at the floor says when that was.
+  const auto above_floor = changes_.upper_bound(floor);
+  if (above_floor != changes_.begin()) changes_.erase(changes_.begin(), std::prev(above_floor));
   for (auto keyed = rows_.begin(); keyed != rows_.end();) {
     Versions& kept = keyed->second;
     // The last one not above the floor is what reads there see; it need not stay if it is nothing.

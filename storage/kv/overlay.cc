@@ -46,13 +46,10 @@ void Overlay::scan(RangeScan scan, const Engine::Visitor& visit) const {
   scan_layers(newest_, scan, row_of, scan_engine, visit);
 }
 
-Result<uint64_t> Overlay::wall_ms(Revision revision) const {
-  if (revision <= base_) {
-    HOLDFAST_ASSIGN(const std::optional<uint64_t> stored, engine_.wall_ms(revision));
-    if (stored) return *stored;
-  }
-  const auto found = std::ranges::lower_bound(written_, revision, {}, &RevisionWrite::revision);
-  return found == written_.end() ? UINT64_MAX : found->wall_ms;
+Result<uint64_t> Overlay::made_ms(Revision revision) const {
+  const auto above = std::ranges::upper_bound(written_, revision, {}, &RevisionWrite::revision);
+  if (above != written_.begin()) return std::prev(above)->wall_ms;
+  return engine_.made_ms(revision);
 }
 
 void Overlay::write(RevisionWrite write) {

@@ -26,8 +26,8 @@ class Overlay {
   // As Engine::scan, of the newest versions; `scan.at` is not looked at.
   void scan(RangeScan scan, const Engine::Visitor& visit) const;
 
-  // When `revision` was made, or where it is missing the next one; UINT64_MAX: there is none.
-  Result<uint64_t> wall_ms(Revision revision) const;
+  // As Engine::made_ms.
+  Result<uint64_t> made_ms(Revision revision) const;
 
   void write(RevisionWrite write);
 

@@ -287,9 +287,9 @@ Result<std::vector<Change>> RocksEngine::changes(Revision first, size_t limit) c
   return told(read_changes({*database->db, database->feed()}, first, limit));
 }
 
-Result<std::optional<uint64_t>> RocksEngine::wall_ms(Revision revision) const {
+Result<uint64_t> RocksEngine::made_ms(Revision revision) const {
   const std::shared_ptr<Database> database = in_use();
-  return told(read_wall_ms({*database->db, database->feed()}, revision));
+  return told(read_made_ms({*database->db, database->feed()}, revision));
 }
 
 Result<uint64_t> RocksEngine::approximate_bytes(const std::string& start,

@@ -39,6 +39,13 @@ Result<StoredKey> decode_stored_key(std::string_view stored, std::string_view ke
                    static_cast<uint8_t>(behind[kRevisionBytes]) == kStoredPut};
 }
 
+// To the newest element up to `revision`, if there is one.
+Result<> seek_newest(rocksdb::Iterator& elements, Revision revision) {
+  const std::array<char, 8> at = feed_key(revision);
+  elements.SeekForPrev(slice(at));
+  return done(elements.status(), "reading the feed of changes");
+}
+
 }  // namespace
 
 Result<> read_versions(RocksFamily rows, std::string_view key, Revision floor, Revision at,
@@ -117,15 +124,12 @@ Result<std::vector<Change>> read_changes(RocksFamily feed, Revision first, size_
   return found;
 }
 
-Result<std::optional<uint64_t>> read_wall_ms(RocksFamily feed, Revision revision) {
+Result<uint64_t> read_made_ms(RocksFamily feed, Revision revision) {
   const std::unique_ptr<rocksdb::Iterator> elements(
       feed.db.NewIterator(ReadOptions(), feed.family));
-  const std::array<char, 8> start = feed_key(revision);
-  elements->Seek(slice(start));
-  HOLDFAST_TRY(done(elements->status(), "reading the feed of changes"));
-  if (!elements->Valid()) return std::nullopt;
-  HOLDFAST_ASSIGN(const uint64_t wall_ms, decode_wall_ms(view(elements->value())));
-  return wall_ms;
+  HOLDFAST_TRY(seek_newest(*elements, revision));
+  if (!elements->Valid()) return 0;
+  return decode_wall_ms(view(elements->value()));
 }
 
 Result<> forget_below(RocksFamily rows, RocksFamily feed, Revision floor) {
@@ -133,12 +137,15 @@ Result<> forget_below(RocksFamily rows, RocksFamily feed, Revision floor) {
   const std::array<char, kRevisionBytes> low = timestamp_bytes(floor);
   HOLDFAST_TRY(done(
       rows.db.IncreaseFullHistoryTsLow(rows.family, std::string(low.data(), low.size())), doing));
+  // The element that made what stands at the floor says when that was.
+  const std::unique_ptr<rocksdb::Iterator> elements(
+      feed.db.NewIterator(ReadOptions(), feed.family));
+  HOLDFAST_TRY(seek_newest(*elements, floor));
+  if (!elements->Valid()) return {};
   // No tombstones: elements go with their files, which hold ascending revisions, and nobody reads
-  // what is left of them below the floor.
-  const std::array<char, 8> end = feed_key(floor);
-  const Slice end_slice = slice(end);
-  return done(rocksdb::DeleteFilesInRange(&feed.db, feed.family, nullptr, &end_slice, false),
-              doing);
+  // what is left of them below.
+  const Slice end = elements->key();
+  return done(rocksdb::DeleteFilesInRange(&feed.db, feed.family, nullptr, &end, false), doing);
 }
 
 }  // namespace holdfast

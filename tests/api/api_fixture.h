@@ -70,9 +70,7 @@ class ColdEngine final : public Engine {
     if (on_read) on_read();
     return engine_.versions(key, floor, at, visit);
   }
-  Result<std::optional<uint64_t>> wall_ms(Revision revision) const override {
-    return engine_.wall_ms(revision);
-  }
+  Result<uint64_t> made_ms(Revision revision) const override { return engine_.made_ms(revision); }
   Result<uint64_t> approximate_bytes(const std::string& start,
                                      const std::string& end) const override {
     return engine_.approximate_bytes(start, end);

@@ -166,7 +166,7 @@ TEST_P(HistoryTest, NothingIsForgottenThatACrashCouldBringBack) {
   // The floor is not durable yet: a crash may bring back the one before, and its reads.
   store_->reclaim();
   EXPECT_TRUE(store_->engine().get("k", {2}, ReadTier::kDisk).value());
-  EXPECT_TRUE(store_->engine().wall_ms({2}).value());
+  EXPECT_EQ(store_->engine().made_ms({2}).value(), 1u);
   ASSERT_TRUE(store_->engine().flush());
   at(7, put("other"));
   store_->reclaim();
@@ -189,6 +189,39 @@ TEST_P(HistoryTest, ARevisionIsFoundByTime) {
   EXPECT_EQ(made_by(99'999), Revision{201});
   at(1000, compact(102));
   EXPECT_EQ(made_by(500), Revision{102});
+  EXPECT_EQ(made_by(499), std::nullopt);
+}
+
+// A state that was put back goes on at a revision far above its newest change.
+TEST_P(HistoryTest, TimesAreFoundAcrossAGapInTheRevisions) {
+  for (uint64_t i = 1; i <= 5; ++i) at(100 * i, put("k"));
+  std::unique_ptr<TestStore> other = make_store(GetParam());
+  auto machine = KvStateMachine::open(other->engine()).value();
+  ASSERT_TRUE(machine_->checkpoint(store_->checkpoint_path("copy")));
+  store_->send("copy", *other);
+  ASSERT_TRUE(machine->install_as_new(other->checkpoint_path("copy"), {"members", {1'000}}));
+  machine_ = std::move(machine);
+  store_ = std::move(other);
+
+  EXPECT_EQ(made_by(499), Revision{5});
+  EXPECT_EQ(made_by(500), Revision{1'000}) << "nothing was changed behind it";
+  at(600, compact(900));
+  for (const bool forgotten : {false, true}) {
+    EXPECT_EQ(made_by(499), std::nullopt);
+    EXPECT_EQ(made_by(500), Revision{1'000});
+    ASSERT_TRUE(store_->engine().flush());
+    if (!forgotten) at(600, kCheck);  // now the engine is told
+    store_->reclaim();
+  }
+  at(700, put("k"));
+  EXPECT_EQ(made_by(499), std::nullopt);
+  EXPECT_EQ(made_by(500), Revision{1'000});
+  EXPECT_EQ(made_by(699), Revision{1'000});
+  EXPECT_EQ(made_by(700), Revision{1'001});
+  EXPECT_EQ(due(kHour + 699), kForget);
+  at(kHour + 699, kForget);
+  EXPECT_EQ(floor(), 1'000u);
+  EXPECT_EQ(made_by(500), Revision{1'000});
   EXPECT_EQ(made_by(499), std::nullopt);
 }
 

@@ -76,10 +76,11 @@ TEST_P(PastTest, TheFeedKnowsTheTimeOfEachRevision) {
     if (flushed) {
       ASSERT_TRUE(engine().flush());
     }
-    EXPECT_EQ(engine().wall_ms({2}).value(), 20u);
-    EXPECT_EQ(engine().wall_ms({300}).value(), 3000u);
-    EXPECT_EQ(engine().wall_ms({3}).value(), 3000u) << "of the first from there on";
-    EXPECT_EQ(engine().wall_ms({301}).value(), std::nullopt);
+    EXPECT_EQ(engine().made_ms({1}).value(), 0u) << "there was nothing yet";
+    EXPECT_EQ(engine().made_ms({2}).value(), 20u);
+    EXPECT_EQ(engine().made_ms({299}).value(), 20u) << "nothing was changed in between";
+    EXPECT_EQ(engine().made_ms({300}).value(), 3000u);
+    EXPECT_EQ(engine().made_ms({301}).value(), 3000u);
   }
 }
 
@@ -175,7 +176,7 @@ TEST_P(PastTest, ACrashTakesBackNothingThatTheFloorNeeds) {
     EXPECT_EQ(store->engine().get("1", {19}, ReadTier::kDisk).value(), row(19, "v"));
     EXPECT_EQ(store->engine().get("0", {19}, ReadTier::kDisk).value(), row(18, "v"));
     EXPECT_EQ(store->engine().get("2", {19}, ReadTier::kDisk).value(), row(17, "v"));
-    EXPECT_EQ(store->engine().wall_ms({19}).value(), 190u);
+    EXPECT_EQ(store->engine().made_ms({19}).value(), 190u);
   }
 }
 
