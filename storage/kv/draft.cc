@@ -33,15 +33,15 @@ void Draft::scan(const RangeScan& scan, const Engine::Visitor& visit) const {
   scan_layers(rows_, scan, row_of, scan_below, visit);
 }
 
-std::optional<std::vector<std::string>> Draft::keys(const std::string& start,
-                                                    const std::string& end) const {
-  std::vector<std::string> found;
+std::optional<std::vector<Draft::Found>> Draft::keys(const std::string& start,
+                                                     const std::string& end) const {
+  std::vector<Found> found;
   uint64_t bytes = 0;
   bool fits = true;
   scan({.start = start, .end = end, .at = {}},
-       [&](std::string_view key, const RowInfo&, std::string_view) {
+       [&](std::string_view key, const RowInfo& info, std::string_view) {
          bytes += key.size();
-         found.emplace_back(key);
+         found.push_back({std::string(key), info});
          fits = found.size() <= kRangeKeysMax && bytes <= kRangeBytesMax;
          return fits;
        });
@@ -49,8 +49,7 @@ std::optional<std::vector<std::string>> Draft::keys(const std::string& start,
   return found;
 }
 
-bool Draft::put(std::string key, std::string value, Bond bond) {
-  const std::optional<RowInfo> old = newest(key);
+void Draft::put(std::string key, const std::optional<RowInfo>& old, std::string value, Bond bond) {
   RowInfo info{.create_revision = old ? old->create_revision : revision_,
                .mod_revision = revision_,
                .version = old ? old->version + 1 : 1,
@@ -58,15 +57,11 @@ bool Draft::put(std::string key, std::string value, Bond bond) {
   info.hash = row_hash(key, info, value);
   hash_change_ += info.hash - (old ? old->hash : 0);
   write(std::move(key), old, Row{info, std::move(value)});
-  return !old;
 }
 
-bool Draft::remove(std::string key) {
-  const std::optional<RowInfo> old = newest(key);
-  if (!old) return false;
-  hash_change_ -= old->hash;
+void Draft::remove(std::string key, const RowInfo& old) {
+  hash_change_ -= old.hash;
   write(std::move(key), old, std::nullopt);
-  return true;
 }
 
 void Draft::write(std::string key, const std::optional<RowInfo>& old, std::optional<Row> row) {

@@ -24,15 +24,18 @@ class Draft {
   std::optional<Row> get(std::string_view key) const;
   // As Engine::scan, of the newest versions; `scan.at` is not looked at.
   void scan(const RangeScan& scan, const Engine::Visitor& visit) const;
-  // The keys in [start, end), sorted; an empty `end` means to the last key. Nothing, if they are
-  // more than one entry may change.
-  std::optional<std::vector<std::string>> keys(const std::string& start,
-                                               const std::string& end) const;
+  // The keys in [start, end), sorted, and what is newest of each; an empty `end` means to the last
+  // key. Nothing, if they are more than one entry may change.
+  struct Found {
+    std::string key;
+    RowInfo info;
+  };
+  std::optional<std::vector<Found>> keys(const std::string& start, const std::string& end) const;
 
-  // True if the key was not there.
-  bool put(std::string key, std::string value, Bond bond = {});
-  // True if the key was there.
-  bool remove(std::string key);
+  // `old`: what newest() or another of the above says of the key. Who changes it mostly had to look
+  // anyway: it is not looked up twice.
+  void put(std::string key, const std::optional<RowInfo>& old, std::string value, Bond bond = {});
+  void remove(std::string key, const RowInfo& old);
 
   // Whether one key more with this many bytes of key and value keeps within what one entry may
   // change. Asked by who could pass it; put and remove do not refuse.

@@ -20,10 +20,19 @@ Revision mod_revision_of(const std::optional<RowInfo>& row) {
   return row ? row->mod_revision : Revision{};
 }
 
-// As answers show it.
-std::optional<Row> shown(std::optional<Row> row) {
-  if (row) row->info.hash = 0;
-  return row;
+// The newest version of a key, looked up once, and as an answer shows it where that is wanted.
+struct LookedUp {
+  std::optional<RowInfo> info;
+  std::optional<Row> shown;
+};
+
+LookedUp look_up(const Draft& draft, std::string_view key, bool is_shown) {
+  if (!is_shown) return {draft.newest(key), std::nullopt};
+  LookedUp found{std::nullopt, draft.get(key)};
+  if (!found.shown) return found;
+  found.info = found.shown->info;
+  found.shown->info.hash = 0;
+  return found;
 }
 
 }  // namespace
@@ -62,33 +71,28 @@ Revision KvStateMachine::finish(Draft draft, Overlay& overlay) {
 }
 
 Reply KvStateMachine::draw_up(PutCommand& put, const NamedOverlay& named, Draft& draft) const {
-  if (!put.conditions.empty()) {
-    const Revision current = mod_revision_of(draft.newest(put.key));
-    if (!all_hold(put.conditions, current)) {
-      return refuse(ReplyStatus::kPreconditionFailed, current);
-    }
-  }
+  LookedUp old = look_up(draft, put.key, put.prev);
+  const Revision current = mod_revision_of(old.info);
+  if (!all_hold(put.conditions, current)) return refuse(ReplyStatus::kPreconditionFailed, current);
   const std::optional<Bond> bond = bond_of(put, named);
   if (!bond) return lease_not_found(put.lease);
-  std::optional<Row> prev = put.prev ? shown(draft.get(put.key)) : std::nullopt;
-  const bool created = draft.put(std::move(put.key), std::move(put.value), *bond);
-  return {.created = created, .wants_prev = put.prev, .prev = std::move(prev)};
+  draft.put(std::move(put.key), old.info, std::move(put.value), *bond);
+  return {.created = !old.info, .wants_prev = put.prev, .prev = std::move(old.shown)};
 }
 
 Reply KvStateMachine::draw_up(DeleteCommand& remove, const NamedOverlay&, Draft& draft) const {
-  const Revision current = mod_revision_of(draft.newest(remove.key));
-  if (!all_hold(remove.conditions, current)) {
+  LookedUp old = look_up(draft, remove.key, remove.prev);
+  const Revision current = mod_revision_of(old.info);
+  if (!all_hold(remove.conditions, current))
     return refuse(ReplyStatus::kPreconditionFailed, current);
-  }
-  std::optional<Row> prev = remove.prev ? shown(draft.get(remove.key)) : std::nullopt;
-  const bool deleted = draft.remove(std::move(remove.key));
-  return {.deleted = deleted ? 1U : 0U, .wants_prev = remove.prev, .prev = std::move(prev)};
+  if (old.info) draft.remove(std::move(remove.key), *old.info);
+  return {.deleted = old.info ? 1U : 0U, .wants_prev = remove.prev, .prev = std::move(old.shown)};
 }
 
 Reply KvStateMachine::draw_up(DeleteRangeCommand& range, const NamedOverlay&, Draft& draft) const {
-  std::optional<std::vector<std::string>> keys = draft.keys(range.start, range.end);
+  std::optional<std::vector<Draft::Found>> keys = draft.keys(range.start, range.end);
   if (!keys) return refuse(ReplyStatus::kRangeTooLarge);
-  for (std::string& key : *keys) draft.remove(std::move(key));
+  for (auto& [key, info] : *keys) draft.remove(std::move(key), info);
   return {.deleted = keys->size()};
 }
 

@@ -20,6 +20,12 @@ constexpr uint64_t kExpiryBytesMax = 1 << 20;
 // or key waits for its time. This is also how far a follower's clock can be behind.
 constexpr uint64_t kClockCarriedMs = 1'000;
 
+void remove_ended(Draft& draft, std::string key) {
+  const std::optional<RowInfo> old = draft.newest(key);
+  CHECK(old, "what ends with a lease or with time is not there");
+  draft.remove(std::move(key), *old);
+}
+
 }  // namespace
 
 Reply KvStateMachine::lease_not_found(LeaseId id) const {
@@ -46,7 +52,7 @@ Reply KvStateMachine::act(const RevokeLeaseCommand& revoke, Overlay& overlay) {
   if (!lease || !lease->lives()) return lease_not_found(revoke.id);
   Leases::Keys bound = Leases::keys(overlay.named(), lease->id, kRangeKeysMax, kRangeBytesMax);
   Draft draft(overlay, head_.revision + 1);
-  for (std::string& key : bound.keys) CHECK(draft.remove(std::move(key)));
+  for (std::string& key : bound.keys) remove_ended(draft, std::move(key));
   const uint64_t deleted = bound.keys.size();
   const Revision revision = finish(std::move(draft), overlay);
   leases_.end(overlay.named(), *lease, head_.cluster_ms, bound.all);
@@ -62,7 +68,7 @@ Reply KvStateMachine::act(const ExpireCommand&, Overlay& overlay) {
   const auto remove = [&](std::string key) {
     bytes_left -= std::min<uint64_t>(bytes_left, key.size());
     --room;
-    CHECK(draft.remove(std::move(key)), "what ends with time is not there");
+    remove_ended(draft, std::move(key));
   };
 
   bool all = due.size() < kExpiryMax;

@@ -102,10 +102,15 @@ class Execution {
     result.items.push_back({std::string(key), std::move(row)});
   }
 
-  void show_prev(const std::string& key, bool wanted, OperationResult& result) {
-    result.wants_prev = wanted;
-    if (!wanted) return;
-    if (std::optional<Row> row = draft_.get(key)) show(key, *std::move(row), result);
+  // Looks the key up, once, and shows what is there if that is wanted.
+  std::optional<RowInfo> look_up(const std::string& key, bool is_shown, OperationResult& result) {
+    result.wants_prev = is_shown;
+    if (!is_shown) return draft_.newest(key);
+    std::optional<Row> row = draft_.get(key);
+    if (!row) return std::nullopt;
+    const RowInfo info = row->info;
+    show(key, *std::move(row), result);
+    return info;
   }
 
   void obey(PutCommand& put, OperationResult& result) {
@@ -115,27 +120,29 @@ class Execution {
       reply_.lease = put.lease;
       return refuse(ReplyStatus::kLeaseNotFound);
     }
-    show_prev(put.key, put.prev, result);
+    const std::optional<RowInfo> old = look_up(put.key, put.prev, result);
     if (!may_write(put.key.size() + put.value.size())) return;
-    result.created = draft_.put(std::move(put.key), std::move(put.value), *bond);
+    draft_.put(std::move(put.key), old, std::move(put.value), *bond);
+    result.created = !old;
   }
 
   void obey(DeleteCommand& remove, OperationResult& result) {
     result.kind = Kind::kDelete;
-    show_prev(remove.key, remove.prev, result);
-    if (!may_write(remove.key.size())) return;
-    result.deleted = draft_.remove(std::move(remove.key)) ? 1 : 0;
+    const std::optional<RowInfo> old = look_up(remove.key, remove.prev, result);
+    if (!may_write(remove.key.size()) || !old) return;
+    draft_.remove(std::move(remove.key), *old);
+    result.deleted = 1;
   }
 
   void obey(const DeleteRangeCommand& range, OperationResult& result) {
     result.kind = Kind::kDelete;
-    std::optional<std::vector<std::string>> keys = draft_.keys(range.start, range.end);
-    if (!keys) return refuse(ReplyStatus::kRangeTooLarge);
-    for (std::string& key : *keys) {
+    std::optional<std::vector<Draft::Found>> found = draft_.keys(range.start, range.end);
+    if (!found) return refuse(ReplyStatus::kRangeTooLarge);
+    for (auto& [key, info] : *found) {
       if (!may_write(key.size())) return;
-      draft_.remove(std::move(key));
+      draft_.remove(std::move(key), info);
     }
-    result.deleted = keys->size();
+    result.deleted = found->size();
   }
 
   void obey(const GetOperation& get, OperationResult& result) {

@@ -19,6 +19,7 @@
 #include "server/metrics.h"
 #include "storage/kv/kv_state_machine.h"
 #include "storage/kv/memory_engine.h"
+#include "tests/kv/engine_over.h"
 
 namespace holdfast {
 
@@ -36,61 +37,23 @@ class ManualClock final : public Clock {
 };
 
 // Answers kIncomplete to reads from memory as long as it is told to.
-class ColdEngine final : public Engine {
+class ColdEngine final : public EngineOver {
  public:
-  explicit ColdEngine(Engine& engine) : engine_(engine) {}
+  using EngineOver::EngineOver;
   bool cold = false;
   mutable int disk_reads = 0;
   std::function<void()> on_read;  // called in each get, scan and list of versions, before it reads
 
   Result<std::optional<Row>> get(std::string_view key, Revision at, ReadTier tier) const override;
-  void write(const EngineBatch& batch) override { engine_.write(batch); }
-  Result<std::optional<RowInfo>> get_info(std::string_view key, Revision at) const override {
-    return engine_.get_info(key, at);
-  }
   Result<> scan(const RangeScan& scan, const Visitor& visit) const override {
     if (on_read) on_read();
-    return engine_.scan(scan, visit);
-  }
-  Result<std::optional<std::string>> get_meta(std::string_view name) const override {
-    return engine_.get_meta(name);
-  }
-  Result<NamedValueList> scan_meta(std::string_view prefix, std::string_view start_after,
-                                   size_t limit) const override {
-    return engine_.scan_meta(prefix, start_after, limit);
-  }
-  Result<std::optional<std::string>> get_durable_meta(std::string_view name) const override {
-    return engine_.get_durable_meta(name);
-  }
-  Result<std::vector<Change>> changes(Revision first, size_t limit) const override {
-    return engine_.changes(first, limit);
+    return EngineOver::scan(scan, visit);
   }
   Result<> versions(std::string_view key, Revision floor, Revision at,
                     const VersionVisitor& visit) const override {
     if (on_read) on_read();
-    return engine_.versions(key, floor, at, visit);
+    return EngineOver::versions(key, floor, at, visit);
   }
-  Result<uint64_t> made_ms(Revision revision) const override { return engine_.made_ms(revision); }
-  Result<uint64_t> approximate_bytes(const std::string& start,
-                                     const std::string& end) const override {
-    return engine_.approximate_bytes(start, end);
-  }
-  Result<> set_history_floor(Revision floor) override { return engine_.set_history_floor(floor); }
-  void start_flush() override { engine_.start_flush(); }
-  Result<> flush() override { return engine_.flush(); }
-  uint64_t flush_count() const override { return engine_.flush_count(); }
-  Result<> checkpoint(const std::string& directory) override {
-    return engine_.checkpoint(directory);
-  }
-  Result<NamedValues> read_checkpoint(const std::string& directory) const override {
-    return engine_.read_checkpoint(directory);
-  }
-  Result<> install(const std::string& directory, const NamedValues& meta) override {
-    return engine_.install(directory, meta);
-  }
-
- private:
-  Engine& engine_;
 };
 
 using Headers = std::vector<std::pair<std::string, std::string>>;

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/kv/engine_over.h"
 #include "tests/kv/kv_model.h"
 
 namespace holdfast {
@@ -283,6 +284,58 @@ TEST_P(KvStateMachineTest, AnyThreadMayLookOn) {
   }
   done = true;
   watcher.join();
+}
+
+// Counts how often a single key is asked for.
+class CountingEngine final : public EngineOver {
+ public:
+  using EngineOver::EngineOver;
+  mutable int lookups = 0;
+
+  Result<std::optional<Row>> get(std::string_view key, Revision at, ReadTier tier) const override {
+    ++lookups;
+    return EngineOver::get(key, at, tier);
+  }
+  Result<std::optional<RowInfo>> get_info(std::string_view key, Revision at) const override {
+    ++lookups;
+    return EngineOver::get_info(key, at);
+  }
+};
+
+TEST(KvStateMachineCost, WhatIsNewestOfAKeyIsLookedUpOnce) {
+  MemoryEngine memory;
+  CountingEngine engine(memory);
+  uint64_t last = 0;
+  const auto lookups = [&](const Command& command) {
+    // Opened anew, it knows of no key.
+    auto machine = KvStateMachine::open(engine).value();
+    ++last;
+    const EntryPtr entry = make_entry({last}, EntryKind::kCommand, encode_command(command));
+    std::vector<Completion> completions;
+    engine.lookups = 0;
+    machine->apply({&entry, 1}, kSelf, completions);
+    return engine.lookups;
+  };
+  for (const std::string& key : {std::string("k"), std::string(kKeyBytesMax, 'k')}) {
+    PutCommand with_prev{key, "v", {if_exists()}};
+    with_prev.prev = true;
+    PutCommand replace{key, "v", {}};
+    replace.prev = true;
+    DeleteCommand remove_with_prev{key, {if_exists()}, true};
+    EXPECT_EQ(lookups(put(key, "v")), 1) << "a new one";
+    EXPECT_EQ(lookups(put(key, "v")), 1);
+    EXPECT_EQ(lookups(put(key, "v", {if_exists()})), 1);
+    EXPECT_EQ(lookups({.act = with_prev}), 1);
+    EXPECT_EQ(lookups({.act = TransactionCommand{{}, {replace}, {}}}), 1);
+    EXPECT_EQ(lookups({.act = TransactionCommand{{}, {DeleteCommand{key, {}, true}}, {}}}), 1);
+    EXPECT_EQ(lookups(remove(key)), 1) << "of what is not there";
+    EXPECT_EQ(lookups(put(key, "v")), 1);
+    EXPECT_EQ(lookups({.act = remove_with_prev}), 1);
+    EXPECT_EQ(lookups(put(key, "v")), 1);
+    EXPECT_EQ(lookups(remove(key, {if_exists()})), 1);
+    EXPECT_EQ(lookups(put(key, "v")), 1);
+    EXPECT_EQ(lookups(remove_range("", "")), 0) << "the scan has said it";
+  }
 }
 
 TEST(KvStateMachineDeathTest, AnEntryIsAppliedOnceAndInOrder) {
