@@ -1,7 +1,7 @@
 // What the state machine does about the past, and about what the replicas have in common.
 
-#include "storage/base/check.h"
 #include "storage/kv/kv_state_machine.h"
+#include "storage/kv/must.h"
 #include "storage/kv/overlay.h"
 
 namespace holdfast {
@@ -12,10 +12,8 @@ Reply KvStateMachine::act(const CompactCommand& compact, Overlay& overlay) {
     history_.raise(overlay.named(), *compact.floor);
     return {.revision = head_.revision};
   }
-  const Result<> raised =
-      history_.raise_by_age(overlay.named(), head_.stamp(), head_.revision,
-                            [&overlay](Revision revision) { return overlay.made_ms(revision); });
-  if (!raised) fatal(fmt::format("applying the log stopped: {}", raised.error().message));
+  must(history_.raise_by_age(overlay.named(), head_.stamp(), head_.revision,
+                             [&overlay](Revision revision) { return overlay.made_ms(revision); }));
   return {.revision = head_.revision};
 }
 

@@ -4,28 +4,22 @@
 
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
+#include "storage/kv/must.h"
 
 namespace holdfast {
 namespace {
 
 constexpr std::string_view kOnce = "once/";
-constexpr std::string_view kDue = "once_due/";
 constexpr std::string_view kBytes = "once_bytes";
 constexpr size_t kHeadBytes = 24;
 
 // What an answer takes up beside its own bytes, under the longest name.
 constexpr uint64_t kNamesBytesMax =
-    kOnce.size() + kDue.size() + sizeof(uint64_t) + 2 * kOnceKeyBytesMax;
+    kOnce.size() + Idempotency::kDue.size() + sizeof(uint64_t) + 2 * kOnceKeyBytesMax;
 constexpr uint64_t kKeptBytesMax = kNamesBytesMax + kHeadBytes + Idempotency::kAnswerBytesMax;
 static_assert(kKeptBytesMax <= Idempotency::kBytesMax / 32, "one must not fill it");
 static_assert(kReplyHeadBytes + kOperationsMax * kResultHeadBytes <= Idempotency::kAnswerBytesMax,
               "a transaction that shows no key is never refused for its answer");
-
-std::string due_name(uint64_t deadline_ms, std::string_view key) {
-  std::string name(kDue);
-  put_fixed(name, __builtin_bswap64(deadline_ms));
-  return name.append(key);
-}
 
 std::string once_name(std::string_view key) {
   return std::string(kOnce).append(key);
@@ -33,7 +27,8 @@ std::string once_name(std::string_view key) {
 
 // What one answer takes up.
 uint64_t bytes_of(std::string_view key, std::string_view value) {
-  return kOnce.size() + key.size() + value.size() + kDue.size() + sizeof(uint64_t) + key.size();
+  return kOnce.size() + key.size() + value.size() + Idempotency::kDue.size() + sizeof(uint64_t) +
+         key.size();
 }
 
 std::string encode_bytes(uint64_t bytes) {
@@ -47,53 +42,34 @@ std::unexpected<Error> damaged() {
               "the state's record of answers cannot be read: restore this node from its peers");
 }
 
-Result<uint64_t> deadline_of_due(std::string_view name) {
-  name.remove_prefix(kDue.size());
-  if (name.size() <= sizeof(uint64_t)) return damaged();
-  return __builtin_bswap64(load_fixed<uint64_t>(name.data()));
-}
-
-[[noreturn]] void stop(const Error& error) {
-  fatal(fmt::format("applying the log stopped, the state cannot be read: {}", error.message));
-}
-
-uint64_t deadline_of(std::string_view value) {
-  if (value.size() < kHeadBytes) stop(damaged().error());
+Result<uint64_t> deadline_of(std::string_view value) {
+  if (value.size() < kHeadBytes) return damaged();
   return load_fixed<uint64_t>(value.data());
 }
 
 }  // namespace
 
 size_t Idempotency::evict(NamedOverlay& named, uint64_t now_ms) {
-  if (deadlines_.earliest() > now_ms) return 0;
-  size_t gone = 0;
-  for (const auto& [name, unused] :
-       named.scan(kDue, due_name(deadlines_.earliest(), ""), kEvictedMax)) {
-    const Result<uint64_t> deadline = deadline_of_due(name);
-    if (!deadline) stop(deadline.error());
-    if (*deadline > now_ms) break;
-    const std::string_view key = std::string_view(name).substr(kDue.size() + sizeof(uint64_t));
+  const std::vector<DueIndex::Due> due = due_.due(named, now_ms, kEvictedMax);
+  for (const auto& [deadline_ms, key] : due) {
     const std::optional<std::string> value = named.get(once_name(key));
     CHECK(value, "an answer is due that is not kept");
     forget(named, key, *value);
-    ++gone;
   }
-  if (gone < kEvictedMax) deadlines_.pass(now_ms);
-  return gone;
+  if (due.size() < kEvictedMax) due_.pass(now_ms);
+  return due.size();
 }
 
 std::optional<Idempotency::Kept> Idempotency::find(NamedOverlay& named, std::string_view key,
                                                    uint64_t now_ms) {
   const std::optional<std::string> value = named.get(once_name(key));
   if (!value) return std::nullopt;
-  if (deadline_of(*value) <= now_ms) {
+  if (must(deadline_of(*value)) <= now_ms) {
     forget(named, key, *value);
     return std::nullopt;
   }
-  Result<Reply> reply = decode_reply(std::string_view(*value).substr(kHeadBytes));
-  if (!reply) stop(reply.error());
   return Kept{{load_fixed<uint64_t>(value->data() + 8), load_fixed<uint64_t>(value->data() + 16)},
-              *std::move(reply)};
+              must(decode_reply(std::string_view(*value).substr(kHeadBytes)))};
 }
 
 bool Idempotency::has_room() const {
@@ -108,11 +84,9 @@ bool Idempotency::make_room(NamedOverlay& named, uint64_t now_ms) {
 }
 
 uint64_t Idempotency::first_over_ms(const NamedOverlay& named) const {
-  const Engine::NamedValueList first = named.scan(kDue, due_name(deadlines_.earliest(), ""), 1);
+  const std::vector<DueIndex::Due> first = due_.due(named, UINT64_MAX, 1);
   CHECK(!first.empty(), "{} bytes of answers, and none is due", bytes_);
-  const Result<uint64_t> deadline = deadline_of_due(first.front().first);
-  if (!deadline) stop(deadline.error());
-  return *deadline;
+  return first.front().deadline_ms;
 }
 
 void Idempotency::keep(NamedOverlay& named, const Once& once, const Reply& reply, uint64_t now_ms) {
@@ -125,15 +99,12 @@ void Idempotency::keep(NamedOverlay& named, const Once& once, const Reply& reply
   count(named, bytes_ + bytes_of(once.key, value));
   CHECK(bytes_ <= kBytesMax, "{} bytes are kept", bytes_);
   named.add(once_name(once.key), std::move(value));
-  named.add(due_name(deadline_ms, once.key), "");
-  deadlines_.add(deadline_ms);
+  due_.add(named, deadline_ms, once.key);
 }
 
 void Idempotency::forget(NamedOverlay& named, std::string_view key, std::string_view value) {
-  const uint64_t deadline_ms = deadline_of(value);
   named.remove(once_name(key), value);
-  named.remove(due_name(deadline_ms, key), "");
-  deadlines_.remove(deadline_ms);
+  due_.remove(named, must(deadline_of(value)), key);
   count(named, bytes_ - bytes_of(key, value));
 }
 
@@ -149,31 +120,11 @@ void Idempotency::count(NamedOverlay& named, uint64_t bytes) {
   bytes_ = bytes;
 }
 
-void Idempotency::settle() {
-  if (const Result<> read = read_ahead(); !read) stop(read.error());
-}
-
-Result<> Idempotency::read_ahead() {
-  while (deadlines_.must_read()) {
-    HOLDFAST_ASSIGN(
-        const Engine::NamedValueList names,
-        engine_.scan_meta(kDue, due_name(deadlines_.unknown_from(), ""), Deadlines::kReadAtOnce));
-    std::vector<uint64_t> found;
-    found.reserve(names.size());
-    for (const auto& [name, unused] : names) {
-      HOLDFAST_ASSIGN(found.emplace_back(), deadline_of_due(name));
-    }
-    deadlines_.read(found);
-  }
-  return {};
-}
-
 Result<> Idempotency::read_again() {
-  deadlines_ = {};
   HOLDFAST_ASSIGN(const std::optional<std::string> bytes, engine_.get_meta(kBytes));
   if (bytes && bytes->size() != sizeof(uint64_t)) return damaged();
   bytes_ = bytes ? load_fixed<uint64_t>(bytes->data()) : 0;
-  return read_ahead();
+  return due_.read_again();
 }
 
 }  // namespace holdfast

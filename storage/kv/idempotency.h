@@ -14,7 +14,8 @@
 #include <string_view>
 
 #include "storage/kv/command.h"
-#include "storage/kv/deadlines.h"
+#include "storage/kv/due_index.h"
+#include "storage/kv/must.h"
 #include "storage/kv/named_overlay.h"
 #include "storage/kv/reply.h"
 
@@ -22,6 +23,7 @@ namespace holdfast {
 
 class Idempotency {
  public:
+  static constexpr std::string_view kDue = "once_due/";
   static constexpr uint64_t kLifeMs = 10 * 60 * 1000;
   // One answer, encoded. A change whose answer is larger is not made under a name.
   static constexpr uint64_t kAnswerBytesMax = 1 << 20;
@@ -35,7 +37,7 @@ class Idempotency {
     Reply reply;
   };
 
-  explicit Idempotency(const Engine& engine) : engine_(engine) {}
+  explicit Idempotency(const Engine& engine) : engine_(engine), due_(engine, kDue) {}
 
   // With every entry: lets go what is over at `now_ms`, at most kEvictedMax. How many it were.
   size_t evict(NamedOverlay& named, uint64_t now_ms);
@@ -51,7 +53,7 @@ class Idempotency {
   void keep(NamedOverlay& named, const Once& once, const Reply& reply, uint64_t now_ms);
 
   // After a batch is in the engine.
-  void settle();
+  void settle() { must(due_.read_ahead()); }
   // The engine holds another state: all is read anew. An engine that cannot be read: kCorrupt.
   Result<> read_again();
 
@@ -59,10 +61,9 @@ class Idempotency {
   bool has_room() const;
   void forget(NamedOverlay& named, std::string_view key, std::string_view value);
   void count(NamedOverlay& named, uint64_t bytes);
-  Result<> read_ahead();
 
   const Engine& engine_;
-  Deadlines deadlines_;
+  DueIndex due_;
   uint64_t bytes_ = 0;
 };
 

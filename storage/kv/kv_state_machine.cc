@@ -5,6 +5,7 @@
 
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
+#include "storage/kv/must.h"
 #include "storage/kv/overlay.h"
 #include "storage/kv/transaction.h"
 
@@ -221,8 +222,7 @@ void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
   leases_.settle();
   idempotency_.settle();
   publish();
-  if (const Result<> settled = history_.settle(head_.revision); !settled)
-    fatal(fmt::format("applying the log stopped: {}", settled.error().message));
+  must(history_.settle(head_.revision));
   ask_for_flush(bytes);
 }
 

@@ -50,19 +50,19 @@ Reply KvStateMachine::act(const KeepLeaseAliveCommand& keep, Overlay& overlay) {
 Reply KvStateMachine::act(const RevokeLeaseCommand& revoke, Overlay& overlay) {
   const std::optional<Lease> lease = Leases::find(overlay.named(), revoke.id);
   if (!lease || !lease->lives()) return lease_not_found(revoke.id);
-  Leases::Keys bound = Leases::keys(overlay.named(), lease->id, kRangeKeysMax, kRangeBytesMax);
+  Leases::Keys bound = leases_.keys(overlay.named(), lease->id, kRangeKeysMax, kRangeBytesMax);
   Draft draft(overlay, head_.revision + 1);
   for (std::string& key : bound.keys) remove_ended(draft, std::move(key));
   const uint64_t deleted = bound.keys.size();
   const Revision revision = finish(std::move(draft), overlay);
-  leases_.end(overlay.named(), *lease, head_.cluster_ms, bound.all);
-  return {.revision = revision, .deleted = deleted, .unfinished = !bound.all};
+  leases_.end(overlay.named(), *lease, head_.cluster_ms, bound.rest_behind);
+  return {.revision = revision, .deleted = deleted, .unfinished = !bound.all()};
 }
 
 Reply KvStateMachine::act(const ExpireCommand&, Overlay& overlay) {
   const std::vector<Due> due = leases_.due(overlay.named(), head_.cluster_ms, kExpiryMax);
   Draft draft(overlay, head_.revision + 1);
-  std::vector<std::pair<Lease, bool>> ended;  // and whether all of its keys are deleted
+  std::vector<std::pair<Lease, std::string>> ended;  // and behind what the rest of its keys lies
   size_t room = kExpiryMax;
   uint64_t bytes_left = kExpiryBytesMax;
   const auto remove = [&](std::string key) {
@@ -83,23 +83,23 @@ Reply KvStateMachine::act(const ExpireCommand&, Overlay& overlay) {
     }
     const std::optional<Lease> lease = Leases::find(overlay.named(), one.lease);
     CHECK(lease && lease->deadline_ms == one.deadline_ms, "lease {:x}", one.lease.value);
-    Leases::Keys bound = Leases::keys(overlay.named(), one.lease, room, bytes_left);
+    Leases::Keys bound = leases_.keys(overlay.named(), one.lease, room, bytes_left);
     const bool is_first = room == kExpiryMax;
     // What fits into the next entry as a whole waits for it.
-    if (!bound.all && !is_first) {
+    if (!bound.all() && !is_first) {
       all = false;
       break;
     }
     for (std::string& key : bound.keys) remove(std::move(key));
     if (room > 0 && bound.keys.empty()) --room;
-    ended.emplace_back(*lease, bound.all);
-    all = all && bound.all;
+    all = all && bound.all();
+    ended.emplace_back(*lease, std::move(bound.rest_behind));
   }
 
   const uint64_t deleted = draft.size();
   const Revision revision = finish(std::move(draft), overlay);
-  for (const auto& [lease, all_keys] : ended)
-    leases_.end(overlay.named(), lease, head_.cluster_ms, all_keys);
+  for (const auto& [lease, rest_behind] : ended)
+    leases_.end(overlay.named(), lease, head_.cluster_ms, rest_behind);
   if (all) leases_.pass(head_.cluster_ms);
   return {.revision = revision, .deleted = deleted, .unfinished = !all};
 }

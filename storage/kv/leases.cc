@@ -1,29 +1,18 @@
 #include "storage/kv/leases.h"
 
 #include <algorithm>
-#include <type_traits>
 #include <utility>
 
-#include "storage/base/check.h"
 #include "storage/base/codec.h"
+#include "storage/kv/must.h"
 
 namespace holdfast {
 namespace {
 
 constexpr std::string_view kLease = "lease/";
 constexpr std::string_view kBound = "bound/";
-constexpr std::string_view kDue = "due/";
 constexpr char kKeyMark = 'k';
 constexpr char kLeaseMark = 'l';
-constexpr size_t kDueAtOnce = 128;
-
-void put_ordered(std::string& out, uint64_t number) {
-  put_fixed(out, __builtin_bswap64(number));
-}
-
-uint64_t load_ordered(std::string_view bytes) {
-  return __builtin_bswap64(load_fixed<uint64_t>(bytes.data()));
-}
 
 std::string numbered(std::string_view prefix, uint64_t number) {
   std::string name(prefix);
@@ -39,14 +28,12 @@ std::string bound_name(LeaseId id, std::string_view key) {
   return numbered(kBound, id.value).append(key);
 }
 
-std::string due_name(uint64_t deadline_ms, char mark, std::string_view rest) {
-  std::string name = numbered(kDue, deadline_ms);
-  name.push_back(mark);
-  return name.append(rest);
+// What is due with a key, or with a lease.
+std::string marked(std::string_view key) {
+  return std::string(1, kKeyMark).append(key);
 }
-
-std::string due_name(const Lease& lease) {
-  return due_name(lease.deadline_ms, kLeaseMark, numbered("", lease.id.value));
+std::string marked(LeaseId id) {
+  return numbered(std::string_view(&kLeaseMark, 1), id.value);
 }
 
 std::unexpected<Error> damaged(std::string_view what) {
@@ -72,27 +59,13 @@ Result<Lease> decode_lease(std::string_view name, std::string_view value) {
   return lease;
 }
 
-Result<Due> decode_due(std::string_view name) {
-  name.remove_prefix(kDue.size());
-  if (name.size() < 10) return damaged("list of what is due");
-  Due due{.deadline_ms = load_ordered(name), .key = {}, .lease = {}};
-  const std::string_view rest = name.substr(9);
-  if (name[8] == kKeyMark) {
-    due.key = rest;
-  } else if (name[8] == kLeaseMark && rest.size() == 8) {
-    due.lease = {load_ordered(rest)};
-  } else {
-    return damaged("list of what is due");
-  }
-  return due;
-}
-
-template <class T>
-T must(Result<T> read) {
-  if (!read)
-    fatal(fmt::format("applying the log stopped, the state cannot be read: {}",
-                      read.error().message));
-  if constexpr (!std::is_void_v<T>) return *std::move(read);
+Result<Due> decode_due(const DueIndex::Due& due) {
+  const std::string_view rest = std::string_view(due.what).substr(1);
+  if (due.what[0] == kKeyMark && !rest.empty())
+    return Due{.deadline_ms = due.deadline_ms, .key = std::string(rest), .lease = {}};
+  if (due.what[0] == kLeaseMark && rest.size() == sizeof(uint64_t))
+    return Due{.deadline_ms = due.deadline_ms, .key = {}, .lease = {load_ordered(rest)}};
+  return damaged("list of what is due");
 }
 
 }  // namespace
@@ -142,31 +115,30 @@ std::optional<Lease> Leases::find(const NamedOverlay& named, LeaseId id) {
 
 void Leases::grant(NamedOverlay& named, const Lease& lease) {
   named.add(lease_name(lease.id), encode(lease));
-  named.add(due_name(lease), "");
-  deadlines_.add(lease.deadline_ms);
+  due_.add(named, lease.deadline_ms, marked(lease.id));
 }
 
 void Leases::change(NamedOverlay& named, const Lease& before, const Lease& after) {
   named.replace(lease_name(before.id), encode(before), encode(after));
   if (before.deadline_ms == after.deadline_ms) return;
-  named.remove(due_name(before), "");
-  deadlines_.remove(before.deadline_ms);
-  named.add(due_name(after), "");
-  deadlines_.add(after.deadline_ms);
+  due_.remove(named, before.deadline_ms, marked(before.id));
+  due_.add(named, after.deadline_ms, marked(after.id));
 }
 
 void Leases::prolong(NamedOverlay& named, const Lease& lease, uint64_t deadline_ms) {
   change(named, lease, {lease.id, lease.ttl_ms, deadline_ms});
 }
 
-Leases::Keys Leases::keys(const NamedOverlay& named, LeaseId id, size_t limit, uint64_t bytes_max) {
+Leases::Keys Leases::keys(const NamedOverlay& named, LeaseId id, size_t limit,
+                          uint64_t bytes_max) const {
   const std::string prefix = bound_name(id, "");
   Keys found;
   uint64_t bytes = 0;
-  for (auto& [name, unused] : named.scan(prefix, "", limit + 1)) {
+  for (auto& [name, unused] :
+       named.scan(prefix, id == ending_.id ? ending_.behind : "", limit + 1)) {
     bytes += name.size() - prefix.size();
     if (found.keys.size() == limit || (bytes > bytes_max && !found.keys.empty())) {
-      found.all = false;
+      found.rest_behind = bound_name(id, found.keys.back());
       break;
     }
     found.keys.push_back(name.substr(prefix.size()));
@@ -174,72 +146,47 @@ Leases::Keys Leases::keys(const NamedOverlay& named, LeaseId id, size_t limit, u
   return found;
 }
 
-void Leases::end(NamedOverlay& named, const Lease& lease, uint64_t now_ms, bool all_keys) {
-  if (!all_keys) {
+void Leases::end(NamedOverlay& named, const Lease& lease, uint64_t now_ms,
+                 const std::string& rest_behind) {
+  if (!rest_behind.empty()) {
+    ending_ = {lease.id, rest_behind};
     change(named, lease, {lease.id, 0, std::min(lease.deadline_ms, now_ms)});
     return;
   }
+  if (ending_.id == lease.id) ending_ = {};  // its id may be granted again
   named.remove(lease_name(lease.id), encode(lease));
-  named.remove(due_name(lease), "");
-  deadlines_.remove(lease.deadline_ms);
+  due_.remove(named, lease.deadline_ms, marked(lease.id));
 }
 
 void Leases::rebind(NamedOverlay& named, std::string_view key, Bond before, Bond after) {
   if (before == after) return;
   if (before.is_lease()) named.remove(bound_name(before.lease(), key), "");
-  if (before.is_deadline()) {
-    named.remove(due_name(before.deadline_ms(), kKeyMark, key), "");
-    deadlines_.remove(before.deadline_ms());
-  }
+  if (before.is_deadline()) due_.remove(named, before.deadline_ms(), marked(key));
   if (after.is_lease()) named.add(bound_name(after.lease(), key), "");
-  if (after.is_deadline()) {
-    named.add(due_name(after.deadline_ms(), kKeyMark, key), "");
-    deadlines_.add(after.deadline_ms());
-  }
+  if (after.is_deadline()) due_.add(named, after.deadline_ms(), marked(key));
 }
 
 std::vector<Due> Leases::due(const NamedOverlay& named, uint64_t now_ms, size_t limit) const {
   std::vector<Due> found;
-  if (deadlines_.earliest() > now_ms) return found;
-  std::string behind = numbered(kDue, deadlines_.earliest());
-  while (found.size() < limit) {
-    const size_t wanted = std::min(kDueAtOnce, limit - found.size());
-    const Engine::NamedValueList names = named.scan(kDue, behind, wanted);
-    for (const auto& [name, unused] : names) {
-      Due one = must(decode_due(name));
-      if (one.deadline_ms > now_ms) return found;
-      found.push_back(std::move(one));
-    }
-    if (names.size() < wanted) break;
-    behind = names.back().first;
-  }
+  for (const DueIndex::Due& one : due_.due(named, now_ms, limit))
+    found.push_back(must(decode_due(one)));
   return found;
 }
 
-Result<> Leases::read_ahead() {
-  while (deadlines_.must_read()) {
-    HOLDFAST_ASSIGN(
-        const Engine::NamedValueList names,
-        engine_.scan_meta(kDue, numbered(kDue, deadlines_.unknown_from()), Deadlines::kReadAtOnce));
-    std::vector<uint64_t> found;
-    found.reserve(names.size());
-    for (const auto& [name, unused] : names) {
-      HOLDFAST_ASSIGN(const Due due, decode_due(name));
-      found.push_back(due.deadline_ms);
-    }
-    deadlines_.read(found);
-  }
-  next_due_ms_.store(deadlines_.earliest(), std::memory_order_release);
-  return {};
+void Leases::publish() {
+  next_due_ms_.store(due_.earliest(), std::memory_order_release);
 }
 
 void Leases::settle() {
-  must(read_ahead());
+  must(due_.read_ahead());
+  publish();
 }
 
 Result<> Leases::read_again() {
-  deadlines_ = {};
-  return read_ahead();
+  ending_ = {};
+  HOLDFAST_TRY(due_.read_again());
+  publish();
+  return {};
 }
 
 }  // namespace holdfast

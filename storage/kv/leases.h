@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "storage/kv/bond.h"
-#include "storage/kv/deadlines.h"
+#include "storage/kv/due_index.h"
 #include "storage/kv/engine.h"
 #include "storage/kv/named_overlay.h"
 
@@ -51,7 +51,7 @@ struct Due {
 // What the state machine does with them. Apply thread only, but for next_due_ms.
 class Leases {
  public:
-  explicit Leases(const Engine& engine) : engine_(engine) {}
+  explicit Leases(const Engine& engine) : due_(engine, "due/") {}
 
   // Also one that has ended and still has keys.
   static std::optional<Lease> find(const NamedOverlay& named, LeaseId id);
@@ -62,12 +62,15 @@ class Leases {
   // Its keys, sorted; at most `limit`, and no more than `bytes_max` bytes of them but for one key.
   struct Keys {
     std::vector<std::string> keys;
-    bool all = true;
+    std::string rest_behind;  // the name behind which its other keys lie; empty: there are none
+    bool all() const { return rest_behind.empty(); }
   };
-  static Keys keys(const NamedOverlay& named, LeaseId id, size_t limit, uint64_t bytes_max);
-  // The keys that end with it are the caller's to delete. It is forgotten where none is left to
-  // delete later; else nobody can use it any more, and it is due at once for the rest.
-  void end(NamedOverlay& named, const Lease& lease, uint64_t now_ms, bool all_keys);
+  Keys keys(const NamedOverlay& named, LeaseId id, size_t limit, uint64_t bytes_max) const;
+  // The keys that end with it are the caller's to delete, up to `rest_behind`. It is forgotten
+  // where none is left to delete later; else nobody can use it any more, and it is due at once for
+  // the rest.
+  void end(NamedOverlay& named, const Lease& lease, uint64_t now_ms,
+           const std::string& rest_behind);
 
   // A key's bond has changed from one to the other.
   void rebind(NamedOverlay& named, std::string_view key, Bond before, Bond after);
@@ -75,7 +78,7 @@ class Leases {
   // What is due at `now_ms`, the earliest first, at most `limit`.
   std::vector<Due> due(const NamedOverlay& named, uint64_t now_ms, size_t limit) const;
   // All of it has been dealt with.
-  void pass(uint64_t now_ms) { deadlines_.pass(now_ms); }
+  void pass(uint64_t now_ms) { due_.pass(now_ms); }
 
   // After a batch is in the engine: next_due_ms() speaks of it. An engine that cannot be read stops
   // the process.
@@ -87,11 +90,18 @@ class Leases {
   uint64_t next_due_ms() const { return next_due_ms_.load(std::memory_order_acquire); }
 
  private:
-  Result<> read_ahead();
+  void publish();
   void change(NamedOverlay& named, const Lease& before, const Lease& after);
 
-  const Engine& engine_;
-  Deadlines deadlines_;
+  DueIndex due_;
+  // Of the lease that is ending: nothing is left up to here, and nothing can come. The names that
+  // were deleted are not passed again for each part of it. Forgotten at a start, which costs one
+  // look at them.
+  struct Ending {
+    LeaseId id;
+    std::string behind;
+  };
+  Ending ending_;
   std::atomic<uint64_t> next_due_ms_ = Deadlines::kNone;
 };
 

@@ -3,26 +3,16 @@
 #include <utility>
 
 #include "storage/base/bytes.h"
-#include "storage/base/check.h"
+#include "storage/kv/must.h"
 
 namespace holdfast {
-namespace {
-
-[[noreturn]] void stop(const Error& error) {
-  fatal(fmt::format("applying the log stopped, the state cannot be read: {}", error.message));
-}
-
-}  // namespace
-
 uint64_t named_hash(std::string_view name, std::string_view value) {
   return checksum(value, checksum(name));
 }
 
 std::optional<std::string> NamedOverlay::get(std::string_view name) const {
   if (const auto own = changed_.find(name); own != changed_.end()) return own->second;
-  Result<std::optional<std::string>> stored = engine_.get_meta(name);
-  if (!stored) stop(stored.error());
-  return *std::move(stored);
+  return must(engine_.get_meta(name));
 }
 
 Engine::NamedValueList NamedOverlay::scan(std::string_view prefix, std::string_view start_after,
@@ -39,9 +29,8 @@ Engine::NamedValueList NamedOverlay::scan(std::string_view prefix, std::string_v
   std::string behind(start_after);
   while (found.size() < limit) {
     const size_t wanted = limit - found.size();
-    Result<Engine::NamedValueList> stored = engine_.scan_meta(prefix, behind, wanted);
-    if (!stored) stop(stored.error());
-    for (auto& [name, value] : *stored) {
+    Engine::NamedValueList stored = must(engine_.scan_meta(prefix, behind, wanted));
+    for (auto& [name, value] : stored) {
       while (found.size() < limit && is_own() && own->first < name) add_own();
       if (found.size() == limit) return found;
       if (is_own() && own->first == name) {
@@ -50,8 +39,8 @@ Engine::NamedValueList NamedOverlay::scan(std::string_view prefix, std::string_v
         found.emplace_back(name, std::move(value));
       }
     }
-    if (stored->size() < wanted) break;  // that was the last of them
-    behind = std::move(stored->back().first);
+    if (stored.size() < wanted) break;  // that was the last of them
+    behind = std::move(stored.back().first);
   }
   while (found.size() < limit && is_own()) add_own();
   return found;

@@ -3,15 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "storage/base/check.h"
 #include "storage/kv/layered_scan.h"
+#include "storage/kv/must.h"
 
 namespace holdfast {
 namespace {
-
-[[noreturn]] void stop(const Error& error) {
-  fatal(fmt::format("applying the log stopped, the state cannot be read: {}", error.message));
-}
 
 std::optional<RowInfo> info_of(const std::optional<Row>& row) {
   return row ? std::optional(row->info) : std::nullopt;
@@ -22,16 +18,12 @@ std::optional<RowInfo> info_of(const std::optional<Row>& row) {
 std::optional<RowInfo> Overlay::newest(std::string_view key) const {
   if (const auto found = newest_.find(key); found != newest_.end()) return info_of(*found->second);
   if (const auto known = recent_.find(key)) return *known;
-  Result<std::optional<RowInfo>> stored = engine_.get_info(key, base_);
-  if (!stored) stop(stored.error());
-  return *stored;
+  return must(engine_.get_info(key, base_));
 }
 
 std::optional<Row> Overlay::get(std::string_view key) const {
   if (const auto found = newest_.find(key); found != newest_.end()) return *found->second;
-  Result<std::optional<Row>> stored = engine_.get(key, base_, ReadTier::kDisk);
-  if (!stored) stop(stored.error());
-  return std::move(*stored);
+  return must(engine_.get(key, base_, ReadTier::kDisk));
 }
 
 void Overlay::scan(RangeScan scan, const Engine::Visitor& visit) const {
@@ -40,8 +32,7 @@ void Overlay::scan(RangeScan scan, const Engine::Visitor& visit) const {
     return *row;
   };
   const auto scan_engine = [&](const Engine::Visitor& visit_stored) {
-    const Result<> scanned = engine_.scan(scan, visit_stored);
-    if (!scanned) stop(scanned.error());
+    must(engine_.scan(scan, visit_stored));
   };
   scan_layers(newest_, scan, row_of, scan_engine, visit);
 }

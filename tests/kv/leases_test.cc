@@ -266,6 +266,77 @@ TEST_P(LeasesTest, ARevokedLeaseGoesInOneRevisionUpToALimit) {
   EXPECT_FALSE(is_due(UINT64_MAX));
 }
 
+TEST_P(LeasesTest, AnIdThatIsGrantedAgainBeginsAnew) {
+  std::vector<Command> commands = {grant(kLease, 5'000)};
+  for (size_t i = 0; i < 1'500; ++i) commands.push_back(put(fmt::format("k{:04}", i), kLease));
+  all_at(0, commands);
+  EXPECT_EQ(at(5'000, kExpire).deleted, 1'000u);
+  EXPECT_EQ(at(5'000, kExpire).deleted, 500u);
+  all_at(6'000, {grant(kLease, 5'000), put("before the others", kLease)});
+  EXPECT_EQ(at(6'001, kRevoke).deleted, 1u);
+  EXPECT_FALSE(exists("before the others"));
+}
+
+std::string long_key(size_t number) {
+  return fmt::format("{:05}", number) + std::string(kKeyBytesMax - 5, 'k');
+}
+
+TEST_P(LeasesTest, WhatEndsInOneEntryIsBoundedInBytesToo) {
+  constexpr size_t kAtOnce = (1 << 20) / kKeyBytesMax;
+  std::vector<Command> commands = {grant(kLease, 5'000)};
+  for (size_t i = 0; i < kAtOnce + 10; ++i) commands.push_back(put(long_key(i), kLease));
+  for (size_t i = 0; i < kAtOnce + 10; ++i)
+    commands.push_back(put(long_key(20'000 + i), {}, 9'000));
+  all_at(0, commands);
+  for (const uint64_t ms : {5'000u, 9'000u}) {
+    const Reply first = at(ms, kExpire);
+    EXPECT_EQ(first.deleted, kAtOnce);
+    EXPECT_TRUE(first.unfinished);
+    const Reply rest = at(ms, kExpire);
+    EXPECT_EQ(rest.deleted, 10u);
+    EXPECT_FALSE(rest.unfinished);
+  }
+}
+
+TEST_P(LeasesTest, ARevisionOfARevokedLeaseIsBoundedInBytesToo) {
+  constexpr size_t kAtOnce = kRangeBytesMax / kKeyBytesMax;
+  std::vector<Command> commands = {grant(kLease, 5'000)};
+  for (size_t i = 0; i < kAtOnce + 1; ++i) commands.push_back(put(long_key(i), kLease));
+  all_at(0, commands);
+  const Reply revoked = at(1, kRevoke);
+  EXPECT_EQ(revoked.deleted, kAtOnce);
+  EXPECT_TRUE(revoked.unfinished);
+  EXPECT_EQ(at(1, kExpire).deleted, 1u);
+}
+
+TEST_P(LeasesTest, ARecordThatCannotBeReadIsNoLease) {
+  at(0, grant(kLease, 5'000));
+  const auto [name, value] = store_->engine().scan_meta("lease/", "", 1).value().at(0);
+  const auto read = [&](std::string record) {
+    store_->engine().write({.revisions = {}, .meta = {{name, std::move(record)}}});
+    return read_lease(store_->engine(), kLease);
+  };
+  const auto record = [](uint64_t ttl_ms) {
+    std::string bytes;
+    put_fixed(bytes, ttl_ms);
+    put_fixed(bytes, uint64_t{5'000});
+    return bytes;
+  };
+  EXPECT_EQ(read(value), (Lease{kLease, 5'000, 5'000}));
+  EXPECT_EQ(read(record(kTtlMsMin))->value().ttl_ms, kTtlMsMin);
+  EXPECT_EQ(read(record(kTtlMsMax))->value().ttl_ms, kTtlMsMax);
+  EXPECT_EQ(read(record(0)), std::nullopt) << "it has ended";
+  for (const std::string& damaged :
+       {std::string(), value.substr(1), value + "x", record(kTtlMsMin - 1), record(kTtlMsMax + 1)})
+    EXPECT_EQ(read(damaged).error().code, ErrorCode::kCorrupt);
+  // An id has 63 bits.
+  EngineBatch more;
+  more.meta.emplace_back("lease/\xff" + name.substr(7), value);
+  more.meta.emplace_back(name, value);
+  store_->engine().write(more);
+  EXPECT_EQ(list_leases(store_->engine(), {}, 9).error().code, ErrorCode::kCorrupt);
+}
+
 TEST_P(LeasesTest, LeasesAreListedInPages) {
   for (const uint64_t id : {5u, 900u, 70'000u}) at(0, grant({id}, 5'000));
   const auto ids = [&](uint64_t after, size_t limit) {
