@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -145,9 +146,10 @@ class Engine {
   // A copy of the whole state, of some moment after the call began, as `directory`: it must not
   // exist, its parent must. Any thread, while writes go on; takes as long as a flush.
   virtual Result<> checkpoint(const std::string& directory) = 0;
-  // The named values of the checkpoint in `directory`, which is only read, and found to have every
-  // file that it should. Any thread.
-  virtual Result<NamedValues> read_checkpoint(const std::string& directory) const = 0;
+  // Those of the named values `names` that the checkpoint in `directory` has. It is only read, and
+  // found to have every file that it should. Any thread.
+  virtual Result<NamedValues> read_checkpoint(const std::string& directory,
+                                              std::span<const std::string_view> names) const = 0;
   // The state of the checkpoint in `directory`, with `meta` written over it, takes the place of
   // this one, as one durable step: after a crash there is one of both, and after success the new
   // one. By the thread that writes; a read on another thread sees either, whole. The checkpoint is

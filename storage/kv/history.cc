@@ -8,7 +8,6 @@ namespace holdfast {
 namespace {
 
 constexpr std::string_view kKeepHistory = "setting/keep_history";
-constexpr std::string_view kFloor = "floor";
 
 std::string encode(uint64_t number) {
   std::string out;

@@ -33,6 +33,7 @@ Result<std::optional<Revision>> revision_at(const Engine& engine, uint64_t wall_
 
 class History {
  public:
+  static constexpr std::string_view kFloor = "floor";
   // By age the floor rises no more often.
   static constexpr uint64_t kRiseEveryMs = 10'000;
 

@@ -1,12 +1,14 @@
 #include "storage/kv/kv_state_machine.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
 #include "storage/kv/must.h"
 #include "storage/kv/overlay.h"
+#include "storage/kv/own_names.h"
 #include "storage/kv/transaction.h"
 
 // The named values in the engine:
@@ -21,11 +23,9 @@ namespace holdfast {
 namespace {
 
 constexpr size_t kHeadBytes = 48;
-constexpr std::string_view kHead = "head";
-constexpr std::string_view kClientUrls = "client_urls";
-constexpr std::string_view kMembers = "members";
-constexpr std::string_view kInstalled = "installed";
-constexpr std::string_view kAgreement = "agreement";
+// What is asked of a state before it is installed.
+constexpr std::array kWords = {kHead,      kClientUrls, kMembers,
+                               kInstalled, kAgreement,  History::kFloor};
 
 std::string encode_head(const StateSummary& head) {
   std::string out;
@@ -144,7 +144,7 @@ Result<KvStateMachine::Words> KvStateMachine::decode_words(const NamedValues& va
 
 Result<> KvStateMachine::read_back() {
   NamedValues values;
-  for (const std::string_view name : {kHead, kClientUrls, kMembers, kInstalled, kAgreement}) {
+  for (const std::string_view name : kWords) {
     std::optional<std::string> value;
     HOLDFAST_ASSIGN(value, engine_.get_meta(name));
     if (value) values.emplace(name, std::move(*value));
@@ -341,7 +341,7 @@ Result<> KvStateMachine::checkpoint(const std::string& directory) {
 
 Result<KvStateMachine::Words> KvStateMachine::read_words(const std::string& directory) const {
   NamedValues values;
-  HOLDFAST_ASSIGN(values, engine_.read_checkpoint(directory));
+  HOLDFAST_ASSIGN(values, engine_.read_checkpoint(directory, kWords));
   Words words;
   HOLDFAST_ASSIGN(words, decode_words(values));
   if (!words.head.applied.index) {

@@ -219,12 +219,17 @@ Result<> MemoryEngine::checkpoint(const std::string& directory) {
   return {};
 }
 
-Result<NamedValues> MemoryEngine::read_checkpoint(const std::string& directory) const {
+Result<NamedValues> MemoryEngine::read_checkpoint(const std::string& directory,
+                                                  std::span<const std::string_view> names) const {
   const std::lock_guard lock(mutex_);
   const auto found = images_.find(directory);
   if (found == images_.end())
     return fail(ErrorCode::kNotFound, fmt::format("there is no checkpoint '{}'", directory));
-  return found->second->meta;
+  const NamedValues& meta = found->second->meta;
+  NamedValues named;
+  for (const std::string_view name : names)
+    if (const auto value = meta.find(name); value != meta.end()) named.insert(*value);
+  return named;
 }
 
 Result<> MemoryEngine::install(const std::string& directory, const NamedValues& meta) {

@@ -39,7 +39,8 @@ class MemoryEngine final : public Engine {
   uint64_t flush_count() const override { return flush_count_.load(std::memory_order_acquire); }
   // A checkpoint is an image kept in the engine; `directory` is only its name.
   Result<> checkpoint(const std::string& directory) override;
-  Result<NamedValues> read_checkpoint(const std::string& directory) const override;
+  Result<NamedValues> read_checkpoint(const std::string& directory,
+                                      std::span<const std::string_view> names) const override;
   Result<> install(const std::string& directory, const NamedValues& meta) override;
 
   // What a network carries: an image leaves one engine, and is put into others. Nothing: there is

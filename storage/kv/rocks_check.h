@@ -1,12 +1,18 @@
 #pragma once
 
-// The files of a state, block by block.
+// Bit rot in files of RocksDB, found by comparing the checksum of every block. Any thread; slow.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "storage/base/result.h"
+
+namespace rocksdb {
+class DB;
+struct ColumnFamilyDescriptor;
+}  // namespace rocksdb
 
 namespace holdfast {
 
@@ -16,7 +22,13 @@ struct TableFiles {
   std::vector<std::string> wrong;  // a line for each that is damaged
 };
 
-// Of the database that is exactly `directory`. Compares the checksum of every block.
+// Of the database that is exactly `directory`, which no process uses.
 Result<TableFiles> check_table_files(const std::string& directory);
+
+// Of one that is open. `pace` is told the bytes of each file behind it, and ends it with false.
+// kCorrupt: one of them is not what was written.
+Result<> check_files_in_use(rocksdb::DB& db,
+                            const std::vector<rocksdb::ColumnFamilyDescriptor>& families,
+                            const std::function<bool(uint64_t bytes)>& pace);
 
 }  // namespace holdfast

@@ -9,9 +9,9 @@
 
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
+#include "storage/kv/rocks_check.h"
 #include "storage/kv/rocks_options.h"
 #include "storage/kv/rocks_past.h"
-#include "storage/kv/rocks_read_back.h"
 #include "storage/kv/rocks_words.h"
 #include "storage/kv/stored_bytes.h"
 
@@ -338,8 +338,15 @@ Result<> RocksEngine::checkpoint(const std::string& directory) {
   return told(done(checkpoint->CreateCheckpoint(directory, 0), doing));
 }
 
-Result<NamedValues> RocksEngine::read_checkpoint(const std::string& directory) const {
-  return read_named_values(directory);
+Result<NamedValues> RocksEngine::read_checkpoint(const std::string& directory,
+                                                 std::span<const std::string_view> names) const {
+  HOLDFAST_ASSIGN(const std::unique_ptr<RocksEngine> engine, open_to_read(directory));
+  NamedValues named;
+  for (const std::string_view name : names) {
+    HOLDFAST_ASSIGN(std::optional<std::string> value, engine->get_meta(name));
+    if (value) named.emplace(name, *std::move(value));
+  }
+  return named;
 }
 
 Result<std::unique_ptr<RocksEngine>> RocksEngine::open_to_read(const std::string& directory) {
@@ -404,7 +411,7 @@ Result<> RocksEngine::set_history_floor(Revision floor) {
 
 Result<> RocksEngine::read_back(const std::function<bool(uint64_t bytes)>& pace) const {
   const std::shared_ptr<Database> database = in_use();
-  return told(read_back_files(*database->db, families(common_->options, common_->cache), pace));
+  return told(check_files_in_use(*database->db, families(common_->options, common_->cache), pace));
 }
 
 Result<> RocksEngine::compact() {

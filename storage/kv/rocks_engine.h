@@ -62,7 +62,8 @@ class RocksEngine final : public Engine {
   uint64_t flush_count() const override;
   // Files are linked where the file system can.
   Result<> checkpoint(const std::string& directory) override;
-  Result<NamedValues> read_checkpoint(const std::string& directory) const override;
+  Result<NamedValues> read_checkpoint(const std::string& directory,
+                                      std::span<const std::string_view> names) const override;
   // `directory` on the same file system, its files synced. Returns without waiting for readers of
   // the old state: it is closed and removed when the last of them is done.
   Result<> install(const std::string& directory, const NamedValues& meta) override;

@@ -1,11 +1,11 @@
 #include "storage/kv/state_check.h"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
-#include "storage/base/bytes.h"
+#include "storage/kv/named_overlay.h"
+#include "storage/kv/own_names.h"
 #include "storage/kv/rocks_check.h"
 #include "storage/kv/rocks_engine.h"
 #include "storage/kv/state_directory.h"
@@ -15,9 +15,6 @@ namespace {
 
 constexpr size_t kChangesAtOnce = 1000;
 constexpr size_t kWrongRowsNamed = 20;
-// Named values that say where a replica is, or that it has of itself.
-constexpr std::array<std::string_view, 5> kNotInTheHash = {"head", "client_urls", "members",
-                                                           "installed", "agreement"};
 
 std::string shown(std::string_view key) {
   std::string text;
@@ -55,8 +52,8 @@ Result<uint64_t> sum_named_values(const Engine& engine) {
   uint64_t sum = 0;
   HOLDFAST_ASSIGN(const Engine::NamedValueList values, engine.scan_meta("", "", SIZE_MAX));
   for (const auto& [name, value] : values) {
-    const bool is_apart = std::ranges::find(kNotInTheHash, name) != kNotInTheHash.end();
-    if (!is_apart) sum += checksum(value, checksum(name));
+    const bool is_own = std::ranges::find(kOwnNames, name) != kOwnNames.end();
+    if (!is_own) sum += named_hash(name, value);
   }
   return sum;
 }

@@ -49,8 +49,9 @@ class EngineOver : public Engine {
   Result<> checkpoint(const std::string& directory) override {
     return engine_.checkpoint(directory);
   }
-  Result<NamedValues> read_checkpoint(const std::string& directory) const override {
-    return engine_.read_checkpoint(directory);
+  Result<NamedValues> read_checkpoint(const std::string& directory,
+                                      std::span<const std::string_view> names) const override {
+    return engine_.read_checkpoint(directory, names);
   }
   Result<> install(const std::string& directory, const NamedValues& meta) override {
     return engine_.install(directory, meta);

@@ -10,9 +10,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <rocksdb/db.h>
 #include <rocksdb/perf_context.h>
 #include <rocksdb/perf_level.h>
 
+#include "storage/kv/rocks_check.h"
+#include "storage/kv/rocks_options.h"
 #include "tests/kv/expect_same.h"
 
 namespace holdfast {
@@ -69,6 +72,61 @@ TEST_F(RocksEngineTest, KeysThatAreNotThereAreKnownWithoutReadingRows) {
   look();
   EXPECT_GT(rocksdb::get_perf_context()->bloom_sst_miss_count, 900u);
   rocksdb::SetPerfLevel(rocksdb::kDisable);
+}
+
+TEST_F(RocksEngineTest, ColdFilesGiveBackThePastWithinADay) {
+  const auto all = families({}, block_cache(1 << 20));
+  const auto rows = std::ranges::find(all, "kv", &rocksdb::ColumnFamilyDescriptor::name);
+  EXPECT_EQ(rows->options.periodic_compaction_seconds, 24u * 60 * 60);
+}
+
+TEST_F(RocksEngineTest, ALargeLeaseEndsInTimeThatGrowsWithIt) {
+  constexpr uint64_t kKeys = 20'000;
+  RocksStore store;
+  auto machine = KvStateMachine::open(store.rocks()).value();
+  const auto apply = [&](const Command& command) {
+    const LogIndex next = machine->applied().index + 1;
+    const EntryPtr entry =
+        make_entry(next, EntryKind::kCommand, encode_command(command), {}, Stamp{10'000, 0});
+    std::vector<Completion> completions;
+    machine->apply({&entry, 1}, {1}, completions);
+  };
+  apply({.act = GrantLeaseCommand{{5}, 1'000}});
+  for (uint64_t first = 0; first < kKeys; first += 5'000) {
+    TransactionCommand puts;
+    for (uint64_t i = first; i < first + 5'000; ++i)
+      puts.then.emplace_back(PutCommand{fmt::format("{:06}", i), "", {}, {5}});
+    apply({.act = std::move(puts)});
+  }
+  ASSERT_TRUE(store.rocks().flush());
+  const EntryPtr late =
+      make_entry(machine->applied().index + 1, EntryKind::kBarrier, {}, {}, Stamp{20'000, 0});
+  std::vector<Completion> completions;
+  machine->apply({&late, 1}, {1}, completions);
+  rocksdb::SetPerfLevel(rocksdb::kEnableCount);
+  rocksdb::get_perf_context()->Reset();
+  for (uint64_t i = 0; i < kKeys / 1'000; ++i) apply({.act = ExpireCommand{}});
+  EXPECT_LT(rocksdb::get_perf_context()->internal_delete_skipped_count, kKeys)
+      << "names that were deleted are not passed again";
+  rocksdb::SetPerfLevel(rocksdb::kDisable);
+  EXPECT_TRUE(read_rows(store.rocks(), {.at = machine->revision()}).empty());
+}
+
+TEST_F(RocksEngineTest, AFileThatIsNotThereIsToldAndNotCounted) {
+  const TestDirectory directory;
+  {
+    const auto engine = RocksEngine::open({.directory = directory / "state"}).value();
+    put(*engine, 2, "k", "value");
+    ASSERT_TRUE(engine->flush());
+  }
+  const TableFiles before = check_table_files(directory / "state").value();
+  EXPECT_TRUE(before.wrong.empty());
+  EXPECT_GT(before.bytes, 0u);
+  std::filesystem::create_symlink("nowhere", directory / "state/000999.sst");
+  const TableFiles found = check_table_files(directory / "state").value();
+  EXPECT_EQ(found.bytes, before.bytes);
+  ASSERT_FALSE(found.wrong.empty());
+  EXPECT_THAT(found.wrong[0], testing::HasSubstr("size"));
 }
 
 TEST_F(RocksEngineTest, OneProcessOpensItOnce) {
