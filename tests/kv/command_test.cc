@@ -1,5 +1,7 @@
 #include "storage/kv/command.h"
 
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "storage/base/random.h"
@@ -27,12 +29,72 @@ TEST(Command, KeepsEveryByteOfKeyAndValue) {
   EXPECT_EQ(decode_command(encode_command(command).view()), command);
 }
 
+std::string hex(std::string_view bytes) {
+  std::string text;
+  for (const char byte : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  return text;
+}
+
+// With every field that it has.
+TransactionCommand full_transaction() {
+  TransactionCommand full;
+  for (uint8_t i = 1; i <= 6; ++i) {
+    Compare& compare = full.compares.emplace_back();
+    compare.key = "k";
+    compare.target = static_cast<Compare::Target>(i);
+    compare.relation = static_cast<Compare::Relation>(i);
+    if (compare.target == Compare::Target::kValue) {
+      compare.value = "v";
+    } else {
+      compare.number = 1;
+    }
+  }
+  full.then = {PutCommand{"k", "v", {}}, DeleteCommand{"k", {}}, DeleteRangeCommand{"a", ""},
+               GetOperation{"k"},
+               ScanOperation{.start = "a",
+                             .end = "b",
+                             .limit = 9,
+                             .reverse = true,
+                             .keys_only = true,
+                             .count_only = true}};
+  full.otherwise = {GetOperation{"o"}};
+  return full;
+}
+
 TEST(Command, TheEncodingIsFixed) {
-  // Logs outlive versions: these bytes must always mean this command.
-  const Command command{
-      .act = PutCommand{
-          "k", "v", {{.kind = Condition::Kind::kNoneMatch, .any = true, .revisions = {}}}}};
-  EXPECT_EQ(encode_command(command).view(), "\x12\x0c\x0a\x01k\x12\x01v\x1a\x04\x08\x02\x10\x01"s);
+  // Logs outlive versions: these bytes must always mean these commands.
+  const Condition match{.kind = Condition::Kind::kMatch, .any = false, .revisions = {{7}, {300}}};
+  const Condition any{.kind = Condition::Kind::kMatch, .any = true, .revisions = {}};
+  const Condition none{.kind = Condition::Kind::kNoneMatch, .any = true, .revisions = {}};
+  const std::vector<std::pair<Command, std::string>> fixed = {
+      {{.act = PutCommand{"k", "v", {match, none}, {5}, 0, true}, .once = Once{"n", {6, 7}}},
+       "12200a016b1201761a0708011a0307ac021a040802100121050000000000000030013a150a016e11"
+       "0600000000000000190700000000000000"},
+      {{.act = PutCommand{"k", "", {}, {}, 1'000}}, "12060a016b28e807"},
+      {{.act = DeleteCommand{"k", {any}, true}}, "1a0b0a016b1204080110011801"},
+      {{.act = DeleteRangeCommand{"a", "b"}}, "22060a0161120162"},
+      {{.act = AnnounceCommand{{7}, "u"}}, "2a0c090700000000000000120175"},
+      {{.act = full_transaction()},
+       "327b0a090a016b1001180120010a0a0a016b100218022a01760a090a016b1003180320010a090a01"
+       "6b1004180420010a090a016b1005180520010a090a016b10061806200112080a060a016b12017612"
+       "0512030a016b12051a030a0161120522030a016b12102a0e0a016112016218092001280130011a05"
+       "22030a016f"},
+      {{.act = GrantLeaseCommand{{5}, 1'000}}, "520c09050000000000000010e807"},
+      {{.act = KeepLeaseAliveCommand{{5}}}, "5a09090500000000000000"},
+      {{.act = RevokeLeaseCommand{{5}}}, "6209090500000000000000"},
+      {{.act = ExpireCommand{}}, "6a00"},
+      {{.act = CompactCommand{}}, "a20100"},
+      {{.act = CompactCommand{Revision{3}}}, "a201020803"},
+      {{.act = SettingsCommand{10'000}}, "aa010308904e"},
+      {{.act = HashCheckCommand{}}, "b20100"},
+      {{.act = HashReportCommand{{7}, {8}, 9}}, "ba01140907000000000000001008190900000000000000"},
+  };
+  std::set<size_t> acts;
+  for (const auto& [command, bytes] : fixed) {
+    EXPECT_EQ(hex(encode_command(command).view()), bytes);
+    acts.insert(command.act.index());
+  }
+  EXPECT_EQ(acts.size(), std::variant_size_v<decltype(Command::act)>) << "each is among them";
 }
 
 TEST(Command, RefusesWhatNoCommandIs) {

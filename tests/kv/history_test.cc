@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "storage/kv/idempotency.h"
+#include "tests/kv/engine_over.h"
 #include "tests/kv/expect_same.h"
 
 namespace holdfast {
@@ -239,6 +240,32 @@ TEST_P(HistoryTest, AStateThatIsInstalledBringsItsFloor) {
   EXPECT_EQ(machine->state_hash(), machine_->state_hash());
 }
 
+// Tells when another state is about to take the place of this one.
+class InstallingEngine final : public EngineOver {
+ public:
+  using EngineOver::EngineOver;
+  std::function<void()> on_install;
+
+  Result<> install(const std::string& directory, const NamedValues& meta) override {
+    on_install();
+    return EngineOver::install(directory, meta);
+  }
+};
+
+TEST_P(HistoryTest, ReadersAreRefusedBeforeAStateWithoutTheirPastIsThere) {
+  for (uint64_t i = 1; i <= 5; ++i) at(i, put("k"));
+  at(6, compact(4));
+  ASSERT_TRUE(machine_->checkpoint(store_->checkpoint_path("copy")));
+  const std::unique_ptr<TestStore> other = make_store(GetParam());
+  store_->send("copy", *other);
+  InstallingEngine engine(other->engine());
+  auto machine = KvStateMachine::open(engine).value();
+  Revision floor;
+  engine.on_install = [&] { floor = machine->history_floor(); };
+  ASSERT_TRUE(machine->install(other->checkpoint_path("copy")));
+  EXPECT_EQ(floor, Revision{4});
+}
+
 TEST_P(HistoryTest, ACheckNotesTheHashBehindItsEntry) {
   EXPECT_EQ(machine_->hash_check()->index, LogIndex{});
   const std::vector<Reply> replies = all_at(1'000, {put("a"), kCheck, put("b")});
@@ -285,14 +312,18 @@ TEST_P(HistoryTest, ACheckCountsWhatItsOwnEntryLetsGo) {
 
 TEST_P(HistoryTest, WhatEndsAllTheTimeHoldsUpNoCheckAndNoFloor) {
   at(0, keep(Settings::kKeepHistoryMsMin));
+  int expiries = 0;
   for (uint64_t ms = 0; ms < 40'000; ms += 100) {
     PutCommand ends{fmt::format("{}", ms), "v", {}};
     ends.ttl_ms = kTtlMsMin;
     at(ms, {.act = ends});
     // One proposal at each turn, and a key's time is over at each.
-    if (const std::optional<Command> next = due(ms)) at(ms, *next);
+    const std::optional<Command> next = due(ms);
+    if (!next) continue;
+    at(ms, *next);
+    expiries += next->act.index() == Command{.act = ExpireCommand{}}.act.index() ? 1 : 0;
   }
-  EXPECT_EQ(due(40'000), Command{.act = ExpireCommand{}}) << "as at any time";
+  EXPECT_GT(expiries, 370) << "of 400 turns";
   EXPECT_GT(floor(), 100u);
   EXPECT_GT(machine_->hash_check()->cluster_ms, 25'000u);
   EXPECT_LT(read_rows(store_->engine(), {.at = machine_->revision()}).size(), 20u);

@@ -315,11 +315,90 @@ TEST(ReplyBytes, ComeBackAsTheyWere) {
   }
 }
 
+Row fixed_row(uint64_t number, std::string value) {
+  RowInfo info{.create_revision = {number},
+               .mod_revision = {number + 1},
+               .version = number + 2,
+               .bond = Bond::of_bits(number + 3)};
+  return {info, std::move(value)};
+}
+
+// With every field that is kept, each of another value.
+Reply full_reply() {
+  using Kind = OperationResult::Kind;
+  Reply full{.status = ReplyStatus::kLeaseNotFound,
+             .revision = {2},
+             .created = true,
+             .deleted = 3,
+             .current = {4},
+             .wants_prev = true,
+             .prev = fixed_row(0x10, "old"),
+             .ttl_ms = 5,
+             .unfinished = true,
+             .lease = {6},
+             .succeeded = true,
+             .refused = 7};
+  full.results = {{.kind = Kind::kPut, .created = true},
+                  {.kind = Kind::kDelete,
+                   .wants_prev = true,
+                   .deleted = 1,
+                   .items = {{"a", fixed_row(0x20, "x")}}},
+                  {.kind = Kind::kGet},
+                  {.kind = Kind::kScan,
+                   .items = {{"b", fixed_row(0x30, "")}, {"c", fixed_row(0x40, "")}},
+                   .keys_only = true,
+                   .count_only = true,
+                   .count = 9,
+                   .more = true}};
+  return full;
+}
+
 TEST(ReplyBytes, AreFixed) {
-  // States outlive versions: these bytes must always mean this reply.
-  using namespace std::string_literals;
-  const Reply reply{.revision = {7}, .created = true};
-  EXPECT_EQ(encode_reply(reply), "\1\0\1"s + "\7"s + std::string(47, '\0'));
+  // States outlive versions: these bytes must always mean these replies.
+  const auto hex = [](const Reply& reply) {
+    std::string text;
+    for (const char byte : encode_reply(reply))
+      text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+    return text;
+  };
+  EXPECT_EQ(hex({.status = ReplyStatus::kPreconditionFailed, .revision = {7}}),
+            "0101000700000000000000" + std::string(80, '0'));
+  EXPECT_EQ(hex(full_reply()),
+            "01031f02000000000000000300000000000000040000000000000005000000000000000600000000"
+            "00000007000000100000000000000011000000000000001200000000000000130000000000000003"
+            "0000006f6c6404000000000100000000000000000000000000000000000000000102010000000000"
+            "00000000000000000000010000000100000061200000000000000021000000000000002200000000"
+            "0000002300000000000000010000007802000000000000000000000000000000000000000000031c"
+            "00000000000000000900000000000000020000000100000062300000000000000031000000000000"
+            "00320000000000000033000000000000000000000001000000634000000000000000410000000000"
+            "00004200000000000000430000000000000000000000");
+  EXPECT_EQ(decode_reply(encode_reply(full_reply())), full_reply());
+}
+
+TEST(ReplyBytes, StatusesKeepTheirNumbers) {
+  using enum ReplyStatus;
+  const std::vector<ReplyStatus> in_order = {
+      kOk,           kPreconditionFailed, kRangeTooLarge, kLeaseNotFound, kLeaseExists,
+      kReadTooLarge, kRevisionTooNew,     kOnceMismatch,  kOnceFull,      kAnswerTooLarge};
+  for (size_t i = 0; i < in_order.size(); ++i) EXPECT_EQ(static_cast<size_t>(in_order[i]), i);
+}
+
+TEST(ReplyBytes, OnlyWhatIsKeptIsRead) {
+  std::string bytes = encode_reply({});
+  for (int status = 0; status < 256; ++status) {
+    bytes[1] = static_cast<char>(status);
+    EXPECT_EQ(decode_reply(bytes).has_value(), status == 0 || status == 1 || status == 3) << status;
+  }
+}
+
+TEST(ReplyBytes, AreAsManyAsIsCounted) {
+  Reply one;
+  one.prev = fixed_row(1, "");
+  EXPECT_EQ(encode_reply(one).size(), kReplyHeadBytes);
+  one.results.emplace_back();
+  EXPECT_EQ(encode_reply(one).size(), kReplyHeadBytes + kResultHeadBytes);
+  one.results[0].items.push_back({"key", fixed_row(1, "value")});
+  EXPECT_EQ(encode_reply(one).size(), kReplyHeadBytes + kResultHeadBytes + kItemHeadBytes + 8);
 }
 
 }  // namespace

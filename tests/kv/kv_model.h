@@ -25,7 +25,6 @@ class KvModel {
     summary_.wall_ms = std::max(summary_.wall_ms, entry.stamp.wall_ms);
     Reply reply{.revision = summary_.revision};
     answers_.evict(summary_.cluster_ms);
-    sum_up();
     if (entry.kind == EntryKind::kMembers) members_ = entry.payload.view();
     if (entry.kind == EntryKind::kCommand) {
       const Command command = decode_command(entry.payload.view()).value();
@@ -233,7 +232,10 @@ class KvModel {
 
   Reply obey(const CompactCommand& act) { return history_.obey(act, summary_, changes_); }
   Reply obey(const SettingsCommand& act) { return history_.obey(act, summary_, changes_); }
-  Reply obey(const HashCheckCommand& act) { return history_.obey(act, summary_, changes_); }
+  Reply obey(const HashCheckCommand& act) {
+    sum_up();  // what this entry's time let go counts already
+    return history_.obey(act, summary_, changes_);
+  }
   Reply obey(const HashReportCommand& act) { return history_.obey(act, summary_, changes_); }
 
   Reply obey(const AnnounceCommand& announce) {

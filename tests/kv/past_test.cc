@@ -141,6 +141,23 @@ TEST_P(PastTest, WhatLiesBelowTheFloorIsGivenBack) {
   EXPECT_LT(engine().approximate_bytes("", "").value(), before);
 }
 
+TEST_P(PastTest, TheFeedIsForgottenWithThePast) {
+  // On disk by whole files, when compactions have put them in order.
+  const auto first = [&] { return engine().changes({1}, 1).value().at(0).revision.value; };
+  uint64_t newest = 1;
+  do {
+    ASSERT_LT(newest, 10'000u);
+    for (int i = 0; i < 10; ++i) {
+      ++newest;
+      write(engine(), newest, {{"k", row(newest, "")}});
+    }
+    ASSERT_TRUE(engine().flush());
+    ASSERT_TRUE(engine().set_history_floor({newest - 5}));
+    EXPECT_EQ(engine().made_ms({newest - 5}).value(), (newest - 5) * 10);
+    EXPECT_LE(first(), newest - 5);
+  } while (first() == 2);
+}
+
 TEST_P(PastTest, TheSizeOfARangeIsEstimated) {
   Random random(1);
   for (uint64_t i = 2; i < 1002; ++i) {
