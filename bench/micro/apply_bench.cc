@@ -1,4 +1,5 @@
-// What the apply thread spends on a put of 100 bytes, RocksDB's flushes and compactions beside it.
+// What the apply thread spends on a change: puts of 100 bytes, puts with a condition, and deletes
+// in turn with puts; RocksDB's flushes and compactions beside it.
 //
 //   build/bin/apply_bench [--benchmark_filter=…]
 
@@ -26,17 +27,29 @@ std::string key_of(uint64_t number) {
   return fmt::format("user/{:010}", number);
 }
 
-// Puts of keys drawn uniformly from `keys`.
-std::vector<EntryPtr> make_log(uint64_t keys) {
+enum class Mix { kPlain, kGuarded, kDeletes };
+
+Command command_of(Mix mix, uint64_t index, std::string key, std::string value) {
+  if (mix == Mix::kDeletes && index % 2 == 0) return {.act = DeleteCommand{std::move(key), {}}};
+  PutCommand put{std::move(key), std::move(value), {}};
+  // It always holds, once the row has been looked at.
+  if (mix == Mix::kGuarded)
+    put.conditions = {{.kind = Condition::Kind::kNoneMatch, .any = false, .revisions = {{1}}}};
+  return {.act = std::move(put)};
+}
+
+// Of keys drawn uniformly from `keys`.
+std::vector<EntryPtr> make_log(uint64_t keys, Mix mix = Mix::kPlain) {
   Random random(1);
   std::vector<EntryPtr> log;
   log.reserve(kPuts);
   for (uint64_t i = 1; i <= kPuts; ++i) {
     std::string value(100, ' ');
     for (size_t at = 0; at < 50; at += 8) store_fixed(value.data() + at, random.next());
-    const Command put{.act = PutCommand{key_of(random.below(keys)), std::move(value), {}}};
+    Bytes payload =
+        encode_command(command_of(mix, i, key_of(random.below(keys)), std::move(value)));
     log.push_back(std::make_shared<const LogEntry>(
-        LogEntry{{i}, {1}, EntryKind::kCommand, {{1}, {i}}, encode_command(put), {i, i}}));
+        LogEntry{{i}, {1}, EntryKind::kCommand, {{1}, {i}}, std::move(payload), {i, i}}));
   }
   return log;
 }
@@ -62,8 +75,8 @@ struct Scratch {
 };
 
 // Arguments: entries in one batch, keys. CPU is the apply thread's alone.
-void apply_to_rocks(benchmark::State& state) {
-  const std::vector<EntryPtr> log = make_log(static_cast<uint64_t>(state.range(1)));
+void apply_to_rocks(benchmark::State& state, Mix mix) {
+  const std::vector<EntryPtr> log = make_log(static_cast<uint64_t>(state.range(1)), mix);
   for (auto _ : state) {
     state.PauseTiming();
     const Scratch scratch;
@@ -78,8 +91,17 @@ void apply_to_rocks(benchmark::State& state) {
   }
   counted(state);
 }
-BENCHMARK(apply_to_rocks)
+BENCHMARK_CAPTURE(apply_to_rocks, puts, Mix::kPlain)
     ->ArgsProduct({{1, 32, 256}, {10'000, 1'000'000}})
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(1);
+
+BENCHMARK_CAPTURE(apply_to_rocks, guarded_puts, Mix::kGuarded)
+    ->Args({32, 1'000'000})
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(1);
+BENCHMARK_CAPTURE(apply_to_rocks, deletes, Mix::kDeletes)
+    ->Args({32, 1'000'000})
     ->Unit(benchmark::kMillisecond)
     ->Iterations(1);
 
