@@ -326,15 +326,18 @@ TEST_P(LeasesTest, ARecordThatCannotBeReadIsNoLease) {
   EXPECT_EQ(read(record(kTtlMsMin))->value().ttl_ms, kTtlMsMin);
   EXPECT_EQ(read(record(kTtlMsMax))->value().ttl_ms, kTtlMsMax);
   EXPECT_EQ(read(record(0)), std::nullopt) << "it has ended";
-  for (const std::string& damaged :
-       {std::string(), value.substr(1), value + "x", record(kTtlMsMin - 1), record(kTtlMsMax + 1)})
-    EXPECT_EQ(read(damaged).error().code, ErrorCode::kCorrupt);
+  for (const std::string& damaged : {std::string(), value.substr(1), value + "x",
+                                     record(kTtlMsMin - 1), record(kTtlMsMax + 1)}) {
+    const auto found = read(damaged);
+    ASSERT_FALSE(found);
+    EXPECT_EQ(found.error().code, ErrorCode::kCorrupt);
+  }
   // An id has 63 bits.
   EngineBatch more;
   more.meta.emplace_back("lease/\xff" + name.substr(7), value);
   more.meta.emplace_back(name, value);
   store_->engine().write(more);
-  EXPECT_EQ(list_leases(store_->engine(), {}, 9).error().code, ErrorCode::kCorrupt);
+  EXPECT_FALSE(list_leases(store_->engine(), {}, 9));
 }
 
 TEST_P(LeasesTest, LeasesAreListedInPages) {
