@@ -28,7 +28,7 @@ class Examination {
     hard_state_lost_ = true;  // until a batch of it, or of a later one, says otherwise
   }
 
-  // `limit`: where the segment ends for certain, for the next one says so.
+  // `limit`: where what was written ends, if that is known.
   Result<> look_at(const Segment& segment, std::optional<uint64_t> limit) {
     for (uint64_t at = kLogBlockBytes; !limit || at < *limit;) {
       HOLDFAST_ASSIGN(const std::optional<Batch> batch, segment.read_batch(at));
@@ -106,6 +106,14 @@ class Examination {
   HardState hard_state_;
 };
 
+// The next segment says where the one before ends. A file that was cut short may have been full.
+Result<std::optional<uint64_t>> known_end(Segment& segment, const Segment* next) {
+  if (next != nullptr) return next->header().previous_end;
+  HOLDFAST_ASSIGN(const uint64_t size, segment.file().size());
+  const uint64_t made_with = segment.header().bytes;
+  return size < made_with ? std::optional(made_with) : std::nullopt;
+}
+
 Result<> copy_beginning(FileSystem& fs, const std::string& from, const std::string& to,
                         uint64_t bytes) {
   HOLDFAST_ASSIGN(const bool left_over, fs.exists(to));
@@ -156,11 +164,12 @@ Result<LogDamage> examine_log(FileSystem& fs, const std::string& directory) {
     if (!segment || segment->header().salt != *salt) {
       examination.unreadable(number);
       if (!salt) continue;
-      HOLDFAST_ASSIGN(segment, Segment::open_without_header(fs, directory, number, *salt));
+      HOLDFAST_ASSIGN(segment, Segment::open_remains(fs, directory, number, *salt));
     }
-    std::optional<uint64_t> limit;
-    if (i + 1 < segments.size() && files.numbers[i + 1] == expected && segments[i + 1])
-      limit = segments[i + 1]->header().previous_end;
+    const bool has_next =
+        i + 1 < segments.size() && files.numbers[i + 1] == expected && segments[i + 1];
+    HOLDFAST_ASSIGN(const std::optional<uint64_t> limit,
+                    known_end(*segment, has_next ? &*segments[i + 1] : nullptr));
     HOLDFAST_TRY(examination.look_at(*segment, limit));
   }
   const std::optional<LogDamage> found = examination.found();

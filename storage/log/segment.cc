@@ -138,10 +138,14 @@ Result<Segment> Segment::open(FileSystem& fs, const std::string& directory, uint
   return Segment(std::move(path), std::move(file), *header);
 }
 
-Result<Segment> Segment::open_without_header(FileSystem& fs, const std::string& directory,
-                                             uint64_t number, uint64_t salt) {
+Result<Segment> Segment::open_remains(FileSystem& fs, const std::string& directory, uint64_t number,
+                                      uint64_t salt) {
   std::string path = segment_path(directory, number);
   HOLDFAST_ASSIGN(std::unique_ptr<File> file, fs.open(path));
+  HOLDFAST_ASSIGN(const std::string block, file->read_at(0, kLogBlockBytes));
+  const Result<SegmentHeader> header = decode_segment_header(block);
+  if (header && header->number == number && header->salt == salt)
+    return Segment(std::move(path), std::move(file), *header);
   HOLDFAST_ASSIGN(const uint64_t size, file->size());
   return Segment(std::move(path), std::move(file),
                  {.salt = salt, .number = number, .bytes = size, .previous_end = 0, .after = {}});

@@ -49,9 +49,10 @@ class Segment {
                               const SegmentHeader& header);
   // kCorrupt, kInvalid: see decode_segment_header. The message names the file.
   static Result<Segment> open(FileSystem& fs, const std::string& directory, uint64_t number);
-  // To read what is left of one whose header says nothing.
-  static Result<Segment> open_without_header(FileSystem& fs, const std::string& directory,
-                                             uint64_t number, uint64_t salt);
+  // To read what is left of one that `open` refuses: its header says what it was made with, as far
+  // as that can still be read, else only how large it is now.
+  static Result<Segment> open_remains(FileSystem& fs, const std::string& directory, uint64_t number,
+                                      uint64_t salt);
 
   // Nothing: no whole batch lies there.
   Result<std::optional<Batch>> read_batch(uint64_t offset) const;

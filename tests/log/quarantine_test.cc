@@ -153,6 +153,18 @@ TEST(Quarantine, AMissingOrShortFileIsMendedWhereALaterOneRepeatsTheVote) {
   EXPECT_EQ(counts.mended, 1);
 }
 
+TEST(Quarantine, ALastFileThatIsCutShortMayHideAVote) {
+  const VotedLog log;
+  Counts counts;
+  for (uint64_t bytes = 0; bytes < kSmallSegment; bytes += kLogBlockBytes / 2) {
+    Files files = log.files;
+    files.at(kSecond).resize(bytes);
+    open_damaged(log, files, "cut to " + std::to_string(bytes), counts);
+  }
+  EXPECT_EQ(counts.mended, 0);
+  EXPECT_EQ(counts.refused, 8);
+}
+
 Files damaged_in_the_first() {
   VotedLog log;
   log.files.at(kFirst).at(2 * kLogBlockBytes + 150) ^= 1;
