@@ -42,12 +42,11 @@ Result<std::unique_ptr<RocksEngine>> open_state(FileSystem& fs, const Identity& 
   return RocksEngine::open(options);
 }
 
-// Nobody else has the entries: nothing is touched.
+// Nobody else has the entries: nothing of those that are needed is touched.
 Result<MendedLog> open_only_copy(FileSystem& fs, const std::string& path,
-                                 const SegmentedLog::Options& options) {
-  Result<SegmentedLog::Opened> opened = SegmentedLog::open(fs, path, options);
-  if (opened) return MendedLog{*std::move(opened), std::nullopt};
-  if (opened.error().code != ErrorCode::kCorrupt) return std::unexpected(opened.error());
+                                 const SegmentedLog::Options& options, LogIndex durable) {
+  Result<MendedLog> opened = open_needed_log(fs, path, options, durable);
+  if (opened || opened.error().code != ErrorCode::kCorrupt) return opened;
   return fail(ErrorCode::kCorrupt,
               opened.error().message +
                   ". Nothing was changed. No other node has the entries: restore a backup, or look "
@@ -55,9 +54,15 @@ Result<MendedLog> open_only_copy(FileSystem& fs, const std::string& path,
 }
 
 Result<MendedLog> open_log(FileSystem& fs, const std::string& path,
-                           const SegmentedLog::Options& options, bool others_have_it) {
-  if (!others_have_it) return open_only_copy(fs, path, options);
-  HOLDFAST_ASSIGN(MendedLog mended, open_and_mend(fs, path, options));
+                           const SegmentedLog::Options& options, LogIndex durable,
+                           bool others_have_it) {
+  HOLDFAST_ASSIGN(MendedLog mended, others_have_it ? open_and_mend(fs, path, options, durable)
+                                                   : open_only_copy(fs, path, options, durable));
+  if (!mended.needless_damage.empty())
+    log_error(
+        "{}. All that was there is in the state, and it was put aside as *.damaged: the log "
+        "goes back to entry {} now",
+        mended.needless_damage, mended.opened.recovered.before.index.value + 1);
   if (mended.quarantine)
     log_error(
         "{}. This node goes on from entry {}, fetches what follows from the leader, and does not "
@@ -91,7 +96,8 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
   HOLDFAST_ASSIGN(const raft::Members members, newest_members(*storage.machine, known));
   suspicion.follow(members);
   HOLDFAST_ASSIGN(MendedLog mended,
-                  open_log(fs, places.log, options, has_peers(members, identity.node)));
+                  open_log(fs, places.log, options, storage.machine->applied().index,
+                           has_peers(members, identity.node)));
   const Recovered& on_disk = mended.opened.recovered;
   say_what_was_dropped(on_disk);
   if (!was_begun(on_disk))

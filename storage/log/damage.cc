@@ -196,6 +196,22 @@ Result<> put_damage_aside(FileSystem& fs, const std::string& directory, const Lo
   return fs.sync_directory(directory);
 }
 
+Result<bool> put_needless_aside(FileSystem& fs, const std::string& directory,
+                                const LogDamage& damage, LogIndex durable) {
+  const Result<Segment> next = Segment::open(fs, directory, damage.segment + 1);
+  if (!next || next->header().after.index > durable) return false;
+  // Its first one repeats the hard state.
+  HOLDFAST_ASSIGN(const std::optional<Batch> batch, next->read_batch(kLogBlockBytes));
+  if (!batch || batch->header.records == 0) return false;
+  HOLDFAST_ASSIGN(const SegmentFiles files, list_segments(fs, directory));
+  // The oldest first: what a crash leaves has no gap, and is damaged at the same place.
+  for (const uint64_t number : files.numbers) {
+    if (number <= damage.segment)
+      HOLDFAST_TRY(put_aside(fs, directory, segment_path(directory, number)));
+  }
+  return true;
+}
+
 Result<> read_back_log(FileSystem& fs, const std::string& directory, const ReadBackPace& pace) {
   HOLDFAST_ASSIGN(const SegmentFiles files, list_segments(fs, directory));
   for (size_t i = 0; i + 1 < files.numbers.size(); ++i) {

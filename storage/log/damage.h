@@ -35,6 +35,12 @@ Result<LogDamage> examine_log(FileSystem& fs, const std::string& directory);
 // new look says; then the log ends at that place or earlier.
 Result<> put_damage_aside(FileSystem& fs, const std::string& directory, const LogDamage& damage);
 
+// Where the damage is in segments that hold nothing behind `durable`, and the next one says where
+// the log stands, these are renamed to *.damaged: the log begins later then, and lacks nothing that
+// is needed. Ended by a crash, it is to be called again. False: it is not so; nothing was changed.
+Result<bool> put_needless_aside(FileSystem& fs, const std::string& directory,
+                                const LogDamage& damage, LogIndex durable);
+
 // Told of so many bytes that were read back; false: enough.
 using ReadBackPace = std::function<bool(uint64_t bytes)>;
 // Every segment but the newest, of a log that may be in use. kCorrupt: one is not what was written.

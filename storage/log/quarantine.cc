@@ -88,29 +88,49 @@ Result<std::vector<std::string>> left_of_quarantine(const FileSystem& fs,
   return files;
 }
 
+Result<MendedLog> open_needed_log(FileSystem& fs, const std::string& directory,
+                                  const SegmentedLog::Options& options, LogIndex durable) {
+  std::string why;
+  Result<SegmentedLog::Opened> opened = SegmentedLog::open(fs, directory, options);
+  while (!opened && opened.error().code == ErrorCode::kCorrupt) {
+    HOLDFAST_ASSIGN(const LogDamage damage, examine_log(fs, directory));
+    HOLDFAST_ASSIGN(const bool is_aside, put_needless_aside(fs, directory, damage, durable));
+    if (!is_aside) break;
+    why = opened.error().message;
+    opened = SegmentedLog::open(fs, directory, options);
+  }
+  if (!opened) return std::unexpected(opened.error());
+  if (!why.empty()) {
+    HOLDFAST_ASSIGN(const std::vector<std::string> old, needless_damaged_files(fs, directory));
+    HOLDFAST_TRY(opened->log->remove(old));
+  }
+  return MendedLog{*std::move(opened), std::move(why), std::nullopt};
+}
+
 Result<MendedLog> open_and_mend(FileSystem& fs, const std::string& directory,
-                                const SegmentedLog::Options& options) {
+                                const SegmentedLog::Options& options, LogIndex durable) {
   HOLDFAST_TRY(fs.create_directories(directory));
   HOLDFAST_ASSIGN(std::optional<Quarantine> quarantine, read_quarantine(fs, directory));
-  Result<SegmentedLog::Opened> opened = SegmentedLog::open(fs, directory, options);
-  if (!opened && opened.error().code != ErrorCode::kCorrupt) return std::unexpected(opened.error());
-  if (!opened) {
+  Result<MendedLog> mended = open_needed_log(fs, directory, options, durable);
+  if (!mended && mended.error().code != ErrorCode::kCorrupt) return mended;
+  if (!mended) {
     // Where a crash ended the putting aside, nothing was promised since it began: the hard state
     // that was noted then is the newest.
     if (!quarantine || quarantine->stage != Quarantine::Stage::kPutsAside) {
-      HOLDFAST_ASSIGN(quarantine, begin(fs, directory, opened.error().message));
+      HOLDFAST_ASSIGN(quarantine, begin(fs, directory, mended.error().message));
     }
     HOLDFAST_ASSIGN(const LogDamage damage, examine_log(fs, directory));
     HOLDFAST_TRY(put_damage_aside(fs, directory, damage));
-    opened = SegmentedLog::open(fs, directory, options);
-    if (!opened) return std::unexpected(opened.error());
+    mended = open_needed_log(fs, directory, options, durable);
+    if (!mended) return mended;
   }
   if (quarantine && quarantine->stage == Quarantine::Stage::kPutsAside) {
-    HOLDFAST_TRY(restore_hard_state(quarantine->hard_state, *opened));
+    HOLDFAST_TRY(restore_hard_state(quarantine->hard_state, mended->opened));
     quarantine->stage = Quarantine::Stage::kCatchesUp;
     HOLDFAST_TRY(note(fs, directory, *quarantine));
   }
-  return MendedLog{*std::move(opened), std::move(quarantine)};
+  mended->quarantine = std::move(quarantine);
+  return mended;
 }
 
 }  // namespace holdfast

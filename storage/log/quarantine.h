@@ -33,14 +33,20 @@ Result<std::vector<std::string>> left_of_quarantine(const FileSystem& fs,
 
 struct MendedLog {
   SegmentedLog::Opened opened;
+  std::string needless_damage;  // for people: what was damaged, and put aside; or nothing
   std::optional<Quarantine> quarantine;
 };
 
-// As SegmentedLog::open, but where synced bytes are damaged the log is made to end before them, and
-// the node is in quarantine from then on. Only for a member with peers, which hold the entries.
+// As SegmentedLog::open, but segments that hold nothing behind `durable`, the last entry in the
+// durable state, are put aside where one of them is damaged: the log begins behind them.
+Result<MendedLog> open_needed_log(FileSystem& fs, const std::string& directory,
+                                  const SegmentedLog::Options& options, LogIndex durable);
+
+// As open_needed_log, but where other synced bytes are damaged the log is made to end before them,
+// and the node is in quarantine from then on. Only for a member with peers, which hold the entries.
 // kCorrupt, nothing changed: the newest hard state may be lost too. Such a node might vote twice in
 // one term, so it must come back as another one.
 Result<MendedLog> open_and_mend(FileSystem& fs, const std::string& directory,
-                                const SegmentedLog::Options& options);
+                                const SegmentedLog::Options& options, LogIndex durable);
 
 }  // namespace holdfast

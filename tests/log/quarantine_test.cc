@@ -16,6 +16,8 @@ using Files = std::map<std::string, std::string>;
 constexpr HardState kNewest{{5}, {8}};
 const std::string kFirst = "log/segment-0000000000000001.log";
 const std::string kSecond = "log/segment-0000000000000002.log";
+constexpr LogIndex kNothing{0};     // is in the durable state
+constexpr LogIndex kAllOfFirst{4};  // is
 const std::string kNote = "log/QUARANTINE";
 
 LogWrite vote(HardState state, LogWrite with = {}) {
@@ -73,7 +75,7 @@ void open_damaged(const VotedLog& log, const Files& files, const std::string& wh
                   Counts& counts) {
   SimFileSystem fs(1);
   place(fs, files);
-  auto mended = open_and_mend(fs, "log", kSmall);
+  auto mended = open_and_mend(fs, "log", kSmall, kNothing);
   if (!mended) {
     ++counts.refused;
     EXPECT_EQ(mended.error().code, ErrorCode::kCorrupt) << where;
@@ -91,7 +93,7 @@ void open_damaged(const VotedLog& log, const Files& files, const std::string& wh
   expect_older(log, found, where);
   EXPECT_THAT(mended->quarantine->why, testing::HasSubstr("log/segment-")) << where;
   fs.crash();  // all of that is durable
-  auto again = open_and_mend(fs, "log", kSmall);
+  auto again = open_and_mend(fs, "log", kSmall, kNothing);
   ASSERT_TRUE(again && again->quarantine) << where;
   EXPECT_EQ(content_of(*again->opened.log, again->opened.recovered), found) << where;
 }
@@ -146,7 +148,7 @@ TEST(Quarantine, AMissingOrShortFileIsMendedWhereALaterOneRepeatsTheVote) {
   files.erase(segment_path("log", 2));
   SimFileSystem gap(1);
   place(gap, files);
-  const auto mended = open_and_mend(gap, "log", kSmall);
+  const auto mended = open_and_mend(gap, "log", kSmall, kNothing);
   ASSERT_TRUE(mended && mended->quarantine);
   EXPECT_EQ(mended->opened.recovered.hard_state, kNewest);
   EXPECT_GT(mended->opened.recovered.last.index, LogIndex{});
@@ -171,13 +173,117 @@ Files damaged_in_the_first() {
   return log.files;
 }
 
+TEST(Quarantine, DamageInWhatTheStateHoldsTakesNothingThatFollows) {
+  const VotedLog log;
+  LogContent expected = log.all();
+  expected.forget_before(kAllOfFirst + 1);
+  for (uint64_t at = 0; at < kSmallSegment; at += 13) {
+    Files files = log.files;
+    files.at(kFirst).at(at) ^= 1;
+    SimFileSystem fs(1);
+    place(fs, files);
+    auto mended = open_and_mend(fs, "log", kSmall, kAllOfFirst);
+    ASSERT_TRUE(mended) << at << ": " << mended.error().message;
+    EXPECT_FALSE(mended->quarantine) << at;
+    const LogContent found = content_of(*mended->opened.log, mended->opened.recovered);
+    if (mended->needless_damage.empty()) {
+      EXPECT_EQ(found, log.all()) << at;
+      continue;
+    }
+    EXPECT_THAT(mended->needless_damage, testing::HasSubstr(kFirst)) << at;
+    EXPECT_EQ(found, expected) << at;
+    EXPECT_EQ(fs.files().at(kFirst + ".damaged"), files.at(kFirst)) << at;
+    fs.crash();
+    auto again = open_and_mend(fs, "log", kSmall, kAllOfFirst);
+    ASSERT_TRUE(again) << at;
+    EXPECT_TRUE(again->needless_damage.empty() && !again->quarantine) << at;
+    EXPECT_EQ(content_of(*again->opened.log, again->opened.recovered), expected) << at;
+  }
+}
+
+TEST(Quarantine, DamageBeforeWhatTheStateHoldsIsNoExcuseForThatBehindIt) {
+  const VotedLog log;
+  Files files = damaged_in_the_first();
+  // Of the second segment's last batch, behind the vote.
+  files.at(kSecond).at(2 * kLogBlockBytes + 250) ^= 1;
+  SimFileSystem fs(1);
+  place(fs, files);
+  auto mended = open_and_mend(fs, "log", kSmall, kAllOfFirst);
+  ASSERT_TRUE(mended) << mended.error().message;
+  EXPECT_TRUE(mended->quarantine);
+  LogContent expected = log.batch_at[3];
+  expected.hard_state = kNewest;
+  expected.forget_before(kAllOfFirst + 1);
+  EXPECT_EQ(content_of(*mended->opened.log, mended->opened.recovered), expected);
+}
+
+// A new segment says where the log stands only once it holds a batch.
+TEST(Quarantine, DamageInWhatTheStateHoldsForgetsNoVote) {
+  SimFileSystem fs(1);
+  KeptLog kept(fs);
+  kept.keep({vote(kNewest, KeptLog::entries(1, 1, 5, 9000))});
+  ASSERT_TRUE(kept.log().write_marker());
+  Files files = fs.files();
+  ASSERT_EQ(files.size(), 2u);
+  files.at(kFirst).at(kLogBlockBytes + 5000) ^= 1;
+  SimFileSystem damaged(1);
+  place(damaged, files);
+  const auto mended = open_and_mend(damaged, "log", kSmall, LogIndex{1});
+  ASSERT_TRUE(mended) << mended.error().message;
+  EXPECT_TRUE(mended->quarantine);
+  EXPECT_EQ(mended->opened.recovered.hard_state, kNewest);
+}
+
+TEST(Quarantine, OfWhatTheStateHoldsNoMoreThanTheNewestDamagedFilesAreKept) {
+  SimFileSystem fs(1);
+  KeptLog kept(fs);
+  kept.keep({vote(kNewest)});
+  while (kept.log().segment() < 6) {
+    const uint64_t next = kept.kept().entries.size() + 1;
+    kept.append(next, next, 5, 3000);
+  }
+  Files files = fs.files();
+  files.at(segment_path("log", 4)).at(kLogBlockBytes + 100) ^= 1;
+  SimFileSystem damaged(1);
+  place(damaged, files);
+  const auto mended = open_and_mend(damaged, "log", kSmall, kept.kept().last());
+  ASSERT_TRUE(mended) << mended.error().message;
+  EXPECT_FALSE(mended->quarantine);
+  EXPECT_THAT(damaged.files(),
+              testing::UnorderedElementsAre(testing::Key(segment_path("log", 3) + ".damaged"),
+                                            testing::Key(segment_path("log", 4) + ".damaged"),
+                                            testing::Key(segment_path("log", 5)),
+                                            testing::Key(segment_path("log", 6))));
+}
+
 TEST(Quarantine, NothingOfTheDamagedLogIsDestroyed) {
   const Files files = damaged_in_the_first();
   SimFileSystem fs(1);
   place(fs, files);
-  ASSERT_TRUE(open_and_mend(fs, "log", kSmall));
+  ASSERT_TRUE(open_and_mend(fs, "log", kSmall, kNothing));
   for (const std::string& path : {kFirst, kSecond})
     EXPECT_EQ(fs.files().at(path + ".damaged"), files.at(path)) << path;
+}
+
+TEST(Quarantine, APowerLossAnywhereInTheMendingOfWhatTheStateHoldsLosesNothing) {
+  const VotedLog log;
+  LogContent expected = log.all();
+  expected.forget_before(kAllOfFirst + 1);
+  int losses = 0;
+  for (uint64_t acts = 0;; ++acts) {
+    SimFileSystem fs(1);
+    place(fs, damaged_in_the_first());
+    fs.lose_power_after(acts);
+    const bool done = open_and_mend(fs, "log", kSmall, kAllOfFirst).has_value();
+    fs.crash();
+    fs.lose_power_after(UINT64_MAX);
+    auto mended = open_and_mend(fs, "log", kSmall, kAllOfFirst);
+    ASSERT_TRUE(mended && !mended->quarantine) << acts;
+    EXPECT_EQ(content_of(*mended->opened.log, mended->opened.recovered), expected) << acts;
+    if (done) break;
+    ++losses;
+  }
+  EXPECT_GT(losses, 1);
 }
 
 TEST(Quarantine, APowerLossAnywhereInTheMendingLosesNoVote) {
@@ -189,11 +295,11 @@ TEST(Quarantine, APowerLossAnywhereInTheMendingLosesNoVote) {
       SimFileSystem fs(seed);
       place(fs, files);
       fs.lose_power_after(acts);
-      const bool done = open_and_mend(fs, "log", kSmall).has_value();
+      const bool done = open_and_mend(fs, "log", kSmall, kNothing).has_value();
       fs.crash();
       fs.lose_power_after(UINT64_MAX);
       const std::string where = std::to_string(seed) + ": power lost after " + std::to_string(acts);
-      auto mended = open_and_mend(fs, "log", kSmall);
+      auto mended = open_and_mend(fs, "log", kSmall, kNothing);
       ASSERT_TRUE(mended) << where << ": " << mended.error().message;
       ASSERT_TRUE(mended->quarantine) << where;
       EXPECT_EQ(mended->quarantine->stage, Quarantine::Stage::kCatchesUp);
@@ -209,14 +315,14 @@ TEST(Quarantine, ItEndsWhenItsFileIsRemovedAndTheNewestDamagedOnesStay) {
   SimFileSystem fs(1);
   place(fs, damaged_in_the_first());
   fs.place("log/segment-0000000000000000.log.damaged", "older");
-  auto mended = open_and_mend(fs, "log", kSmall);
+  auto mended = open_and_mend(fs, "log", kSmall, kNothing);
   ASSERT_TRUE(mended);
   const auto files = left_of_quarantine(fs, "log");
   ASSERT_TRUE(files);
   EXPECT_EQ(*files, (std::vector<std::string>{"log/segment-0000000000000000.log.damaged", kNote}));
   ASSERT_TRUE(mended->opened.log->remove(*files));
   fs.crash();
-  const auto again = open_and_mend(fs, "log", kSmall);
+  const auto again = open_and_mend(fs, "log", kSmall, kNothing);
   ASSERT_TRUE(again);
   EXPECT_FALSE(again->quarantine);
 }
@@ -224,13 +330,13 @@ TEST(Quarantine, ItEndsWhenItsFileIsRemovedAndTheNewestDamagedOnesStay) {
 TEST(Quarantine, AFlipOfAnyByteOfItsFileIsSeen) {
   SimFileSystem fs(1);
   place(fs, damaged_in_the_first());
-  ASSERT_TRUE(open_and_mend(fs, "log", kSmall));
+  ASSERT_TRUE(open_and_mend(fs, "log", kSmall, kNothing));
   const std::string bytes = fs.files().at(kNote);
   for (size_t at = 0; at < bytes.size(); ++at) {
     std::string other = bytes;
     other[at] = static_cast<char>(other[at] ^ 4);
     fs.place(kNote, other);
-    const auto mended = open_and_mend(fs, "log", kSmall);
+    const auto mended = open_and_mend(fs, "log", kSmall, kNothing);
     ASSERT_FALSE(mended) << at;
     EXPECT_EQ(mended.error().code, ErrorCode::kCorrupt) << at;
   }
@@ -239,7 +345,7 @@ TEST(Quarantine, AFlipOfAnyByteOfItsFileIsSeen) {
 TEST(Quarantine, DamageInQuarantineThatMayHideALaterTermIsRefused) {
   SimFileSystem fs(1);
   place(fs, damaged_in_the_first());
-  auto mended = open_and_mend(fs, "log", kSmall);
+  auto mended = open_and_mend(fs, "log", kSmall, kNothing);
   ASSERT_TRUE(mended);
   const LogWrite later = vote({{6}, {}});
   ASSERT_TRUE(mended->opened.log->write(std::span(&later, 1)) && mended->opened.log->sync());
@@ -249,7 +355,7 @@ TEST(Quarantine, DamageInQuarantineThatMayHideALaterTermIsRefused) {
   files.at(kFirst).replace(3 * kLogBlockBytes, kLogBlockBytes, kLogBlockBytes, 'Z');
   SimFileSystem damaged(1);
   place(damaged, files);
-  const auto again = open_and_mend(damaged, "log", kSmall);
+  const auto again = open_and_mend(damaged, "log", kSmall, kNothing);
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code, ErrorCode::kCorrupt);
 }

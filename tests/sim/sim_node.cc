@@ -132,11 +132,12 @@ bool SimNode::open_log(raft::Recovered& found) {
   const SegmentedLog::Options options{.segment_bytes = watch_.plan.disk.segment_bytes,
                                       .salt = watch_.random.next(),
                                       .keep_bytes = watch_.plan.snapshots.keep_bytes};
-  auto mended = open_and_mend(files_, kLogDirectory, options);
+  auto machine = KvStateMachine::open(*engine_, watch_.plan.disk.unflushed_bytes_max);
+  if (!machine) return cannot_start(machine.error());
+  auto mended = open_and_mend(files_, kLogDirectory, options, machine->get()->applied().index);
   if (damaged_) note_damage(mended);
   if (lost_) return false;
-  auto machine = KvStateMachine::open(*engine_, watch_.plan.disk.unflushed_bytes_max);
-  if (!mended || !machine) return cannot_start(!mended ? mended.error() : machine.error());
+  if (!mended) return cannot_start(mended.error());
   SegmentedLog::Opened& opened = mended->opened;
   quarantined_ = mended->quarantine.has_value();
   if (opened.recovered.torn_tail) watch_.marks.reach(Mark::kTornTail);
@@ -156,7 +157,7 @@ void SimNode::note_damage(const Result<MendedLog>& mended) {
   watch_.line(id_, [this] {
     return std::string("finds its log damaged") + (lost_ ? ", and its promises may be lost" : "");
   });
-  if (mended && !mended->quarantine)
+  if (mended && !mended->quarantine && mended->needless_damage.empty())
     watch_.invariants.fail("damage is found",
                            fmt::format("node {} starts on a damaged log", id_.value));
 }
