@@ -253,6 +253,7 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
                 gates->applied(std::move(completions));
                 replica_loop->post(applied);
               },
+          .members = [this](const raft::Members& members) { suspicion->follow(members); },
           .installed =
               [&mailbox](raft::Installed installed) { mailbox.post(std::move(installed)); }});
   HOLDFAST_ASSIGN(
@@ -326,7 +327,6 @@ std::string Node::Parts::spoken(NodeId id) const {
 void Node::Parts::follow_members() {
   followed = replica->raft().members();
   transport->set_peers(followed.list);
-  suspicion->follow(followed);
 }
 
 // An operator who lists an address on this node knows better than the peer how it is reached from

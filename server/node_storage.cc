@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "server/members_note.h"
 #include "server/rebuild.h"
 #include "storage/base/log.h"
 #include "storage/log/quarantine.h"
@@ -18,26 +19,17 @@ Result<raft::Members> newest_members(const KvStateMachine& machine, const raft::
   return newest.empty() ? known : raft::decode_members(newest);
 }
 
-Result<RebuildNote> begin_rebuild(FileSystem& fs, const std::string& group,
-                                  const raft::Members& members, const std::string& why) {
-  HOLDFAST_TRY(note_damaged_state(fs, group, members, why));
-  HOLDFAST_ASSIGN(const std::optional<RebuildNote> note, read_rebuild_note(fs, group));
-  return *note;
-}
-
 // Drops the state first where that is noted, and where it cannot even be opened.
-Result<std::unique_ptr<RocksEngine>> open_state(FileSystem& fs, const Identity& identity,
-                                                const std::string& group, Suspicion& suspicion,
+Result<std::unique_ptr<RocksEngine>> open_state(FileSystem& fs, const std::string& group,
+                                                bool others_have_it, Suspicion& suspicion,
                                                 std::optional<RebuildNote>& rebuild) {
   const RocksEngine::Options options{
       .directory = group + "/state",
       .on_damage = [&suspicion](const std::string& what) { suspicion.state_is_damaged(what); }};
   if (rebuild && !rebuild->dropped) HOLDFAST_TRY(drop_damaged_state(fs, group, *rebuild));
   Result<std::unique_ptr<RocksEngine>> engine = RocksEngine::open(options);
-  const raft::Members& members = rebuild ? rebuild->members : identity.first_members;
-  if (engine || engine.error().code != ErrorCode::kCorrupt || !has_peers(members, identity.node))
-    return engine;
-  HOLDFAST_ASSIGN(rebuild, begin_rebuild(fs, group, members, engine.error().message));
+  if (engine || engine.error().code != ErrorCode::kCorrupt || !others_have_it) return engine;
+  HOLDFAST_ASSIGN(rebuild, note_damaged_state(fs, group, engine.error().message));
   HOLDFAST_TRY(drop_damaged_state(fs, group, *rebuild));
   return RocksEngine::open(options);
 }
@@ -88,10 +80,11 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
   NodeStorage storage;
   HOLDFAST_ASSIGN(std::optional<RebuildNote> rebuild, read_rebuild_note(fs, places.group));
   const bool dropped_before = rebuild && rebuild->dropped;
-  const raft::Members known =
-      rebuild && !rebuild->members.list.empty() ? rebuild->members : identity.first_members;
+  HOLDFAST_ASSIGN(const std::optional<raft::Members> noted, noted_members(fs, places.group));
+  const raft::Members known = noted.value_or(identity.first_members);
   suspicion.follow(known);
-  HOLDFAST_ASSIGN(storage.engine, open_state(fs, identity, places.group, suspicion, rebuild));
+  HOLDFAST_ASSIGN(storage.engine, open_state(fs, places.group, has_peers(known, identity.node),
+                                             suspicion, rebuild));
   HOLDFAST_ASSIGN(storage.machine, KvStateMachine::open(*storage.engine));
   HOLDFAST_ASSIGN(const raft::Members members, newest_members(*storage.machine, known));
   suspicion.follow(members);

@@ -10,16 +10,14 @@
 #include <optional>
 #include <string>
 
-#include "replication/raft/membership.h"
 #include "storage/fs/file_system.h"
 
 namespace holdfast {
 
 struct RebuildNote {
-  bool dropped = false;   // else the state in use is the damaged one
-  int times = 1;          // how often it was begun since the state was last whole
-  raft::Members members;  // of the group, as far as this node knew
-  std::string why;        // for people
+  bool dropped = false;  // else the state in use is the damaged one
+  int times = 1;         // how often it was begun since the state was last whole
+  std::string why;       // for people
 };
 
 // A disk that damages each new state is not fought for ever.
@@ -29,8 +27,8 @@ std::string rebuild_path(const std::string& group);
 // Nothing: no rebuild is due. kCorrupt: the note is damaged.
 Result<std::optional<RebuildNote>> read_rebuild_note(FileSystem& fs, const std::string& group);
 // Counts on from a note that is there.
-Result<> note_damaged_state(FileSystem& fs, const std::string& group, const raft::Members& members,
-                            const std::string& why);
+Result<RebuildNote> note_damaged_state(FileSystem& fs, const std::string& group,
+                                       const std::string& why);
 // Puts the damaged state aside and notes that it did; done again after a crash in the middle.
 // kCorrupt: it was done too often.
 Result<> drop_damaged_state(FileSystem& fs, const std::string& group, RebuildNote& note);

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "server/members_note.h"
 #include "server/rebuild.h"
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -23,7 +24,11 @@ Suspicion::Suspicion(FileSystem& fs, std::string group, NodeId self)
 
 void Suspicion::follow(const raft::Members& members) {
   const std::lock_guard lock(mutex_);
+  if (members == members_) return;
   members_ = members;
+  // It is needed only for a state that cannot be opened.
+  if (const Result<> noted = note_members(fs_, group_, members); !noted)
+    log_warning("the members of this node's group were not noted: {}", noted.error().message);
 }
 
 void Suspicion::stop_if_alone(const std::string& what) const {
@@ -37,7 +42,7 @@ void Suspicion::stop_if_alone(const std::string& what) const {
 void Suspicion::state_is_damaged(const std::string& what) {
   mutex_.lock();
   stop_if_alone(what);
-  const Result<> noted = note_damaged_state(fs_, group_, members_, what);
+  const Result<RebuildNote> noted = note_damaged_state(fs_, group_, what);
   if (!noted)
     fatal(fmt::format("{}; and that could not be noted: {}", what, noted.error().message));
   log_error("{}. Nothing is served from this state any more: this node starts anew without it",

@@ -17,7 +17,8 @@ class Suspicion {
  public:
   Suspicion(FileSystem& fs, std::string group, NodeId self);
 
-  // Who belongs to the group. None: nothing is known yet.
+  // Who belongs to the group, as far as is committed; it is noted on the disk. None: nothing is
+  // known yet. Blocking, where it is another list than before.
   void follow(const raft::Members& members);
 
   [[noreturn]] void state_is_damaged(const std::string& what);

@@ -1,6 +1,8 @@
 #include "replication/node/applier.h"
 
+#include <algorithm>
 #include <iterator>
+#include <ranges>
 #include <utility>
 
 #include "storage/base/check.h"
@@ -45,8 +47,18 @@ void Applier::apply(std::vector<EntryPtr>& entries) {
   if (entries.empty()) return;
   std::vector<Completion> completions;
   machine_.apply(entries, self_, completions);
+  tell_members(entries);
   answers_.applied({entries.back()->index, machine_.durable()}, std::move(completions));
   entries.clear();
+}
+
+void Applier::tell_members(const std::vector<EntryPtr>& entries) {
+  const auto newest =
+      std::ranges::find(std::views::reverse(entries), EntryKind::kMembers, &LogEntry::kind);
+  if (newest == entries.rend()) return;
+  const Result<raft::Members> members = raft::decode_members((*newest)->payload.view());
+  CHECK(members.has_value(), "entry {}", (*newest)->index.value);
+  answers_.members(*members);
 }
 
 // Without it nothing could be applied any more, and who sent it believes it to be there.
@@ -64,6 +76,7 @@ void Applier::install(const raft::InstallOrder& order) {
   must(members);
   must(machine_.install(order.source));
   log_info("the state of a peer, up to entry {}, is in use", order.position.index.value);
+  answers_.members(*members);
   answers_.installed({order.position, *std::move(members), head->stamp});
 }
 

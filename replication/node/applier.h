@@ -16,10 +16,12 @@ namespace holdfast {
 
 class Applier final : public ApplyQueue {
  public:
-  // Called on the apply thread; must not block.
+  // Called on the apply thread; must not block, but for `members`.
   struct Answers {
     // After each batch. `completions` are the answers to requests that began on this node.
     std::function<void(raft::Applied, std::vector<Completion> completions)> applied;
+    // A list that is in the state now, before that is answered.
+    std::function<void(const raft::Members&)> members;
     std::function<void(raft::Installed)> installed;
   };
 
@@ -39,6 +41,7 @@ class Applier final : public ApplyQueue {
 
   void run();
   void apply(std::vector<EntryPtr>& entries);
+  void tell_members(const std::vector<EntryPtr>& entries);
   void install(const raft::InstallOrder& order);
 
   StateMachine& machine_;

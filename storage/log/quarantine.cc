@@ -5,14 +5,15 @@
 #include <fmt/core.h>
 
 #include "storage/base/codec.h"
+#include "storage/fs/note.h"
 #include "storage/log/damage.h"
 
 namespace holdfast {
 namespace {
 
-constexpr uint64_t kMagic = 0x52415551444c4f48;  // "HOLDQUAR"
-constexpr uint64_t kVersion = 1;
-constexpr size_t kFixedBytes = 6 * sizeof(uint64_t);
+constexpr size_t kFixedBytes = 3 * sizeof(uint64_t);
+constexpr NoteKind kKind{
+    .magic = 0x52415551444c4f48, .version = 1, .body_bytes_min = kFixedBytes};  // "HOLDQUAR"
 
 std::string path_in(const std::string& directory) {
   return directory + "/QUARANTINE";
@@ -24,15 +25,11 @@ constexpr std::string_view kRejoin =
     "damaged: holdfast recover";
 
 Result<> note(FileSystem& fs, const std::string& directory, const Quarantine& quarantine) {
-  std::string bytes;
-  put_fixed(bytes, kMagic);
-  put_fixed(bytes, kVersion);
-  put_fixed(bytes, static_cast<uint64_t>(quarantine.stage));
-  put_fixed(bytes, quarantine.hard_state.term.value);
-  put_fixed(bytes, quarantine.hard_state.vote.value);
-  bytes += quarantine.why;
-  put_fixed(bytes, checksum(bytes));
-  return replace_file(fs, path_in(directory), bytes);
+  std::string body;
+  put_fixed(body, static_cast<uint64_t>(quarantine.stage));
+  put_fixed(body, quarantine.hard_state.term.value);
+  put_fixed(body, quarantine.hard_state.vote.value);
+  return write_note(fs, path_in(directory), kKind, body + quarantine.why);
 }
 
 Result<Quarantine> begin(FileSystem& fs, const std::string& directory, const std::string& why) {
@@ -60,25 +57,16 @@ Result<> restore_hard_state(const HardState& state, SegmentedLog::Opened& opened
 }  // namespace
 
 Result<std::optional<Quarantine>> read_quarantine(FileSystem& fs, const std::string& directory) {
-  const std::string path = path_in(directory);
-  HOLDFAST_ASSIGN(const bool there, fs.exists(path));
-  if (!there) return std::nullopt;
-  HOLDFAST_ASSIGN(const std::unique_ptr<File> file, fs.open(path));
-  HOLDFAST_ASSIGN(const uint64_t size, file->size());
-  HOLDFAST_ASSIGN(const std::string bytes, file->read_at(0, size));
-  const size_t end = bytes.size() - std::min(bytes.size(), sizeof(uint64_t));
-  if (bytes.size() < kFixedBytes || load_fixed<uint64_t>(bytes.data()) != kMagic ||
-      checksum(std::string_view(bytes).substr(0, end)) != load_fixed<uint64_t>(bytes.data() + end))
+  const Result<std::optional<std::string>> body = read_note(fs, path_in(directory), kKind);
+  if (!body && body.error().code == ErrorCode::kCorrupt)
     return fail(ErrorCode::kCorrupt,
-                fmt::format("{} is damaged, as its log was. {}", path, kRejoin));
-  if (load_fixed<uint64_t>(bytes.data() + 8) > kVersion)
-    return fail(ErrorCode::kInvalid,
-                path + " is of a newer format: start the newer version that wrote it");
-  return Quarantine{
-      .stage = static_cast<Quarantine::Stage>(load_fixed<uint64_t>(bytes.data() + 16)),
-      .hard_state = {{load_fixed<uint64_t>(bytes.data() + 24)},
-                     {load_fixed<uint64_t>(bytes.data() + 32)}},
-      .why = bytes.substr(40, end - 40)};
+                fmt::format("{}, as its log was. {}", body.error().message, kRejoin));
+  if (!body) return std::unexpected(body.error());
+  if (!*body) return std::nullopt;
+  const auto field = [&](size_t at) { return load_fixed<uint64_t>((*body)->data() + 8 * at); };
+  return Quarantine{.stage = static_cast<Quarantine::Stage>(field(0)),
+                    .hard_state = {{field(1)}, {field(2)}},
+                    .why = (*body)->substr(kFixedBytes)};
 }
 
 Result<std::vector<std::string>> left_of_quarantine(const FileSystem& fs,

@@ -4,7 +4,7 @@
 // vote until a leader has filled its log again. That it is so lies in a file beside the log, so
 // that no restart forgets it. Blocking; at start.
 //
-//   LOG/QUARANTINE := "HOLDQUAR", u64 version, u64 stage, u64 term, u64 vote, why, u64 checksum
+//   LOG/QUARANTINE := a note (storage/fs/note.h): u64 stage, u64 term, u64 vote, why
 
 #include <optional>
 #include <string>

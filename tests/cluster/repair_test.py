@@ -171,6 +171,28 @@ def damaged_identity(cluster):
     cluster.wait_caught_up()
 
 
+def damaged_founder():
+    """It formed its cluster alone, and its state cannot even be opened: others have joined since."""
+    with Cluster(1) as cluster:
+        founder = cluster.nodes[0]
+        for name in ("n2", "n3"):
+            cluster.newcomer(name).start()
+        cluster.wait_ready()
+        def voters():
+            view = founder.cluster()
+            return view and sum(member["voter"] for member in view["members"])
+        wait_for("all vote", lambda: voters() == 3)
+        fill(cluster.leader(), "founder", 50)
+        cluster.wait_caught_up()
+        founder.end(signal.SIGTERM)
+        for path in group(cluster, founder).glob("state*/MANIFEST-*"):
+            path.write_bytes(b"not what was written")
+        founder.start()
+        cluster.wait_ready()
+        assert (group(cluster, founder) / "damaged-state").exists()
+        cluster.wait_caught_up()
+
+
 def alone(cluster):
     """Nobody else has the entries: it says what is damaged, and changes nothing."""
     client_port, peer_port = free_ports(2)
@@ -188,6 +210,7 @@ def alone(cluster):
 
 
 def main():
+    damaged_founder()
     with Cluster(3) as cluster:
         damaged_log(cluster)
         damaged_state(cluster, 400, KEYS)

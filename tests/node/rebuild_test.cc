@@ -13,9 +13,6 @@
 namespace holdfast {
 namespace {
 
-const raft::Members kMembers{
-    .list = {{NodeId{1}, "n1", "h1:1", true}, {NodeId{2}, "n2", "h2:1", true}}, .removed = {}};
-
 class RebuildTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -47,17 +44,16 @@ TEST_F(RebuildTest, WithoutANoteThereIsNothingToDo) {
 }
 
 TEST_F(RebuildTest, TheNoteSaysWhatAndCountsHowOften) {
-  ASSERT_TRUE(note_damaged_state(fs_, group_, kMembers, "000012.sst is damaged"));
-  EXPECT_EQ(note()->members, kMembers);
+  ASSERT_TRUE(note_damaged_state(fs_, group_, "000012.sst is damaged"));
   EXPECT_EQ(note()->why, "000012.sst is damaged");
   EXPECT_FALSE(note()->dropped);
   EXPECT_EQ(note()->times, 1);
-  ASSERT_TRUE(note_damaged_state(fs_, group_, kMembers, "again"));
+  ASSERT_TRUE(note_damaged_state(fs_, group_, "again"));
   EXPECT_EQ(note()->times, 2);
 }
 
 TEST_F(RebuildTest, NoFlippedByteOfTheNoteIsBelieved) {
-  ASSERT_TRUE(note_damaged_state(fs_, group_, kMembers, "why"));
+  ASSERT_TRUE(note_damaged_state(fs_, group_, "why"));
   const std::string sound = file("REBUILD");
   for (size_t at = 0; at < sound.size(); ++at) {
     std::string damaged = sound;
@@ -75,7 +71,7 @@ TEST_F(RebuildTest, TheStateInUseIsPutAsideAndNothingElseIsLeft) {
   make_state("state.new", "staged");
   make_state("damaged-state", "of another time");
   make_state("log", "stays");
-  ASSERT_TRUE(note_damaged_state(fs_, group_, kMembers, "why"));
+  ASSERT_TRUE(note_damaged_state(fs_, group_, "why"));
   std::optional<RebuildNote> to_do = note();
   ASSERT_TRUE(drop_damaged_state(fs_, group_, *to_do));
   EXPECT_TRUE(note()->dropped);
@@ -88,7 +84,7 @@ TEST_F(RebuildTest, TheStateInUseIsPutAsideAndNothingElseIsLeft) {
 
 TEST_F(RebuildTest, ADropThatACrashEndedIsDoneAgain) {
   make_state("state", "in use");
-  ASSERT_TRUE(note_damaged_state(fs_, group_, kMembers, "why"));
+  ASSERT_TRUE(note_damaged_state(fs_, group_, "why"));
   std::filesystem::rename(group_ + "/state", group_ + "/damaged-state");
   std::optional<RebuildNote> to_do = note();
   ASSERT_TRUE(drop_damaged_state(fs_, group_, *to_do));
@@ -98,8 +94,7 @@ TEST_F(RebuildTest, ADropThatACrashEndedIsDoneAgain) {
 
 TEST_F(RebuildTest, ADiskThatDamagesEachNewStateIsGivenUp) {
   make_state("state", "in use");
-  for (int i = 0; i <= kRebuildsMax; ++i)
-    ASSERT_TRUE(note_damaged_state(fs_, group_, kMembers, "why"));
+  for (int i = 0; i <= kRebuildsMax; ++i) ASSERT_TRUE(note_damaged_state(fs_, group_, "why"));
   std::optional<RebuildNote> to_do = note();
   const auto dropped = drop_damaged_state(fs_, group_, *to_do);
   ASSERT_FALSE(dropped);

@@ -156,6 +156,7 @@ class ReplicaLoopTest : public testing::Test {
                                gates_->applied(std::move(completions));
                                loop_.post(applied);
                              },
+                         .members = [](const raft::Members&) {},
                          .installed = nullptr});
     upkeep_ = std::make_unique<Upkeep>(*machine_);
     replica_ = std::make_unique<Replica>(

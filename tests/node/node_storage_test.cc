@@ -1,0 +1,110 @@
+// What a start makes of damage to what a node has on its disk, with all of its parts.
+
+#include "server/node_storage.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/members_note.h"
+#include "storage/fs/posix.h"
+
+namespace holdfast {
+namespace {
+
+constexpr SegmentedLog::Options kLog{.segment_bytes = 1 << 20, .salt = 1};
+const raft::Member kSelf{NodeId{1}, "n1", "h1:1", true};
+const raft::Members kAlone{.list = {kSelf}, .removed = {}};
+const raft::Members kWithOthers{.list = {kSelf, {NodeId{2}, "n2", "h2:1", true}}, .removed = {}};
+
+// A node that formed its cluster alone.
+class NodeStorageTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = "node-storage-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    group_ = pattern;
+    ASSERT_TRUE(fs_.create_directories(log_path()));
+    const auto opened = SegmentedLog::open(fs_, log_path(), kLog);
+    ASSERT_TRUE(opened && write_first_entry(opened->recovered, *opened->log, kAlone));
+    ASSERT_TRUE(open()) << "first start";
+  }
+  void TearDown() override { std::filesystem::remove_all(group_); }
+
+  std::string log_path() const { return group_ + "/log"; }
+
+  // As a start does.
+  Result<NodeStorage> open() {
+    suspicion_ = std::make_unique<Suspicion>(fs_, group_, kSelf.id);
+    const Identity identity{.node = kSelf.id,
+                            .name = kSelf.name,
+                            .cluster = ClusterId{9},
+                            .first_members = kAlone,
+                            .removed = false};
+    return open_node_storage(fs_, identity, {.group = group_, .log = log_path()}, kLog,
+                             *suspicion_);
+  }
+
+  void damage_state() const {
+    for (const auto& file : std::filesystem::recursive_directory_iterator(group_)) {
+      if (!file.path().filename().string().starts_with("MANIFEST")) continue;
+      if (file.path().string().find("damaged-state") != std::string::npos) continue;
+      std::ofstream(file.path(), std::ios::trunc) << "not what was written";
+    }
+  }
+  bool there(const std::string& path) const { return std::filesystem::exists(group_ + "/" + path); }
+
+  PosixFileSystem fs_;
+  std::string group_;
+  std::unique_ptr<Suspicion> suspicion_;
+};
+
+TEST_F(NodeStorageTest, AloneADamagedStateIsTouchedByNobody) {
+  damage_state();
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt);
+  EXPECT_FALSE(there("REBUILD") || there("damaged-state"));
+}
+
+TEST_F(NodeStorageTest, WhoWasJoinedByOthersMakesADamagedStateAnew) {
+  suspicion_->follow(kWithOthers);
+  damage_state();
+  const auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_TRUE(there("REBUILD") && there("damaged-state"));
+}
+
+TEST_F(NodeStorageTest, WhoIsLeftAloneAgainDoesNot) {
+  suspicion_->follow(kWithOthers);
+  suspicion_->follow(kAlone);
+  damage_state();
+  EXPECT_FALSE(open());
+}
+
+TEST_F(NodeStorageTest, NoFlippedByteOfTheNotedMembersIsBelieved) {
+  suspicion_->follow(kWithOthers);
+  const std::string path = group_ + "/MEMBERS";
+  const auto size = std::filesystem::file_size(path);
+  for (uintmax_t at = 0; at < size; ++at) {
+    const auto flip = [&] {
+      std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+      file.seekg(static_cast<std::streamoff>(at));
+      const int byte = file.get();
+      file.seekp(static_cast<std::streamoff>(at));
+      file.put(static_cast<char>(byte ^ 8));
+    };
+    flip();
+    const auto noted = noted_members(fs_, group_);
+    ASSERT_TRUE(noted);
+    EXPECT_FALSE(*noted) << at;
+    flip();
+  }
+  EXPECT_EQ(noted_members(fs_, group_).value(), kWithOthers);
+}
+
+}  // namespace
+}  // namespace holdfast
