@@ -21,8 +21,8 @@ Result<> flip(const std::string& directory, const std::string& key) {
     return fail(ErrorCode::kInvalid, key + " is not what was written last");
   row->value.front() ^= 1;
   row->info.hash ^= 1;
-  HOLDFAST_ASSIGN(const std::optional<uint64_t> wall_ms, engine->wall_ms(newest));
-  engine->write({.revisions = {{newest, wall_ms.value_or(0), {{key, *row}}}}});
+  HOLDFAST_ASSIGN(const uint64_t wall_ms, engine->made_ms(newest));
+  engine->write({.revisions = {{newest, wall_ms, {{key, *row}}}}});
   return engine->flush();
 }
 
