@@ -206,14 +206,14 @@ TEST_P(HistoryTest, TimesAreFoundAcrossAGapInTheRevisions) {
 
   EXPECT_EQ(made_by(499), Revision{5});
   EXPECT_EQ(made_by(500), Revision{1'000}) << "nothing was changed behind it";
+  store_->reclaim();  // now the feed's files are such as go as a whole
   at(600, compact(900));
-  for (const bool forgotten : {false, true}) {
-    EXPECT_EQ(made_by(499), std::nullopt);
-    EXPECT_EQ(made_by(500), Revision{1'000});
-    ASSERT_TRUE(store_->engine().flush());
-    if (!forgotten) at(600, kCheck);  // now the engine is told
-    store_->reclaim();
-  }
+  EXPECT_EQ(made_by(499), std::nullopt);
+  EXPECT_EQ(made_by(500), Revision{1'000});
+  ASSERT_TRUE(store_->engine().flush());
+  at(600, kCheck);  // now the engine is told
+  EXPECT_EQ(made_by(499), std::nullopt);
+  EXPECT_EQ(made_by(500), Revision{1'000});
   at(700, put("k"));
   EXPECT_EQ(made_by(499), std::nullopt);
   EXPECT_EQ(made_by(500), Revision{1'000});
