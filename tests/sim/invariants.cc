@@ -114,10 +114,14 @@ void Invariants::lost_entries(NodeId id, const raft::Recovered& found) {
   Node& node = nodes_[id];
   Disk& disk = node.disk;
   if (node.acknowledged.size() < disk.terms.size()) node.acknowledged = disk.terms;
+  // A state that was put in use brings its term, whatever became of the writes that tell of it.
+  const bool is_of_state = found.before.term > disk.hard_state.term &&
+                           found.hard_state == HardState{found.before.term, {}};
   while (disk.hard_state != found.hard_state && !disk.unsynced.empty()) {
     if (disk.unsynced.front().hard_state) disk.hard_state = *disk.unsynced.front().hard_state;
     disk.unsynced.pop_front();
   }
+  if (is_of_state) disk.hard_state = found.hard_state;
   if (disk.hard_state != found.hard_state)
     fail("damage hides no promise",
          fmt::format("node {} found the vote for {} in term {} on its damaged disk, which is not "

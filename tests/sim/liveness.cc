@@ -19,12 +19,10 @@ constexpr Duration kLongestLife = seconds(4);  // of what clients put, on a slow
 }  // namespace
 
 bool Simulator::majority_lives() {
-  core_ = draw_core();
   network_.heal();
-  for (const NodeId id : core_) {
-    node(id).heal();
-    faults_.bring_back(id);
-  }
+  for (const raft::Member& member : members_.members().list) faults_.bring_back(member.id);
+  core_ = draw_core();
+  for (const NodeId id : core_) node(id).heal();
   for (uint64_t i = 1; i <= plan_.places(); ++i)
     if (std::ranges::find(core_, NodeId{i}) == core_.end()) break_for_ever(NodeId{i});
   // First the requests: what is wrong with a leader may show only when it has something to do.
@@ -36,14 +34,35 @@ std::vector<NodeId> Simulator::draw_core() {
   const raft::Members members = members_.members();
   std::vector<NodeId> core = members.voters();
   const size_t least = raft::majority(core.size());
-  std::erase_if(core, [this](NodeId id) { return !node(id).is_whole(); });
+  std::erase_if(core, [this](NodeId id) { return !node(id).is_whole() && !needs_state(id); });
   random_.shuffle(core);
   if (random_.chance(0.5)) std::ranges::partition(core, [this](NodeId id) { return !leads(id); });
   core.resize(random_.chance(0.7) ? least : random_.between(least, core.size()));
+  if (!state_can_be_had(core)) {
+    core = members.voters();
+    std::erase_if(core, [this](NodeId id) { return !node(id).is_whole(); });
+  } else if (std::ranges::any_of(core, [this](NodeId id) { return needs_state(id); })) {
+    marks_.reach(Mark::kCoreLacksState);
+  }
   for (const raft::Member& member : members.list)
     if (!member.voter && random_.chance(0.5)) core.push_back(member.id);
   std::ranges::sort(core);
   return core;
+}
+
+// Its log is whole, and its state lost.
+bool Simulator::needs_state(NodeId id) const {
+  return node(id).is_up() && node(id).lacks_state_alone();
+}
+
+// Whoever lost its state can be led on from what another's holds, by the entries of its own log.
+bool Simulator::state_can_be_had(const std::vector<NodeId>& core) const {
+  return std::ranges::all_of(core, [&](NodeId id) {
+    return !needs_state(id) || std::ranges::any_of(core, [&](NodeId other) {
+      return !needs_state(other) && node(other).is_up() &&
+             node(other).status().last.index >= node(id).log_before().index;
+    });
+  });
 }
 
 bool Simulator::leads(NodeId id) const {

@@ -69,6 +69,8 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   bool is_up() const { return replica_ != nullptr; }
   bool is_lost() const { return lost_; }
   bool is_whole() const { return !lost_ && !damaged_ && !quarantined_ && !rebuilds_; }
+  bool lacks_state_alone() const { return rebuilds_ && !lost_ && !damaged_ && !quarantined_; }
+  LogPosition log_before() const { return replica_->raft().log().before(); }
   bool is_gone() const { return gone_; }  // it was removed, and has ended
   const raft::Members& first_members() const { return first_members_; }
   const raft::Members& members() const { return replica_->raft().members(); }

@@ -59,6 +59,8 @@ class Simulator {
   // liveness.cc: the second phase
   bool majority_lives();
   std::vector<NodeId> draw_core();
+  bool needs_state(NodeId id) const;
+  bool state_can_be_had(const std::vector<NodeId>& core) const;
   void break_for_ever(NodeId node);
   bool leads(NodeId node) const;
   bool core_agrees();

@@ -51,6 +51,7 @@ constexpr std::array<std::string_view, kMarks> kNames = {
     "damaged logs whose promises may be lost",
     "damaged states",
     "damaged states made anew",
+    "majorities with a state to make anew",
     "starts with other settings",
     "changes of a clock's rate",
     "cuts that stay",

@@ -60,6 +60,7 @@ enum class Mark : uint8_t {
   kPromiseLost,
   kStateDamaged,
   kStateHealed,
+  kCoreLacksState,  // in the majority that lives on, a node had lost its state
   kOtherSettings,
   kClockChanged,
   kCutForEver,
