@@ -63,16 +63,7 @@ class KvModel {
     return rows;
   }
 
-  std::vector<KeptVersion> versions(const std::string& key, Revision floor, Revision at) const {
-    std::vector<KeptVersion> found;
-    for (const Write& write : writes_) {
-      if (write.key != key || write.revision > at) continue;
-      if (write.revision <= floor) found.clear();
-      if (write.row || write.revision >= floor) found.push_back({write.revision, write.row});
-    }
-    std::ranges::reverse(found);
-    return found;
-  }
+  std::vector<KeptVersion> versions(const std::string& key, Revision floor, Revision at) const;
 
   Rows scan(const RangeScan& scan) const {
     Rows rows;

@@ -130,6 +130,18 @@ void KvModel::carry_out(const ScanOperation& scan, OperationResult& result, Touc
   result.items = all;
 }
 
+std::vector<KeptVersion> KvModel::versions(const std::string& key, Revision floor,
+                                           Revision at) const {
+  std::vector<KeptVersion> found;
+  for (const Write& write : writes_) {
+    if (write.key != key || write.revision > at) continue;
+    if (write.revision <= floor) found.clear();
+    if (write.row || write.revision >= floor) found.push_back({write.revision, write.row});
+  }
+  std::ranges::reverse(found);
+  return found;
+}
+
 NamedValues KvModel::named() const {
   NamedValues named = answers_.named();
   named.insert(history_.named().begin(), history_.named().end());
