@@ -59,8 +59,11 @@ Result<> TcpTransport::listen(const std::string& address) {
   if (!code) acceptor_.bind(endpoint, code);
   if (!code) acceptor_.listen(net::socket_base::max_listen_connections, code);
   if (code)
-    return fail(ErrorCode::kIo,
-                fmt::format("cannot listen for peers on {}: {}", address, code.message()));
+    return fail(
+        ErrorCode::kIo,
+        fmt::format("cannot listen for peers on {}: {}; is another node running there? Stop "
+                    "it, or give --peer-listen another address",
+                    address, code.message()));
   accept();
   return {};
 }

@@ -55,9 +55,11 @@ Result<std::unique_ptr<Listener>> Listener::open(asio::io_context& io, const std
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(kBacklog, error);
   if (error) {
-    return fail(ErrorCode::kUnavailable,
-                fmt::format("cannot listen on {}:{}: {}; is another server running there?", address,
-                            port, error.message()));
+    return fail(
+        ErrorCode::kUnavailable,
+        fmt::format("cannot listen on {}:{}: {}; is another server running there? Stop it, or "
+                    "give --listen another address",
+                    address, port, error.message()));
   }
   return std::unique_ptr<Listener>(new Listener(std::move(acceptor), std::move(threads), limits));
 }
