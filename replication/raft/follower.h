@@ -53,7 +53,6 @@ struct Follower {
   std::variant<Probing, Streaming, Snapshotting> progress = Probing{};
   bool lacks_state = false;             // it lost its own, whatever its log holds
   std::optional<StateTransfer> repair;  // for that, beside the appends
-  int failed_transfers = 0;             // one after the other
   Instant next_transfer{};              // not before this
   CatchUp catch_up;
   LogIndex

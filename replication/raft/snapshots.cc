@@ -15,9 +15,6 @@ namespace {
 constexpr int kFollowerRemembered = 100;
 // How many of them a follower that has the whole state is given to say that it puts it in use.
 constexpr int kInstallPatience = 10;
-// After the first transfer that failed the next one waits for one election timeout, then for twice
-// as long each time, up to so many: each costs the leader a copy of its state.
-constexpr int kTransferPauseMax = 16;
 
 }  // namespace
 
@@ -81,11 +78,10 @@ void Raft::on_snapshot_done(const SnapshotDone& done) {
   if (transfer == nullptr || transfer->number != done.number) return;
   if (done.delivered) {
     transfer->delivered = now_;
-    follower.failed_transfers = 0;
     return;
   }
-  const int pause = std::min(1 << std::min(follower.failed_transfers++, 10), kTransferPauseMax);
-  follower.next_transfer = now_ + pause * config_.election_timeout;
+  // Not at once; how often a copy of the state may be made in vain is for the shell to say.
+  follower.next_transfer = now_ + config_.election_timeout;
   follower.repair.reset();
   if (std::holds_alternative<Snapshotting>(follower.progress)) probe(follower, follower.match + 1);
 }
