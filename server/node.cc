@@ -225,7 +225,7 @@ Result<> Node::Parts::open_storage() {
   engine = std::move(storage.engine);
   machine = std::move(storage.machine);
   opened_log_ = std::move(storage.log);
-  repairs = std::make_unique<Repairs>(fs, places, storage.recovered);
+  repairs = std::make_unique<Repairs>(fs, places, *suspicion, storage.recovered);
   return start_replica(std::move(storage.recovered));
 }
 

@@ -79,7 +79,6 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
                                       const SegmentedLog::Options& options, Suspicion& suspicion) {
   NodeStorage storage;
   HOLDFAST_ASSIGN(std::optional<RebuildNote> rebuild, read_rebuild_note(fs, places.group));
-  const bool dropped_before = rebuild && rebuild->dropped;
   HOLDFAST_ASSIGN(const std::optional<raft::Members> noted, noted_members(fs, places.group));
   const raft::Members known = noted.value_or(identity.first_members);
   suspicion.follow(known);
@@ -111,9 +110,9 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
         "kept as damaged-state. If no leader comes, a majority may be damaged: stop all nodes and "
         "look at them with holdfast recover",
         rebuild->why);
-  } else if (dropped_before) {
-    HOLDFAST_TRY(fs.remove(rebuild_path(places.group)));
-  } else if (!rebuild) {
+  } else if (rebuild) {
+    suspicion.state_is_new();
+  } else {
     HOLDFAST_TRY(remove_damaged_state(places.group));
   }
   storage.log = std::move(mended.opened.log);
@@ -132,7 +131,7 @@ void Repairs::settle(const raft::Status& status, LogWriter& log) {
   }
   if (lacks_state_ && !status.awaits_state) {
     lacks_state_ = false;
-    log.remove({rebuild_path(places_.group)});
+    suspicion_.state_is_new();
     log_info("the state is whole again: this node serves");
   }
 }

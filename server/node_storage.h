@@ -34,22 +34,25 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
                                       const StoragePlaces& places,
                                       const SegmentedLog::Options& options, Suspicion& suspicion);
 
-// What of it is not whole yet, by the notes that say so on the disk. On the loop.
+// What of it is not whole yet. On the loop.
 class Repairs {
  public:
-  Repairs(FileSystem& fs, StoragePlaces places, const raft::Recovered& found)
+  Repairs(FileSystem& fs, StoragePlaces places, Suspicion& suspicion, const raft::Recovered& found)
       : fs_(fs),
         places_(std::move(places)),
+        suspicion_(suspicion),
         quarantined_(found.quarantined),
         lacks_state_(found.lacks_state) {}
 
   bool any() const { return quarantined_ || lacks_state_; }
-  // Has the notes removed that hold no more. Until they are gone, a start begins where they say.
+  // The note of a quarantine that is over is removed; until it is gone, a start begins where it
+  // says. The other one stays until the new state is proven.
   void settle(const raft::Status& status, LogWriter& log);
 
  private:
   FileSystem& fs_;
   const StoragePlaces places_;
+  Suspicion& suspicion_;
   bool quarantined_;
   bool lacks_state_;
 };

@@ -15,6 +15,10 @@ constexpr size_t kFixedBytes = 2 * sizeof(uint64_t);
 constexpr NoteKind kKind{
     .magic = 0x4452425244465448, .version = 2, .body_bytes_min = kFixedBytes};  // "HTFDRBRD"
 
+std::string rebuild_path(const std::string& group) {
+  return group + "/REBUILD";
+}
+
 std::string aside(const std::string& group) {
   return group + "/damaged-state";
 }
@@ -27,10 +31,6 @@ Result<> write_rebuild_note(FileSystem& fs, const std::string& group, const Rebu
 }
 
 }  // namespace
-
-std::string rebuild_path(const std::string& group) {
-  return group + "/REBUILD";
-}
 
 Result<std::optional<RebuildNote>> read_rebuild_note(FileSystem& fs, const std::string& group) {
   const Result<std::optional<std::string>> body = read_note(fs, rebuild_path(group), kKind);
@@ -80,6 +80,12 @@ Result<> drop_damaged_state(FileSystem& fs, const std::string& group, RebuildNot
 
 Result<> remove_damaged_state(const std::string& group) {
   return remove_tree(aside(group));
+}
+
+Result<> end_rebuild(FileSystem& fs, const std::string& group) {
+  HOLDFAST_TRY(fs.remove(rebuild_path(group)));
+  HOLDFAST_TRY(fs.sync_directory(group));
+  return remove_damaged_state(group);
 }
 
 }  // namespace holdfast

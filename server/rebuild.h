@@ -4,8 +4,11 @@
 // anew: from its log, where that goes back to the first entry, else from a peer. A note in the
 // group's folder carries it through every restart. Blocking.
 //
-//   GROUP/REBUILD         what is to be done, with a checksum; replaced as one act
-//   GROUP/damaged-state   the state that was dropped, until the next start after it was made anew
+//   GROUP/REBUILD         a note (storage/fs/note.h): u64 dropped, u64 times, why
+//   GROUP/damaged-state   the state that was dropped
+//
+// Both stay until all of the new state has been read back from the disk, but for the old state
+// where its room is needed.
 
 #include <optional>
 #include <string>
@@ -16,14 +19,13 @@ namespace holdfast {
 
 struct RebuildNote {
   bool dropped = false;  // else the state in use is the damaged one
-  int times = 1;         // how often it was begun since the state was last whole
+  int times = 1;         // how often it was begun since the state was last read back whole
   std::string why;       // for people
 };
 
 // A disk that damages each new state is not fought for ever.
 inline constexpr int kRebuildsMax = 5;
 
-std::string rebuild_path(const std::string& group);
 // Nothing: no rebuild is due. kCorrupt: the note is damaged.
 Result<std::optional<RebuildNote>> read_rebuild_note(FileSystem& fs, const std::string& group);
 // Counts on from a note that is there.
@@ -33,5 +35,7 @@ Result<RebuildNote> note_damaged_state(FileSystem& fs, const std::string& group,
 // kCorrupt: it was done too often.
 Result<> drop_damaged_state(FileSystem& fs, const std::string& group, RebuildNote& note);
 Result<> remove_damaged_state(const std::string& group);
+// The new state was read back whole.
+Result<> end_rebuild(FileSystem& fs, const std::string& group);
 
 }  // namespace holdfast

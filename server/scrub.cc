@@ -1,5 +1,6 @@
 #include "server/scrub.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -8,6 +9,13 @@
 #include "storage/log/damage.h"
 
 namespace holdfast {
+namespace {
+
+constexpr Duration kLook = std::chrono::seconds(1);
+// What its log still brings to a state that is made anew is mostly there by then.
+constexpr Duration kWhenInDoubt = std::chrono::seconds(10);
+
+}  // namespace
 
 Scrub::Scrub(Options options, FileSystem& fs, const RocksEngine& engine, Suspicion& suspicion,
              Metrics& metrics)
@@ -38,10 +46,17 @@ bool Scrub::spend(uint64_t bytes) {
 }
 
 void Scrub::run() {
-  while (pause(options_.every)) pass();
+  const Duration look = std::min(options_.every, kLook);
+  for (Duration waited{}; pause(look);) {
+    waited += look;
+    const bool in_doubt = suspicion_.doubts_state();
+    if (waited < options_.every && !(in_doubt && waited >= kWhenInDoubt)) continue;
+    if (pass() && in_doubt) suspicion_.state_is_proven();
+    waited = {};
+  }
 }
 
-void Scrub::pass() {
+bool Scrub::pass() {
   uint64_t bytes = 0;
   bool whole = true;
   const ReadBackPace pace = [&](uint64_t more) {
@@ -49,16 +64,19 @@ void Scrub::pass() {
     whole = spend(more);
     return whole;
   };
-  const Result<> state = engine_.read_back(pace);
-  if (!state) return log_warning("the state was not read back: {}", state.error().message);
-  if (!whole) return;
+  if (const Result<> state = engine_.read_back(pace); !state) {
+    log_warning("the state was not read back: {}", state.error().message);
+    return false;
+  }
+  if (!whole) return false;
   const Result<> log = read_back_log(fs_, options_.log, pace);
   if (!log && log.error().code == ErrorCode::kCorrupt)
     suspicion_.log_is_damaged(log.error().message);
-  if (!log) return log_warning("the log was not read back: {}", log.error().message);
-  if (!whole) return;
+  if (!log) log_warning("the log was not read back: {}", log.error().message);
+  if (!log || !whole) return false;
   metrics_.count_scrub();
   log_info("all files of state and log were read back and are whole: {} bytes", bytes);
+  return true;
 }
 
 }  // namespace holdfast

@@ -22,7 +22,8 @@ class Metrics;
 class Scrub {
  public:
   struct Options {
-    Duration every;           // from the end of a pass to the next one, and from the start
+    // From the end of a pass to the next one, and from the start; less while the state is in doubt.
+    Duration every;
     std::string log;          // the log's folder
     uint64_t bytes_a_second;  // on the average of a file and the pause behind it
   };
@@ -37,7 +38,7 @@ class Scrub {
 
  private:
   void run();
-  void pass();
+  bool pass();                  // true: all is whole
   bool pause(Duration length);  // false: it is over
   bool spend(uint64_t bytes);
 

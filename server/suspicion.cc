@@ -39,6 +39,23 @@ void Suspicion::stop_if_alone(const std::string& what) const {
                   what));
 }
 
+void Suspicion::state_is_new() {
+  const std::lock_guard lock(mutex_);
+  state_in_doubt_ = true;
+}
+
+bool Suspicion::doubts_state() const {
+  const std::lock_guard lock(mutex_);
+  return state_in_doubt_;
+}
+
+void Suspicion::state_is_proven() {
+  const std::lock_guard lock(mutex_);
+  state_in_doubt_ = false;
+  if (const Result<> ended = end_rebuild(fs_, group_); !ended)
+    log_warning("that the state is whole again was not noted: {}", ended.error().message);
+}
+
 void Suspicion::state_is_damaged(const std::string& what) {
   mutex_.lock();
   stop_if_alone(what);

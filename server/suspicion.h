@@ -21,6 +21,12 @@ class Suspicion {
   // known yet. Blocking, where it is another list than before.
   void follow(const raft::Members& members);
 
+  // The state was made anew after damage. It is in doubt until all of it has been read back: what
+  // is found damaged before that counts as one more in a row.
+  void state_is_new();
+  bool doubts_state() const;
+  void state_is_proven();
+
   [[noreturn]] void state_is_damaged(const std::string& what);
   // The start that follows finds the damage and puts it aside.
   [[noreturn]] void log_is_damaged(const std::string& what);
@@ -31,8 +37,9 @@ class Suspicion {
   FileSystem& fs_;
   const std::string group_;
   const NodeId self_;
-  std::mutex mutex_;  // held until the end: the first who finds something decides
+  mutable std::mutex mutex_;  // held until the end: the first who finds something decides
   raft::Members members_;
+  bool state_in_doubt_ = false;
 };
 
 // Whether somebody else votes.

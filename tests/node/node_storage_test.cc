@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "server/members_note.h"
+#include "server/rebuild.h"
 #include "storage/fs/posix.h"
 
 namespace holdfast {
@@ -34,6 +35,7 @@ class NodeStorageTest : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(group_); }
 
+  StoragePlaces places() const { return {.group = group_, .log = log_path()}; }
   std::string log_path() const { return group_ + "/log"; }
 
   // As a start does.
@@ -44,8 +46,7 @@ class NodeStorageTest : public testing::Test {
                             .cluster = ClusterId{9},
                             .first_members = kAlone,
                             .removed = false};
-    return open_node_storage(fs_, identity, {.group = group_, .log = log_path()}, kLog,
-                             *suspicion_);
+    return open_node_storage(fs_, identity, places(), kLog, *suspicion_);
   }
 
   void damage_state() const {
@@ -83,6 +84,38 @@ TEST_F(NodeStorageTest, WhoIsLeftAloneAgainDoesNot) {
   suspicion_->follow(kAlone);
   damage_state();
   EXPECT_FALSE(open());
+}
+
+TEST_F(NodeStorageTest, ADiskThatDamagesEachNewStateIsGivenUp) {
+  suspicion_->follow(kWithOthers);
+  for (int i = 0; i < kRebuildsMax; ++i) {
+    damage_state();
+    ASSERT_TRUE(open()) << i;
+    ASSERT_TRUE(open()) << "a start in between proves nothing";
+  }
+  damage_state();
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_THAT(opened.error().message, testing::HasSubstr("Replace the disk"));
+}
+
+TEST_F(NodeStorageTest, AStateThatAPeerSentIsOneMoreInARowUntilItIsProven) {
+  suspicion_->follow(kWithOthers);
+  damage_state();
+  auto storage = open();
+  ASSERT_TRUE(storage);
+  LogWriter log(std::move(storage->log), {.persisted = [](WriteTicket) {},
+                                          .loaded = [](NodeId, std::vector<EntryPtr>) {},
+                                          .damaged = nullptr});
+  storage->recovered.lacks_state = true;
+  Repairs repairs(fs_, places(), *suspicion_, storage->recovered);
+  repairs.settle(raft::Status{}, log);
+  EXPECT_FALSE(repairs.any());
+  EXPECT_TRUE(suspicion_->doubts_state());
+  EXPECT_EQ(note_damaged_state(fs_, group_, "again")->times, 2);
+  suspicion_->state_is_proven();
+  EXPECT_FALSE(suspicion_->doubts_state() || there("REBUILD") || there("damaged-state"));
+  EXPECT_EQ(note_damaged_state(fs_, group_, "another time")->times, 1);
 }
 
 TEST_F(NodeStorageTest, NoFlippedByteOfTheNotedMembersIsBelieved) {
