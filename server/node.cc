@@ -28,6 +28,7 @@
 #include "server/metrics.h"
 #include "server/newcomer.h"
 #include "server/node_storage.h"
+#include "server/rebuild.h"
 #include "server/scrub.h"
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -256,16 +257,16 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
           .members = [this](const raft::Members& members) { suspicion->follow(members); },
           .installed =
               [&mailbox](raft::Installed installed) { mailbox.post(std::move(installed)); }});
+  const std::string group = directory.group_path(kFirstGroup);
+  const SnapshotSending sending{
+      .self = hello(), .group = kFirstGroup, .directory = group + "/snapshots"};
   HOLDFAST_ASSIGN(
-      snapshots, TcpSnapshots::open(fs, clock,
-                                    {.self = hello(),
-                                     .group = kFirstGroup,
-                                     .directory = directory.group_path(kFirstGroup) + "/snapshots"},
-                                    *machine, *transport, [&mailbox](raft::Input input) {
-                                      mailbox.post(std::move(input));
-                                    }));
+      snapshots,
+      TcpSnapshots::open(
+          fs, clock, sending, [group] { return remove_damaged_state(group); }, *machine, *transport,
+          [&mailbox](raft::Input input) { mailbox.post(std::move(input)); }));
   backups = std::make_unique<Backups>(fs, *machine, clock, directory.identity().cluster,
-                                      directory.group_path(kFirstGroup) + "/backup");
+                                      group + "/backup");
   HOLDFAST_TRY(backups->remove());  // what a crash has left
   announcer = std::make_unique<Announcer>(
       self, Announcer::Addresses{client_url_of(config), hello().peer_address}, random.fork());

@@ -19,10 +19,11 @@ class TcpSnapshots final : public Snapshots {
  public:
   using Post = std::function<void(raft::Input)>;  // to the core, from any thread
 
-  // In `sending.directory`, where what an earlier life left is removed. All that is given by
-  // reference outlives it. On the transport's loop.
+  // In `sending.directory`, where what an earlier life left is removed; `make_room` is for what
+  // this node is sent. All that is given by reference outlives it. On the transport's loop.
   static Result<std::unique_ptr<TcpSnapshots>> open(FileSystem& fs, const Clock& clock,
                                                     const SnapshotSending& sending,
+                                                    const MakeRoom& make_room,
                                                     StateMachine& machine, TcpTransport& transport,
                                                     const Post& post);
   ~TcpSnapshots() override;
@@ -34,7 +35,8 @@ class TcpSnapshots final : public Snapshots {
 
  private:
   TcpSnapshots(FileSystem& fs, const Clock& clock, const SnapshotSending& sending,
-               StateMachine& machine, TcpTransport& transport, const Post& post);
+               const MakeRoom& make_room, StateMachine& machine, TcpTransport& transport,
+               const Post& post);
 
   TcpTransport& transport_;
   const Post post_;

@@ -83,14 +83,18 @@ IncomingSnapshot::IncomingSnapshot(FileSystem& fs, std::string parent, SnapshotO
       offer_(std::move(offer)) {}
 
 Result<IncomingSnapshot> IncomingSnapshot::begin(FileSystem& fs, const std::string& directory,
-                                                 SnapshotOffer offer) {
+                                                 SnapshotOffer offer, const MakeRoom& make_room) {
   HOLDFAST_ASSIGN(const std::vector<std::string> names, fs.list(directory));
   for (const std::string& name : names) {
     if (name.starts_with("in-") && name.ends_with(".part"))
       HOLDFAST_TRY(remove_files(fs, directory + "/" + name));
   }
-  HOLDFAST_ASSIGN(const uint64_t free_bytes, fs.free_bytes(directory));
+  HOLDFAST_ASSIGN(uint64_t free_bytes, fs.free_bytes(directory));
   const uint64_t wanted = offer.bytes() + kSpareBytes;
+  if (free_bytes < wanted) {
+    HOLDFAST_TRY(make_room());
+    HOLDFAST_ASSIGN(free_bytes, fs.free_bytes(directory));
+  }
   if (free_bytes < wanted)
     return fail(ErrorCode::kIo,
                 fmt::format("{} has {} MiB free, and {} MiB are needed to receive it and to go on; "

@@ -49,12 +49,15 @@ class OutgoingSnapshot {
   std::unique_ptr<File> open_file_;  // files_[open_number_]
 };
 
+// Removes what can be spared, where the disk has no room for what is offered.
+using MakeRoom = std::function<Result<>()>;
+
 class IncomingSnapshot {
  public:
   // Makes an empty in-ID.part in `directory`, and removes any other. The offer has been checked;
   // that it fits on the disk is checked here.
   static Result<IncomingSnapshot> begin(FileSystem& fs, const std::string& directory,
-                                        SnapshotOffer offer);
+                                        SnapshotOffer offer, const MakeRoom& make_room);
 
   const SnapshotOffer& offer() const { return offer_; }
   const SnapshotPlace& place() const { return place_; }

@@ -131,7 +131,8 @@ Result<> SnapshotReceiver::receive(TimedSocket& socket, const Hello& peer) {
 Result<> SnapshotReceiver::prepare_for(const SnapshotOffer& offer) {
   if (part_ && part_->offer() == offer) return {};
   part_.reset();  // `begin` removes its files
-  Result<IncomingSnapshot> part = IncomingSnapshot::begin(fs_, config_.directory, offer);
+  Result<IncomingSnapshot> part =
+      IncomingSnapshot::begin(fs_, config_.directory, offer, config_.make_room);
   if (!part) return on_disk(std::unexpected(part.error()));
   part_.emplace(*std::move(part));
   return {};

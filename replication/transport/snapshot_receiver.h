@@ -35,6 +35,7 @@ class SnapshotReceiver {
     GroupId group;
     std::string directory;                         // prepared (snapshot_files.h)
     Duration patience = std::chrono::seconds(10);  // without progress
+    MakeRoom make_room = []() -> Result<> { return {}; };
   };
 
   // `fs` and `clock` outlive it.

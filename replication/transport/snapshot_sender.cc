@@ -7,6 +7,12 @@
 #include "storage/base/log.h"
 
 namespace holdfast {
+namespace {
+
+constexpr Duration kRestMax = std::chrono::minutes(1);
+constexpr Duration kNothingDue = std::chrono::hours(1);
+
+}  // namespace
 
 SnapshotSender::SnapshotSender(FileSystem& fs, const Clock& clock, SnapshotSending how,
                                MakeCheckpoint checkpoint, Done done)
@@ -33,7 +39,8 @@ SnapshotSender::~SnapshotSender() {
 void SnapshotSender::send(const raft::SnapshotOrder& order, const std::string& peer_address) {
   const std::lock_guard lock(mutex_);
   call_off(order.destination);
-  waiting_.push_back({order, peer_address});
+  const auto rest = rests_.find(order.destination);
+  waiting_.push_back({order, peer_address, rest == rests_.end() ? Instant{} : rest->second.until});
   changed_.notify_one();
 }
 
@@ -60,27 +67,53 @@ std::optional<SnapshotSender::Job> SnapshotSender::next_job() {
   for (;;) {
     answer_called_off();
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return closing_ || !waiting_.empty() || !called_off_.empty(); });
+    // An order that comes meanwhile may be due sooner: what is waited for is looked at anew.
+    if (!closing_ && called_off_.empty()) changed_.wait_for(lock, until_next());
     if (closing_) return std::nullopt;
-    if (waiting_.empty()) continue;
-    Job job = std::move(waiting_.front());
-    waiting_.pop_front();
+    const Instant now = clock_.now();
+    const auto next =
+        std::ranges::find_if(waiting_, [now](const Job& job) { return job.due <= now; });
+    if (next == waiting_.end()) continue;
+    Job job = std::move(*next);
+    waiting_.erase(next);
     destination_ = job.order.destination;
     interrupt_.clear();
     return job;
   }
 }
 
+Duration SnapshotSender::until_next() const {
+  Duration least = kNothingDue;
+  for (const Job& job : waiting_) least = std::min(least, job.due - clock_.now());
+  return least;
+}
+
 void SnapshotSender::carry_out(const Job& job) {
   SnapshotTransfer transfer(fs_, clock_, interrupt_, how_, job.order, job.address);
-  const Result<> delivered = transfer.run(checkpoint_, [this] { answer_called_off(); });
+  bool copied = false;
+  const MakeCheckpoint checkpoint = [&](const std::string& directory) {
+    copied = true;
+    return checkpoint_(directory);
+  };
+  const Result<> delivered = transfer.run(checkpoint, [this] { answer_called_off(); });
   if (!delivered)
     log_warning("a snapshot was not delivered to {}: {}", job.address, delivered.error().message);
   {
     const std::lock_guard lock(mutex_);
     destination_ = {};
+    note_outcome(job.order.destination, delivered.has_value(), copied);
   }
   answer(job.order, delivered.has_value());
+}
+
+void SnapshotSender::note_outcome(NodeId destination, bool delivered, bool copied) {
+  if (delivered) rests_.erase(destination);
+  // Who was called off has been told nothing of the copy, and who is not there cost none.
+  if (delivered || !copied || interrupt_.raised()) return;
+  Rest& rest = rests_[destination];
+  rest.length =
+      rest.length == Duration::zero() ? how_.rest_first : std::min(2 * rest.length, kRestMax);
+  rest.until = clock_.now() + rest.length;
 }
 
 void SnapshotSender::answer(const raft::SnapshotOrder& order, bool delivered) {

@@ -2,7 +2,9 @@
 
 // Sends snapshots of the state to followers, one after another, each over a connection of its own
 // and from a thread of its own: neither heartbeats nor appends wait behind one. What was
-// interrupted goes on where the receiver is, after a few tries to dial again.
+// interrupted goes on where the receiver is, after a few tries to dial again. A copy of the state
+// that was made in vain is not made again at once: each makes the next for its destination wait
+// twice as long.
 //
 // Bounds: one transfer at a time and one order for each destination, so as many as there are
 // members; kSnapshotPieceBytes in memory; no more bytes in a second than `how` says.
@@ -10,6 +12,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -44,12 +47,19 @@ class SnapshotSender {
   struct Job {
     raft::SnapshotOrder order;
     std::string address;
+    Instant due;  // not before
+  };
+  struct Rest {
+    Duration length;
+    Instant until;
   };
 
   void run();
   std::optional<Job> next_job();
+  Duration until_next() const;  // under mutex_
   void carry_out(const Job& job);
-  void call_off(NodeId destination);  // under mutex_
+  void note_outcome(NodeId destination, bool delivered, bool copied);  // under mutex_
+  void call_off(NodeId destination);                                   // under mutex_
   void answer(const raft::SnapshotOrder& order, bool delivered);
   void answer_called_off();
 
@@ -64,8 +74,9 @@ class SnapshotSender {
   std::condition_variable changed_;
   // Guarded by mutex_.
   std::deque<Job> waiting_;
-  std::deque<Job> called_off_;  // before they began, and not answered yet
-  NodeId destination_;          // of the job that goes on
+  std::deque<Job> called_off_;    // before they began, and not answered yet
+  NodeId destination_;            // of the job that goes on
+  std::map<NodeId, Rest> rests_;  // of those whose last copy was made in vain
   bool closing_ = false;
 
   std::thread thread_;

@@ -149,7 +149,8 @@ ReceivingNode::~ReceivingNode() {
 void ReceivingNode::start() {
   ASSERT_TRUE(prepare_snapshot_directory(fs, directory.path()).has_value());
   receiver_ = std::make_unique<SnapshotReceiver>(
-      fs, clock_, SnapshotReceiver::Config{NodeId{2}, kFirstGroup, directory.path(), patience_},
+      fs, clock_,
+      SnapshotReceiver::Config{NodeId{2}, kFirstGroup, directory.path(), patience_, make_room},
       [this](raft::SnapshotArrived arrival) { arrived.put(std::move(arrival)); });
   transport_ = std::make_unique<TcpTransport>(
       loop_, Hello{kPeerProtocol, kTestCluster, NodeId{2}, "n2", address_}, Random(2));
@@ -167,6 +168,7 @@ SendingNode::SendingNode(Files its_files, NodeId id) : files(std::move(its_files
   how.group = kFirstGroup;
   how.directory = directory.path();
   how.redial_first = std::chrono::milliseconds(2);
+  how.rest_first = std::chrono::milliseconds(2);
   how.bytes_per_second = uint64_t{4} << 30;
 }
 

@@ -116,6 +116,7 @@ class ReceivingNode {
 
   SnapshotDirectory directory;
   FaultyFileSystem fs;
+  MakeRoom make_room = []() -> Result<> { return {}; };  // set before it starts
   Told<raft::SnapshotArrived> arrived;
   Told<raft::Envelope> messages;
 

@@ -329,6 +329,54 @@ TEST(SnapshotStream, AFullDiskIsKnownBeforeItBegins) {
   EXPECT_TRUE(one.deliver(two.address()));
 }
 
+TEST(SnapshotStream, WhatCanBeSparedMakesWay) {
+  ReceivingNode two;
+  two.fs.free = 256 * kMiB + 100;
+  two.make_room = [&]() -> Result<> {
+    two.fs.free += 1;
+    return {};
+  };
+  two.start();
+  SendingNode one({{"a", std::string(100, 'x')}});
+  one.start();
+  EXPECT_TRUE(one.deliver(two.address()));
+  EXPECT_EQ(two.fs.free, 256 * kMiB + 100) << "nothing was asked for in need of nothing";
+  one.files = {{"a", std::string(101, 'x')}};
+  EXPECT_TRUE(one.deliver(two.address()));
+}
+
+TEST(SnapshotStream, ACopyInVainMakesTheNextWaitAndNobodyElse) {
+  ReceivingNode two;
+  two.fs.free = 0;
+  two.start();
+  SendingNode one(some_files());
+  one.how.rest_first = std::chrono::milliseconds(20);
+  one.start();
+  SystemClock clock;
+  const Instant began = clock.now();
+  for (int i = 0; i < 4; ++i) EXPECT_FALSE(one.deliver(two.address()));
+  EXPECT_GE(clock.now() - began, std::chrono::milliseconds(20 + 40 + 80));
+  EXPECT_EQ(one.checkpoints.all().size(), 4u);
+  two.fs.free = UINT64_MAX;
+  EXPECT_TRUE(one.deliver(two.address()));
+}
+
+TEST(SnapshotStream, AnOrderThatRestsHoldsUpNoOtherAndIsCalledOffAtOnce) {
+  ReceivingNode two;
+  two.fs.free = 0;
+  two.start();
+  SendingNode one(some_files());
+  one.how.rest_first = std::chrono::hours(1);
+  one.start();
+  EXPECT_FALSE(one.deliver(two.address()));
+  one.send(two.address());
+  EXPECT_FALSE(one.deliver(two.address(), Term{5}, NodeId{3})) << "that is no node 3";
+  one.sender().end(NodeId{2});
+  ASSERT_TRUE(one.done.wait_for(3));
+  EXPECT_FALSE(one.done.all()[2].delivered);
+  EXPECT_EQ(one.checkpoints.all().size(), 1u);
+}
+
 TEST(SnapshotStream, SilenceEndsItOnBothEnds) {
   const Duration patience = std::chrono::milliseconds(200);
   ReceivingNode two(patience);
