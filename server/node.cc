@@ -259,7 +259,10 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
               [&mailbox](raft::Installed installed) { mailbox.post(std::move(installed)); }});
   const std::string group = directory.group_path(kFirstGroup);
   const SnapshotSending sending{
-      .self = hello(), .group = kFirstGroup, .directory = group + "/snapshots"};
+      .self = hello(),
+      .group = kFirstGroup,
+      .directory = group + "/snapshots",
+      .verify = [this](const std::string& path) { return engine->read_back_file(path); }};
   HOLDFAST_ASSIGN(
       snapshots,
       TcpSnapshots::open(

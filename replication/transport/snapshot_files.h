@@ -25,24 +25,28 @@ Result<> prepare_snapshot_directory(FileSystem& fs, const std::string& directory
 // Removes a directory of files, if it is there.
 Result<> remove_files(FileSystem& fs, const std::string& directory);
 
+// Compares what lies in a file of the state with the checksums in it. kCorrupt: it is damaged.
+using VerifyFile = std::function<Result<>(const std::string& path)>;
+
 class OutgoingSnapshot {
  public:
   // `directory` holds files only, and they do not change.
-  static Result<OutgoingSnapshot> open(FileSystem& fs, std::string directory);
+  static Result<OutgoingSnapshot> open(FileSystem& fs, std::string directory, VerifyFile verify);
 
   const std::vector<SnapshotFile>& files() const { return files_; }
   // The `count` bytes at `place`, which is the place after the piece that was read last, or that of
-  // one that was read before.
+  // one that was read before. Of a file that was verified first: damage must not travel.
   Result<std::string> read(const SnapshotPlace& place, size_t count);
   // Of all files, once every piece was read.
   SnapshotEnd end() const;
 
  private:
-  OutgoingSnapshot(FileSystem& fs, std::string directory)
-      : fs_(&fs), directory_(std::move(directory)) {}
+  OutgoingSnapshot(FileSystem& fs, std::string directory, VerifyFile verify)
+      : fs_(&fs), directory_(std::move(directory)), verify_(std::move(verify)) {}
 
   FileSystem* fs_;
   std::string directory_;
+  VerifyFile verify_;
   std::vector<SnapshotFile> files_;
   std::vector<std::vector<uint64_t>> sums_;  // of each file, up to each of its pieces
   uint32_t open_number_ = 0;

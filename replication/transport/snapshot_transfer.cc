@@ -55,7 +55,7 @@ Result<> SnapshotTransfer::attempt(const MakeCheckpoint& checkpoint,
   Result<TimedSocket> socket = dial();
   if (!socket) return std::unexpected(socket.error());
   HOLDFAST_ASSIGN(const LogPosition position, checkpoint(directory_));
-  HOLDFAST_ASSIGN(OutgoingSnapshot snapshot, OutgoingSnapshot::open(fs_, directory_));
+  HOLDFAST_ASSIGN(OutgoingSnapshot snapshot, OutgoingSnapshot::open(fs_, directory_, how_.verify));
   const SnapshotOffer offer{how_.group, order_.destination, random_from_system(), position,
                             snapshot.files()};
   HOLDFAST_TRY(check_offer(offer));

@@ -22,7 +22,8 @@ struct SnapshotSending {
   uint64_t bytes_per_second = 100 << 20;                   // at least kSnapshotPieceBytes
   Duration patience = std::chrono::seconds(10);            // without progress
   Duration redial_first = std::chrono::milliseconds(200);  // doubled with each further try
-  Duration rest_first = std::chrono::seconds(1);           // after a copy in vain; doubled, too
+  VerifyFile verify = [](const std::string&) -> Result<> { return {}; };
+  Duration rest_first = std::chrono::seconds(1);  // after a copy in vain; doubled, too
 };
 
 // Makes a copy of the state as files in `directory`, which is not there yet, and says what the last

@@ -32,6 +32,10 @@ rocksdb::Status check_in_any_order(const std::string& path) {
   return check(path, options);
 }
 
+std::string reading_back(const std::string& path) {
+  return "reading back the state's file '" + path + "'";
+}
+
 std::vector<LiveFileMetaData> files_in_use(rocksdb::DB& db) {
   std::vector<LiveFileMetaData> files;
   db.GetLiveFilesMetaData(&files);
@@ -58,6 +62,11 @@ Result<TableFiles> check_table_files(const std::string& directory) {
   return found;
 }
 
+Result<> check_table_file(const std::string& path) {
+  if (!path.ends_with(".sst")) return {};
+  return done(check_in_any_order(path), reading_back(path));
+}
+
 Result<> check_files_in_use(rocksdb::DB& db,
                             const std::vector<rocksdb::ColumnFamilyDescriptor>& families,
                             const std::function<bool(uint64_t bytes)>& pace) {
@@ -66,8 +75,8 @@ Result<> check_files_in_use(rocksdb::DB& db,
                                           &rocksdb::ColumnFamilyDescriptor::name);
     if (family == families.end()) continue;
     const std::string path = file.db_path + file.name;
-    const Result<> whole = done(check(path, {rocksdb::DBOptions(), family->options}),
-                                "reading back the state's file '" + path + "'");
+    const Result<> whole =
+        done(check(path, {rocksdb::DBOptions(), family->options}), reading_back(path));
     if (!whole) {
       // Compactions replace files while this goes on.
       const auto is_same = [&file](const LiveFileMetaData& now) { return now.name == file.name; };

@@ -25,6 +25,9 @@ struct TableFiles {
 // Of the database that is exactly `directory`, which no process uses.
 Result<TableFiles> check_table_files(const std::string& directory);
 
+// Of one file, of a checkpoint. What is no table of rows has nothing to compare.
+Result<> check_table_file(const std::string& path);
+
 // Of one that is open. `pace` is told the bytes of each file behind it, and ends it with false.
 // kCorrupt: one of them is not what was written.
 Result<> check_files_in_use(rocksdb::DB& db,

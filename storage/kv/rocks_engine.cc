@@ -414,6 +414,10 @@ Result<> RocksEngine::read_back(const std::function<bool(uint64_t bytes)>& pace)
   return told(check_files_in_use(*database->db, families(common_->options, common_->cache), pace));
 }
 
+Result<> RocksEngine::read_back_file(const std::string& path) const {
+  return told(check_table_file(path));
+}
+
 Result<> RocksEngine::compact() {
   const std::shared_ptr<Database> database = in_use();
   rocksdb::CompactRangeOptions options;

@@ -72,6 +72,9 @@ class RocksEngine final : public Engine {
   // it with false. Damage is told as elsewhere. Any thread but those of Options.
   Result<> read_back(const std::function<bool(uint64_t bytes)>& pace) const;
 
+  // The same of a file of a checkpoint that was made here.
+  Result<> read_back_file(const std::string& path) const;
+
   // Rewrites every file now, which forgets all that the floor allows. Minutes on a large state.
   Result<> compact();
 

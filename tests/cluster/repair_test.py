@@ -75,6 +75,11 @@ def flip_in_log(directory, words):
     raise AssertionError(f"{words} is in no log file of {directory}")
 
 
+def flip_largest(cluster, node):
+    largest = max(group(cluster, node).glob("state*/*.sst"), key=lambda path: path.stat().st_size)
+    flip(largest, largest.stat().st_size // 2)
+
+
 def follower_of(cluster):
     leader = cluster.leader()
     return leader, next(node for node in cluster.nodes if node is not leader)
@@ -115,8 +120,7 @@ def damaged_state(cluster, size, count):
     assert len(written) >= count
     rebuilt = log_text(victim).count("starts anew without it")
     victim.end(signal.SIGTERM)
-    largest = max(group(cluster, victim).glob("state*/*.sst"), key=lambda path: path.stat().st_size)
-    flip(largest, largest.stat().st_size // 2)
+    flip_largest(cluster, victim)
     victim.start()
     pid = victim.process.pid
     wait_for("it is ready", victim.is_ready)
@@ -137,6 +141,21 @@ def damaged_state(cluster, size, count):
     cluster.wait_caught_up()
 
 
+def damaged_sender(cluster):
+    """The leader is to send its state, in which a file has rotted that nobody has read since."""
+    leader, victim = follower_of(cluster)
+    victim.end(signal.SIGTERM)
+    flip_largest(cluster, leader)
+    for path in group(cluster, victim).glob("state*/MANIFEST-*"):
+        path.write_bytes(b"not what was written")
+    sound = log_text(leader).count("starts anew without it")
+    victim.start()
+    wait_for("the leader finds it", lambda: log_text(leader).count("starts anew without it") > sound)
+    for node in (leader, victim):
+        wait_for(f"{node.name} is ready again", lambda node=node: node.is_ready() and not fenced(node), 60)
+    cluster.wait_caught_up()
+
+
 def damage_that_nobody_reads(cluster):
     """The scrub finds it while the node serves."""
     leader, victim = follower_of(cluster)
@@ -147,8 +166,7 @@ def damage_that_nobody_reads(cluster):
     status, metrics = victim.ask("GET", "/metrics")
     assert status == 200 and b"holdfast_scrubs_total" in metrics
     rebuilt = log_text(victim).count("starts anew without it")
-    largest = max(group(cluster, victim).glob("state*/*.sst"), key=lambda path: path.stat().st_size)
-    flip(largest, largest.stat().st_size // 2)
+    flip_largest(cluster, victim)
     wait_for("the damage is found", lambda: log_text(victim).count("starts anew without it") > rebuilt)
     wait_for("it is ready again", lambda: victim.is_ready() and not fenced(victim), 60)
     victim.end(signal.SIGTERM)
@@ -225,6 +243,7 @@ def main():
             node.start()
         cluster.wait_ready()
         damaged_state(cluster, LARGE, 1400)
+        damaged_sender(cluster)
     print("log, state and identity damaged: found, and all nodes equal")
 
 

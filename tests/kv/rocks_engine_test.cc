@@ -267,6 +267,13 @@ TEST_F(RocksEngineTest, DamageToAFileIsToldAndNotServed) {
   }
   EXPECT_GT(refused, 0u);
   EXPECT_EQ(told.size(), refused);
+  // Nor does it get anywhere in a checkpoint.
+  ASSERT_TRUE((*engine)->checkpoint(directory + "/copy"));
+  for (const auto& entry : std::filesystem::directory_iterator(directory + "/copy")) {
+    const bool is_damaged = entry.path().filename() == std::filesystem::path(largest).filename();
+    EXPECT_EQ((*engine)->read_back_file(entry.path()).has_value(), !is_damaged) << entry.path();
+  }
+  EXPECT_EQ(told.size(), refused + 1);
   engine->reset();
   std::filesystem::remove_all(directory);
 }

@@ -317,6 +317,37 @@ TEST(SnapshotStream, WhatTheSendersDiskRefusesIsSaid) {
   }
 }
 
+TEST(SnapshotStream, EachFileIsVerifiedOnceBeforeItIsSent) {
+  ReceivingNode two;
+  two.start();
+  Proxy proxy(two.address(), {.cut_at = 2 * kMiB});
+  SendingNode one(some_files());
+  Told<std::string> verified;
+  one.how.verify = [&](const std::string& path) -> Result<> {
+    verified.put(path.substr(path.rfind('/') + 1));
+    return {};
+  };
+  one.start();
+  ASSERT_TRUE(one.deliver(proxy.address()));
+  std::vector<std::string> with_bytes;
+  for (const auto& [name, bytes] : one.files)
+    if (!bytes.empty()) with_bytes.push_back(name);
+  EXPECT_THAT(verified.all(), testing::ElementsAreArray(with_bytes));
+}
+
+TEST(SnapshotStream, DamageIsNotSent) {
+  ReceivingNode two;
+  two.start();
+  SendingNode one(some_files());
+  one.how.verify = [](const std::string& path) -> Result<> {
+    if (!path.ends_with("000012.sst")) return {};
+    return fail(ErrorCode::kCorrupt, "it is not what was written");
+  };
+  one.start();
+  EXPECT_FALSE(one.deliver(two.address()));
+  EXPECT_THAT(two.arrived.all(), IsEmpty());
+}
+
 TEST(SnapshotStream, AFullDiskIsKnownBeforeItBegins) {
   ReceivingNode two;
   two.fs.free = 256 * kMiB + 100;
