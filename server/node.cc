@@ -319,7 +319,7 @@ void Node::Parts::after_turn(Instant now, const std::vector<raft::RoleChange>& r
   // A change of members is on the board before it can be committed, and so before it is answered.
   if (is_new_list || !roles.empty() || now - published >= kPublishEvery) publish(now);
   gates->look_again(now);
-  if (repairs->any()) repairs->settle(replica->status(), *log);
+  if (repairs->any() || replica->raft().quarantined()) repairs->settle(replica->status(), *log);
 }
 
 // The leader may be unknown to a list of members that is older than it.

@@ -7,6 +7,7 @@
 
 #include "server/members_note.h"
 #include "server/rebuild.h"
+#include "storage/base/check.h"
 #include "storage/base/log.h"
 #include "storage/log/quarantine.h"
 
@@ -121,7 +122,21 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
   return storage;
 }
 
+void Repairs::begin_quarantine(const raft::Status& status) {
+  const std::string why = fmt::format(
+      "the log in {} ends at entry {}, and the leader knows that it held more: the disk "
+      "has forgotten what it had synced",
+      places_.log, status.last.index.value);
+  const Result<> noted =
+      holdfast::begin_quarantine(fs_, places_.log, {status.term, status.vote}, why);
+  // A start that does not know of it would vote with what is left.
+  if (!noted) fatal(fmt::format("{}; and that could not be noted: {}", why, noted.error().message));
+  quarantined_ = true;
+  log_error("{}. This node fetches it from the leader, and does not vote until it has it", why);
+}
+
 void Repairs::settle(const raft::Status& status, LogWriter& log) {
+  if (status.quarantined && !quarantined_) begin_quarantine(status);
   if (quarantined_ && !status.quarantined) {
     const Result<std::vector<std::string>> files = left_of_quarantine(fs_, places_.log);
     if (!files) return log_warning("the log is whole again, but: {}", files.error().message);

@@ -45,11 +45,14 @@ class Repairs {
         lacks_state_(found.lacks_state) {}
 
   bool any() const { return quarantined_ || lacks_state_; }
-  // The note of a quarantine that is over is removed; until it is gone, a start begins where it
-  // says. The other one stays until the new state is proven.
+  // To be called where a repair goes on, or the log turns out to be in quarantine: that is on disk
+  // before this returns. The note of a quarantine that is over is removed; until it is gone, a
+  // start begins where it says. The other one stays until the new state is proven.
   void settle(const raft::Status& status, LogWriter& log);
 
  private:
+  void begin_quarantine(const raft::Status& status);
+
   FileSystem& fs_;
   const StoragePlaces places_;
   Suspicion& suspicion_;

@@ -76,9 +76,8 @@ void Raft::on_append(NodeId from, Append&& append) {
 
 void Raft::on_heartbeat(NodeId from, const Heartbeat& heartbeat) {
   follow(from);
-  CHECK(quarantined_ || heartbeat.commit <= log_.last().index,
-        "the leader knows this log to reach {}, it ends at {}: entries were lost on this disk",
-        heartbeat.commit.value, log_.last().index.value);
+  // The leader knows what was acknowledged here, and the disk has forgotten it.
+  if (heartbeat.commit > log_.last().index) quarantined_ = true;
   set_commit(quarantined_ ? std::min(heartbeat.commit, verified_) : heartbeat.commit);
   if (heartbeat.proof) take_proof(*heartbeat.proof);
   if (heartbeat.reach) note_reach(*heartbeat.reach);

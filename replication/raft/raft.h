@@ -48,6 +48,7 @@ class Raft {
   Instant next_deadline() const;  // give Wake{} no later than this
   Status status() const;
   const Members& members() const { return membership_.current(); }
+  bool quarantined() const { return quarantined_; }
   const RaftLog& log() const { return log_; }
 
  private:

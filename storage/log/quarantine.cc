@@ -69,6 +69,11 @@ Result<std::optional<Quarantine>> read_quarantine(FileSystem& fs, const std::str
                     .why = (*body)->substr(kFixedBytes)};
 }
 
+Result<> begin_quarantine(FileSystem& fs, const std::string& directory, const HardState& hard_state,
+                          const std::string& why) {
+  return note(fs, directory, {Quarantine::Stage::kCatchesUp, hard_state, why});
+}
+
 Result<std::vector<std::string>> left_of_quarantine(const FileSystem& fs,
                                                     const std::string& directory) {
   HOLDFAST_ASSIGN(std::vector<std::string> files, needless_damaged_files(fs, directory));

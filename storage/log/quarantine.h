@@ -27,6 +27,11 @@ struct Quarantine {
 // Nothing: the node is in none. kCorrupt: the file is damaged.
 Result<std::optional<Quarantine>> read_quarantine(FileSystem& fs, const std::string& directory);
 
+// For a log that is sound, and turns out to end earlier than it did: from then on it is as one that
+// was mended.
+Result<> begin_quarantine(FileSystem& fs, const std::string& directory, const HardState& hard_state,
+                          const std::string& why);
+
 // All that is left of a quarantine that is over, as files to remove, in this order.
 Result<std::vector<std::string>> left_of_quarantine(const FileSystem& fs,
                                                     const std::string& directory);

@@ -6,6 +6,7 @@ others without anybody's help; or it says what is damaged and stops. In the end 
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -141,6 +142,26 @@ def damaged_state(cluster, size, count):
     cluster.wait_caught_up()
 
 
+def forgetful_disk(cluster):
+    """All that was synced since a moment is gone, and nothing shows it but the leader's memory."""
+    _, victim = follower_of(cluster)
+    victim.end(signal.SIGTERM)
+    disk, copy = group(cluster, victim), cluster.directory / "copy"
+    shutil.copytree(disk, copy)
+    victim.start()
+    wait_for("it is ready", victim.is_ready)
+    fill(cluster.leader(), "forgotten", 50)
+    cluster.wait_caught_up()
+    victim.end(signal.SIGTERM)
+    shutil.rmtree(disk)
+    copy.rename(disk)
+    victim.start()
+    wait_for("it is told", lambda: "has forgotten what it had synced" in log_text(victim))
+    wait_for("it has all again", lambda: "the log is whole again: this node votes" in log_text(victim))
+    wait_for("its note is gone", lambda: not (disk / "log" / "QUARANTINE").exists())
+    cluster.wait_caught_up()
+
+
 def damaged_sender(cluster):
     """The leader is to send its state, in which a file has rotted that nobody has read since."""
     leader, victim = follower_of(cluster)
@@ -234,6 +255,7 @@ def main():
     with Cluster(3) as cluster:
         damaged_log(cluster)
         damaged_state(cluster, 400, KEYS)
+        forgetful_disk(cluster)
         damage_that_nobody_reads(cluster)
         damaged_identity(cluster)
         alone(cluster)

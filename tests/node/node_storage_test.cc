@@ -118,6 +118,25 @@ TEST_F(NodeStorageTest, AStateThatAPeerSentIsOneMoreInARowUntilItIsProven) {
   EXPECT_EQ(note_damaged_state(fs_, group_, "another time")->times, 1);
 }
 
+TEST_F(NodeStorageTest, ALogThatIsToldToLackEntriesIsInQuarantineAfterARestartToo) {
+  suspicion_->follow(kWithOthers);
+  {
+    auto storage = open();
+    ASSERT_TRUE(storage);
+    LogWriter log(std::move(storage->log), {.persisted = [](WriteTicket) {},
+                                            .loaded = [](NodeId, std::vector<EntryPtr>) {},
+                                            .damaged = nullptr});
+    Repairs repairs(fs_, places(), *suspicion_, storage->recovered);
+    raft::Status status{};
+    status.quarantined = true;
+    repairs.settle(status, log);
+    EXPECT_TRUE(repairs.any());
+  }
+  const auto again = open();
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->recovered.quarantined);
+}
+
 TEST_F(NodeStorageTest, NoFlippedByteOfTheNotedMembersIsBelieved) {
   suspicion_->follow(kWithOthers);
   const std::string path = group_ + "/MEMBERS";

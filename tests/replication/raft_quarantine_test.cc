@@ -59,6 +59,27 @@ TEST_F(RaftQuarantineTest, NeitherVotesNorStands) {
   EXPECT_EQ(raft_->status().role, Role::kFollower);
 }
 
+TEST_F(RaftQuarantineTest, BeginsWhereTheLeaderKnowsOfMoreThanThereIs) {
+  start();
+  append(1, {}, 2);
+  settle();
+  receive(kOther, 1, Heartbeat{LogIndex{2}, ++round_});
+  settle();
+  EXPECT_FALSE(quarantined());
+  receive(kOther, 1, Heartbeat{LogIndex{5}, ++round_});
+  settle();
+  EXPECT_TRUE(quarantined() && said("quarantined"));
+  EXPECT_LE(raft_->status().commit, LogIndex{2});
+  receive(kThird, 2, VoteRequest{VotePhase::kVote, Term{2}, {Term{1}, LogIndex{2}}});
+  settle();
+  EXPECT_FALSE(raft_->status().vote);
+  const uint64_t moment = moment_of_reply(2);
+  reach(2, moment, 5);
+  append(2, {Term{1}, LogIndex{2}}, 3);
+  settle();
+  EXPECT_FALSE(quarantined());
+}
+
 TEST_F(RaftQuarantineTest, EndsWhenTheLogHoldsWhatTheLeadersHeldAtContact) {
   start_quarantined(2);
   const uint64_t moment = moment_of_reply(1);

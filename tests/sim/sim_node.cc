@@ -283,6 +283,9 @@ void SimNode::turn() {
   if (status.current_as_of) current_as_of = clock_.when(*status.current_as_of);
   watch_.invariants.stepped(id_, watch_.agenda.now(), current_as_of);
   if (status.removed) return after({}, [this] { leave(); });
+  if (status.quarantined && !quarantined_)
+    watch_.invariants.fail("an honest disk forgets nothing",
+                           fmt::format("node {} is told that its log lacks entries", id_.value));
   if (quarantined_ && !status.quarantined) leave_quarantine();
   // The node of production notes it a moment later; until then a restart finds the state in use.
   if (rebuilds_ && !status.awaits_state) {
