@@ -92,17 +92,17 @@ Result<IncomingSnapshot> IncomingSnapshot::begin(FileSystem& fs, const std::stri
     if (name.starts_with("in-") && name.ends_with(".part"))
       HOLDFAST_TRY(remove_files(fs, directory + "/" + name));
   }
-  HOLDFAST_ASSIGN(uint64_t free_bytes, fs.free_bytes(directory));
+  HOLDFAST_ASSIGN(DiskSpace space, fs.space(directory));
   const uint64_t wanted = offer.bytes() + kSpareBytes;
-  if (free_bytes < wanted) {
+  if (space.free < wanted) {
     HOLDFAST_TRY(make_room());
-    HOLDFAST_ASSIGN(free_bytes, fs.free_bytes(directory));
+    HOLDFAST_ASSIGN(space, fs.space(directory));
   }
-  if (free_bytes < wanted)
+  if (space.free < wanted)
     return fail(ErrorCode::kIo,
                 fmt::format("{} has {} MiB free, and {} MiB are needed to receive it and to go on; "
                             "make room there",
-                            directory, free_bytes >> 20, wanted >> 20));
+                            directory, space.free >> 20, wanted >> 20));
   IncomingSnapshot snapshot(fs, directory, std::move(offer));
   if (Result<> made = snapshot.make(); !made) {
     if (const Result<> removed = remove_files(fs, snapshot.directory_); !removed)

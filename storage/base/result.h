@@ -15,6 +15,7 @@ enum class ErrorCode {
   kIo,           // the operating system refused; the message carries its words
   kUnavailable,  // nobody answered there; another try may succeed
   kIncomplete,   // not in memory: ask again where blocking is allowed
+  kNoSpace,      // the disk is full: with room on it the same would succeed
 };
 
 struct Error {

@@ -19,14 +19,24 @@ namespace holdfast {
 class File {
  public:
   virtual ~File() = default;
-  // Writes all of `bytes` at `offset`, or fails. May extend the file.
+  // Writes all of `bytes` at `offset`, or fails: with kNoSpace where the disk is full, and part of
+  // them may be written then. May extend the file.
   virtual Result<> write_at(uint64_t offset, std::string_view bytes) = 0;
   // Reads up to `count` bytes; fewer only at the end of the file.
   virtual Result<std::string> read_at(uint64_t offset, size_t count) const = 0;
+  // Makes the file at least so large, and takes the room for it on the disk now, without writing
+  // it where the file system can do that. kNoSpace: part of it may be taken.
+  virtual Result<> take_room(uint64_t bytes) = 0;
   // After success, everything written so far (and the file's size) survives a power loss. After a
   // failure the state of the file is unknown: the caller stops the process and never tries again.
   virtual Result<> sync() = 0;
   virtual Result<uint64_t> size() const = 0;
+};
+
+struct DiskSpace {
+  uint64_t free;  // what may still be written
+  uint64_t total;
+  friend bool operator==(const DiskSpace&, const DiskSpace&) = default;
 };
 
 class FileSystem {
@@ -43,8 +53,8 @@ class FileSystem {
   virtual Result<> remove_directory(const std::string& path) = 0;  // must be empty
   // Makes the names in `directory` (created, renamed, removed) survive a power loss.
   virtual Result<> sync_directory(const std::string& directory) = 0;
-  // What may still be written to the disk that `directory` lies on.
-  virtual Result<uint64_t> free_bytes(const std::string& directory) const = 0;
+  // Of the disk that `directory` lies on. Any thread.
+  virtual Result<DiskSpace> space(const std::string& directory) const = 0;
 };
 
 // Replaces the file at `path` as one act that survives a power loss: a new file beside it, synced,

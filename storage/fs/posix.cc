@@ -14,10 +14,19 @@
 namespace holdfast {
 namespace {
 
+ErrorCode code_of(int number) {
+  if (number == ENOENT) return ErrorCode::kNotFound;
+  return number == ENOSPC || number == EDQUOT ? ErrorCode::kNoSpace : ErrorCode::kIo;
+}
+
 std::unexpected<Error> os_error(std::string_view act, const std::string& path) {
-  const int code = errno;
-  return fail(code == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
-              fmt::format("{} {}: {}", act, path, std::strerror(code)));
+  const int number = errno;
+  return fail(code_of(number), fmt::format("{} {}: {}", act, path, std::strerror(number)));
+}
+
+// Whatever made a sync fail: what was to be synced may be gone, and room does not bring it back.
+std::unexpected<Error> sync_error(const std::string& path) {
+  return fail(ErrorCode::kIo, fmt::format("sync {}: {}", path, std::strerror(errno)));
 }
 
 class PosixFile final : public File {
@@ -54,9 +63,17 @@ class PosixFile final : public File {
     return bytes;
   }
 
+  Result<> take_room(uint64_t bytes) override {
+    int number = EINTR;
+    while (number == EINTR) number = ::posix_fallocate(descriptor_, 0, static_cast<off_t>(bytes));
+    errno = number;
+    if (number != 0) return os_error("take room for", path_);
+    return {};
+  }
+
   Result<> sync() override {
     // Never retried: after a failed sync the kernel may have marked the lost pages clean.
-    if (::fdatasync(descriptor_) != 0) return os_error("sync", path_);
+    if (::fdatasync(descriptor_) != 0) return sync_error(path_);
     return {};
   }
 
@@ -159,15 +176,16 @@ Result<> PosixFileSystem::sync_directory(const std::string& directory) {
   const int code = errno;
   ::close(descriptor);
   errno = code;
-  if (outcome != 0) return os_error("sync directory", directory);
+  if (outcome != 0) return sync_error(directory);
   return {};
 }
 
-Result<uint64_t> PosixFileSystem::free_bytes(const std::string& directory) const {
+Result<DiskSpace> PosixFileSystem::space(const std::string& directory) const {
   struct statvfs status{};
   if (::statvfs(directory.c_str(), &status) != 0)
     return os_error("ask for free space at", directory);
-  return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
+  return DiskSpace{.free = static_cast<uint64_t>(status.f_bavail) * status.f_frsize,
+                   .total = static_cast<uint64_t>(status.f_blocks) * status.f_frsize};
 }
 
 Result<std::unique_ptr<File>> PosixReader::create(const std::string& path) {
@@ -206,8 +224,8 @@ Result<> PosixReader::remove_directory(const std::string& path) {
   return only_reads("remove directory", path);
 }
 
-Result<uint64_t> PosixReader::free_bytes(const std::string& directory) const {
-  return PosixFileSystem().free_bytes(directory);
+Result<DiskSpace> PosixReader::space(const std::string& directory) const {
+  return PosixFileSystem().space(directory);
 }
 
 }  // namespace holdfast

@@ -16,7 +16,7 @@ class PosixFileSystem final : public FileSystem {
   Result<> remove(const std::string& path) override;
   Result<> remove_directory(const std::string& path) override;
   Result<> sync_directory(const std::string& directory) override;
-  Result<uint64_t> free_bytes(const std::string& directory) const override;
+  Result<DiskSpace> space(const std::string& directory) const override;
 };
 
 // The same files, for a look at what must not change, also where the disk is mounted read-only:
@@ -32,7 +32,7 @@ class PosixReader final : public FileSystem {
   Result<> remove(const std::string& path) override;
   Result<> remove_directory(const std::string& path) override;
   Result<> sync_directory(const std::string& directory) override;
-  Result<uint64_t> free_bytes(const std::string& directory) const override;
+  Result<DiskSpace> space(const std::string& directory) const override;
 };
 
 }  // namespace holdfast

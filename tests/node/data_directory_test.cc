@@ -5,8 +5,10 @@
 #include <fstream>
 #include <sstream>
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include "storage/base/bytes.h"
 #include "storage/fs/posix.h"
 
 namespace holdfast {
@@ -85,6 +87,39 @@ TEST_F(DataDirectoryTest, NoFlippedByteOfTheIdentityIsBelieved) {
   }
 }
 
+// The bytes of IDENTITY as another version would write them.
+std::string identity_of_format(int format, const std::string& more) {
+  const std::string line = fmt::format(
+      R"({{"format":{},"node_id":"7","name":"n1","cluster_id":"abc","first_members":[],)"
+      R"("removed":false{}}})",
+      format, more);
+  return line + "\n" + fmt::format("{:016x}", checksum(line)) + "\n";
+}
+
+TEST_F(DataDirectoryTest, ANewerFormatIsRefusedWithBothVersions) {
+  ASSERT_TRUE(open("n1", 7).has_value());
+  const std::string newer = identity_of_format(DataDirectory::kFormat + 1, R"(,"more":1)");
+  write_identity(newer);
+  const auto refused = open("n1", 7);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalid);
+  EXPECT_NE(refused.error().message.find("has format 2, this version of holdfastd reads up to 1: "
+                                         "start the newer version that wrote it"),
+            std::string::npos)
+      << refused.error().message;
+  EXPECT_EQ(read_identity(), newer) << "nothing is changed";
+}
+
+TEST_F(DataDirectoryTest, AnOlderFormatIsRead) {
+  ASSERT_TRUE(open("n1", 7).has_value());
+  for (int format = 1; format <= DataDirectory::kFormat; ++format) {
+    write_identity(identity_of_format(format, ""));
+    const auto opened = open("", 8);
+    ASSERT_TRUE(opened.has_value()) << opened.error().message;
+    EXPECT_EQ(opened->identity(), (Identity{.node = {7}, .name = "n1", .cluster = {0xabc}}));
+  }
+}
+
 const Entered kEntered = {
     ClusterId{0xabc},
     {.list = {{NodeId{7}, "n1", "h1:4654", true}, {NodeId{UINT64_MAX}, "n2", "[::1]:4654", false}},
@@ -134,9 +169,7 @@ class FailingFileSystem final : public FileSystem {
   Result<> remove_directory(const std::string& path) override {
     return left_-- > 0 ? fs_.remove_directory(path) : broken();
   }
-  Result<uint64_t> free_bytes(const std::string& path) const override {
-    return fs_.free_bytes(path);
-  }
+  Result<DiskSpace> space(const std::string& path) const override { return fs_.space(path); }
   bool is_broken() const { return left_ < 0; }
 
  private:

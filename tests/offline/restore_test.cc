@@ -28,6 +28,10 @@ class CrashingFs final : public FileSystem {
     Result<std::string> read_at(uint64_t offset, size_t count) const override {
       return file_->read_at(offset, count);
     }
+    Result<> take_room(uint64_t bytes) override {
+      fs_.step();
+      return file_->take_room(bytes);
+    }
     Result<> sync() override {
       fs_.step();
       return file_->sync();
@@ -70,9 +74,7 @@ class CrashingFs final : public FileSystem {
     step();
     return disk_.sync_directory(path);
   }
-  Result<uint64_t> free_bytes(const std::string& path) const override {
-    return disk_.free_bytes(path);
-  }
+  Result<DiskSpace> space(const std::string& path) const override { return disk_.space(path); }
 
  private:
   void step() {

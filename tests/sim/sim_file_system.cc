@@ -9,6 +9,7 @@ namespace holdfast {
 namespace {
 
 constexpr uint64_t kSectorBytes = 512;
+constexpr uint64_t kHuge = uint64_t{1} << 40;  // more than any test writes
 
 std::string directory_of(const std::string& path) {
   const size_t slash = path.rfind('/');
@@ -29,10 +30,20 @@ class SimFileSystem::SimFile final : public File {
 
   Result<> write_at(uint64_t offset, std::string_view bytes) override {
     check_open();
+    const uint64_t fits_until = inode_->seen.size() + std::min<uint64_t>(fs_.bytes_free(), kHuge);
+    const bool is_full = offset + bytes.size() > fits_until;
+    if (is_full) bytes = bytes.substr(0, std::max(offset, fits_until) - offset);
     overwrite(inode_->seen, offset, bytes);
     inode_->differs = true;
     inode_->unsynced.push_back({.offset = offset, .bytes = std::string(bytes)});
-    return fs_.spend_act(path_);  // a write that fails may still have arrived, whole or in part
+    HOLDFAST_TRY(fs_.spend_act(path_));  // a write that fails may still have arrived, or a part
+    if (is_full) return fail(ErrorCode::kNoSpace, "write " + path_ + ": No space left on device");
+    return {};
+  }
+
+  Result<> take_room(uint64_t bytes) override {
+    const uint64_t has = inode_->seen.size();
+    return bytes <= has ? Result<>() : write_at(has, std::string(bytes - has, '\0'));
   }
 
   Result<std::string> read_at(uint64_t offset, size_t count) const override {
@@ -197,8 +208,15 @@ Result<> SimFileSystem::sync_directory(const std::string& directory) {
   return {};
 }
 
-Result<uint64_t> SimFileSystem::free_bytes(const std::string&) const {
-  return UINT64_MAX;  // its disk never fills
+Result<DiskSpace> SimFileSystem::space(const std::string&) const {
+  return DiskSpace{.free = bytes_free(), .total = bytes_max_};
+}
+
+uint64_t SimFileSystem::bytes_free() const {
+  if (bytes_max_ == UINT64_MAX) return UINT64_MAX;
+  uint64_t used = 0;
+  for (const auto& [path, inode] : seen_) used += inode->seen.size();
+  return bytes_max_ - std::min(used, bytes_max_);
 }
 
 Result<> SimFileSystem::spend_act(const std::string& path) {

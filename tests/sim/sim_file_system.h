@@ -28,6 +28,10 @@ class SimFileSystem final : public FileSystem {
   // The next sync of a file fails, and what it should have made durable is lost.
   void fail_next_sync() { fail_next_sync_ = true; }
 
+  // From now on all files together have no more bytes than so many: what would go beyond fails,
+  // with as much of it written as fits.
+  void limit(uint64_t bytes) { bytes_max_ = bytes; }
+
   // Every file's bytes by path, as a reader sees them.
   std::map<std::string, std::string> files() const;
   // A file that is there, durably, with these bytes: whatever was under this path is gone.
@@ -42,7 +46,7 @@ class SimFileSystem final : public FileSystem {
   Result<> remove(const std::string& path) override;
   Result<> remove_directory(const std::string& path) override;
   Result<> sync_directory(const std::string& directory) override;
-  Result<uint64_t> free_bytes(const std::string& directory) const override;
+  Result<DiskSpace> space(const std::string& directory) const override;
 
  private:
   class SimFile;
@@ -65,12 +69,14 @@ class SimFileSystem final : public FileSystem {
   Result<> spend_act(const std::string& path);
   static void apply(const NameChange& change, Names& names);
   void change_names(NameChange change);
+  uint64_t bytes_free() const;
   double draw_share_kept();
   void settle(Inode& inode);
 
   Random random_;
   bool fail_next_sync_ = false;
   uint64_t acts_left_ = UINT64_MAX;
+  uint64_t bytes_max_ = UINT64_MAX;
   uint64_t crashes_ = 0;
   Names seen_;
   Names durable_;

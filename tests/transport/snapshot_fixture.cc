@@ -70,6 +70,7 @@ class FaultyFileSystem::FaultyFile final : public File {
     if (bytes && fs_.after_read) fs_.after_read(path_, *bytes);
     return bytes;
   }
+  Result<> take_room(uint64_t bytes) override { return real_->take_room(bytes); }
   Result<> sync() override {
     HOLDFAST_TRY(fs_.before("sync", path_));
     return real_->sync();
@@ -128,8 +129,8 @@ Result<> FaultyFileSystem::sync_directory(const std::string& directory) {
   return real_.sync_directory(directory);
 }
 
-Result<uint64_t> FaultyFileSystem::free_bytes(const std::string&) const {
-  return free;
+Result<DiskSpace> FaultyFileSystem::space(const std::string&) const {
+  return DiskSpace{.free = free, .total = UINT64_MAX};
 }
 
 std::string free_loopback_address() {

@@ -90,7 +90,7 @@ class FaultyFileSystem final : public FileSystem {
   Result<> remove(const std::string& path) override;
   Result<> remove_directory(const std::string& path) override;
   Result<> sync_directory(const std::string& directory) override;
-  Result<uint64_t> free_bytes(const std::string& directory) const override;
+  Result<DiskSpace> space(const std::string& directory) const override;
 
  private:
   class FaultyFile;
