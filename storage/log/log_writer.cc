@@ -44,6 +44,10 @@ void LogWriter::submit(LoadOrder order) {
   orders_.put(order);
 }
 
+void LogWriter::be_thrifty(bool thrifty) {
+  orders_.put(Thrift{thrifty});
+}
+
 void LogWriter::remove(std::vector<std::string> files) {
   file_work_.put({.remove = std::move(files)});
 }
@@ -68,6 +72,10 @@ void LogWriter::carry_out(std::vector<Order>& orders) {
   for (Order& order : orders) {
     if (const LoadOrder* const load = std::get_if<LoadOrder>(&order)) {
       loads_.push_back(*load);
+      continue;
+    }
+    if (const Thrift* const thrift = std::get_if<Thrift>(&order)) {
+      log_->be_thrifty(thrift->thrifty);
       continue;
     }
     LogWrite& write = std::get<LogWrite>(order);
@@ -104,7 +112,7 @@ void LogWriter::flush() {
     file_work_.put({.remove = std::move(files)});
   if (log_->wants_spare() && spare_asked_in_ != log_->segment()) {
     spare_asked_in_ = log_->segment();
-    file_work_.put({.remove = {}});
+    file_work_.put({.remove = {}, .make_spare = true});
   }
 }
 
@@ -113,11 +121,14 @@ void LogWriter::flush() {
 void LogWriter::tend_files() {
   std::vector<FileWork> wanted;
   while (file_work_.drain(wanted)) {
+    bool make_spare = false;
     for (const FileWork& work : wanted) {
+      make_spare |= work.make_spare;
       if (const Result<> removed = log_->remove(work.remove); !removed)
         log_warning("old log files could not be removed: {}", removed.error().message);
     }
     wanted.clear();
+    if (!make_spare) continue;
     if (const Result<> made = log_->prepare_spare(); !made)
       log_warning("no log file could be made ahead: {}", made.error().message);
   }

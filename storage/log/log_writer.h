@@ -37,14 +37,19 @@ class LogWriter final : public LogStore {
   // cuts submitted after it.
   void submit(LogWrite write) override;
   void submit(LoadOrder order) override;
+  // See SegmentedLog::be_thrifty. From any thread; returns at once.
+  void be_thrifty(bool thrifty);
   // Files beside the log that are of no use any more go, in this order, behind the log's back.
   void remove(std::vector<std::string> files);
 
  private:
-  using Order = std::variant<LogWrite, LoadOrder>;
-  // Files to remove; a spare segment is made in any case, where there is none.
+  struct Thrift {
+    bool thrifty;
+  };
+  using Order = std::variant<LogWrite, LoadOrder, Thrift>;
   struct FileWork {
     std::vector<std::string> remove;
+    bool make_spare = false;  // where there is none
   };
 
   void run();

@@ -92,7 +92,12 @@ Result<> Segment::make_spare(FileSystem& fs, const std::string& directory, uint6
   HOLDFAST_ASSIGN(const bool there, fs.exists(path));
   if (there) return {};
   const std::string aside = path + std::string(kAside);
-  HOLDFAST_TRY(make_blank(fs, aside, bytes, Pace::kGentle));
+  if (const Result<std::unique_ptr<File>> made = make_blank(fs, aside, bytes, Pace::kGentle);
+      !made) {
+    // On a disk that is full, half a file must not hold what is left.
+    if (made.error().code == ErrorCode::kNoSpace) HOLDFAST_TRY(fs.remove(aside));
+    return std::unexpected(made.error());
+  }
   HOLDFAST_TRY(fs.rename(aside, path));
   return fs.sync_directory(directory);
 }

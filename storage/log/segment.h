@@ -44,7 +44,8 @@ class Segment {
   // Makes the file that the next segment will need, ahead of time and under the spare's name. If
   // there is one it does nothing. Callable from another thread while the log is in use.
   static Result<> make_spare(FileSystem& fs, const std::string& directory, uint64_t bytes);
-  // A new segment: the spare if it has the right size, or a file made now. Durable on return.
+  // A new segment: the spare if it has the right size, or a file made now. Durable on return. After
+  // kNoSpace there is none, and it may be tried again.
   static Result<Segment> make(FileSystem& fs, const std::string& directory,
                               const SegmentHeader& header);
   // kCorrupt, kInvalid: see decode_segment_header. The message names the file.

@@ -146,7 +146,7 @@ uint64_t SegmentedLog::oldest_to_keep() const {
     bytes_behind += older_ends_[number - oldest()];
   for (; keep < needed; ++keep) {
     const uint64_t limited = keep < wanted ? bytes_behind : bytes_behind / kWantedFactor;
-    if (limited < options_.keep_bytes) break;
+    if (!thrifty_ && limited < options_.keep_bytes) break;
     if (keep + 1 < current) bytes_behind -= older_ends_[keep + 1 - oldest()];
   }
   return keep;
@@ -191,17 +191,28 @@ uint64_t SegmentedLog::body_bytes(std::span<const LogWrite> writes) {
 
 Result<> SegmentedLog::begin_segment(uint64_t batch_bytes) {
   const SegmentHeader& before = current_.header();
-  HOLDFAST_ASSIGN(
-      current_,
-      Segment::make(fs_, directory_,
-                    {.salt = before.salt,
-                     .number = before.number + 1,
-                     .bytes = std::max(options_.segment_bytes, kLogBlockBytes + batch_bytes),
-                     .previous_end = end_,
-                     .after = {term_at(entries_.last()), entries_.last()}}));
+  const uint64_t usual =
+      thrifty_ ? std::min(options_.segment_bytes, kThriftySegmentBytes) : options_.segment_bytes;
+  HOLDFAST_ASSIGN(current_, make_segment({.salt = before.salt,
+                                          .number = before.number + 1,
+                                          .bytes = usual,
+                                          .previous_end = end_,
+                                          .after = {term_at(entries_.last()), entries_.last()}},
+                                         kLogBlockBytes + batch_bytes));
   older_ends_.push_back(end_);
   end_ = kLogBlockBytes;
   return {};
+}
+
+// No promise hangs on a file that could not be made, so making another is no second try of a sync.
+Result<Segment> SegmentedLog::make_segment(SegmentHeader header, uint64_t bytes_least) {
+  for (;;) {
+    header.bytes = std::max(header.bytes, bytes_least);
+    Result<Segment> made = Segment::make(fs_, directory_, header);
+    const bool is_full = !made && made.error().code == ErrorCode::kNoSpace;
+    if (!is_full || !options_.make_room || !options_.make_room()) return made;
+    header.bytes = std::min(header.bytes, kThriftySegmentBytes);
+  }
 }
 
 Result<> SegmentedLog::sync() {

@@ -4,6 +4,7 @@
 // gives it a thread, the simulator runs it directly. Source of the rules: README.md beside this.
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,8 +28,13 @@ class SegmentedLog {
     // entries here, and needs no snapshot. For one that reads right now (LogWrite::wanted_from)
     // up to kWantedFactor times as much.
     uint64_t keep_bytes = 0;
+    // Asked, again and again, while the disk is too full for a new segment; to be answered when it
+    // is worth another try. False, or nobody to ask: the write fails with kNoSpace.
+    std::function<bool()> make_room = nullptr;
   };
   static constexpr uint64_t kWantedFactor = 4;
+  // While room is short. A batch that needs more gets it.
+  static constexpr uint64_t kThriftySegmentBytes = uint64_t{1} << 20;
   struct Opened {
     std::unique_ptr<SegmentedLog> log;
     Recovered recovered;
@@ -60,13 +66,17 @@ class SegmentedLog {
   // Removes them in their order. May run on another thread, beside every other call.
   Result<> remove(const std::vector<std::string>& files) const;
 
+  // Room is short, or not any more: while it is, nothing is kept for followers, no spare is wanted,
+  // and new segments are small.
+  void be_thrifty(bool thrifty) { thrifty_ = thrifty; }
+
   // Entries from order.first on, at least one; kNotFound if it is not in the log.
   Result<std::vector<EntryPtr>> read(const LoadOrder& order);
 
   // The number of the segment that is written now, and whether enough of it is used that it is
   // time to make the file of the next; else the write that needs one makes it.
   uint64_t segment() const { return current_.header().number; }
-  bool wants_spare() const { return end_ > current_.header().bytes / 4; }
+  bool wants_spare() const { return !thrifty_ && end_ > current_.header().bytes / 4; }
   // May run on another thread, beside every other call. After a failure it may be tried again.
   Result<> prepare_spare() const;
 
@@ -86,6 +96,7 @@ class SegmentedLog {
   uint64_t oldest() const { return current_.header().number - older_ends_.size(); }
   uint64_t oldest_to_keep() const;
   Result<> begin_segment(uint64_t batch_bytes);
+  Result<Segment> make_segment(SegmentHeader header, uint64_t bytes_least);
   Result<> read_run(Loading& loading);
   Result<Segment*> segment_of(uint64_t number);
 
@@ -96,6 +107,7 @@ class SegmentedLog {
   Segment current_;
   uint64_t end_;  // in current_: where the next batch goes
   bool synced_ = true;
+  bool thrifty_ = false;
   HardState hard_state_;
   EntryIndex entries_;
   std::vector<TermRun> terms_;  // of the entries

@@ -254,7 +254,7 @@ std::string written_over(const std::string& bytes, const LogWrite& write) {
   return fs.files().at(kFirst);
 }
 
-constexpr SegmentedLog::Options kLarger{.segment_bytes = 16 * kLogBlockBytes, .salt = 5};
+const SegmentedLog::Options kLarger{.segment_bytes = 16 * kLogBlockBytes, .salt = 5};
 
 // Every mixture, block by block, of a batch of terms 1 and one of `terms` written at its place.
 void mix_batches(const std::vector<uint64_t>& terms) {
@@ -381,17 +381,30 @@ TEST(LogDamage, AMissingSegmentIsCorruption) {
   EXPECT_NE(outcome.content.before, LogPosition{});
 }
 
+// A segment's bytes, as another version would have written their header.
+void set_version(std::string& bytes, char version) {
+  bytes[8] = version;
+  const uint64_t sum = checksum(std::string_view(bytes).substr(0, 64));
+  bytes.replace(64, sizeof sum, reinterpret_cast<const char*>(&sum), sizeof sum);
+}
+
+TEST(LogDamage, AnOlderFormatIsRead) {
+  const SmallLog log(SmallLog::Ending::kNoMarker);
+  Files files = log.files;
+  set_version(files.at(kSecond), 1);  // the only one so far
+  EXPECT_FALSE(open_with(files).error);
+}
+
 TEST(LogDamage, ANewerFormatIsRefusedAndNotTakenForDamage) {
   const SmallLog log(SmallLog::Ending::kNoMarker);
   Files files = log.files;
-  std::string& bytes = files.at(kSecond);
-  bytes[8] = 2;
-  const uint64_t sum = checksum(std::string_view(bytes).substr(0, 64));
-  bytes.replace(64, sizeof sum, reinterpret_cast<const char*>(&sum), sizeof sum);
+  set_version(files.at(kSecond), 2);
   const Outcome outcome = open_with(files);
   ASSERT_TRUE(outcome.error);
   EXPECT_EQ(outcome.error->code, ErrorCode::kInvalid);
-  EXPECT_THAT(outcome.error->message, testing::HasSubstr("format version 2"));
+  EXPECT_THAT(outcome.error->message,
+              testing::HasSubstr("format version 2, and this program reads versions up to 1: start "
+                                 "the newer program that wrote it"));
   EXPECT_THAT(outcome.error->message, testing::HasSubstr(kSecond));
   EXPECT_FALSE(outcome.files_changed);
 }

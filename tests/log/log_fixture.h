@@ -15,7 +15,7 @@
 namespace holdfast {
 
 inline constexpr uint64_t kSmallSegment = 4 * kLogBlockBytes;
-inline constexpr SegmentedLog::Options kSmall{.segment_bytes = kSmallSegment, .salt = 77};
+inline const SegmentedLog::Options kSmall{.segment_bytes = kSmallSegment, .salt = 77};
 
 inline EntryPtr make_entry(uint64_t index, uint64_t term, size_t payload_bytes = 100) {
   std::string payload(payload_bytes, static_cast<char>('a' + (index + 7 * term) % 26));
