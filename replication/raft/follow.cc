@@ -79,10 +79,11 @@ void Raft::on_heartbeat(NodeId from, const Heartbeat& heartbeat) {
   // The leader knows what was acknowledged here, and the disk has forgotten it.
   if (heartbeat.commit > log_.last().index) quarantined_ = true;
   set_commit(quarantined_ ? std::min(heartbeat.commit, verified_) : heartbeat.commit);
+  std::get<FollowerRole>(role_).leader_refuses_growth = heartbeat.refuses_growth;
   if (heartbeat.proof) take_proof(*heartbeat.proof);
   if (heartbeat.reach) note_reach(*heartbeat.reach);
   send(from, HeartbeatReply{heartbeat.round, verified_, moment_of_reply(), quarantined_,
-                            awaits_state_, installing_.has_value()});
+                            awaits_state_, installing_.has_value(), short_of_room_});
   // An acknowledgement may have been lost, and without a further append nothing would repeat it.
   const LogIndex match = std::min(verified_, log_.persisted());
   if (match > heartbeat.commit) send(from, Appended{match});

@@ -63,6 +63,7 @@ struct Follower {
   uint64_t confirmed_round = 0;     // the newest heartbeat round that it answered
   uint64_t newest_moment = 0;       // of its replies
   bool quarantined = false;         // it may lack what it acknowledged, and does not vote
+  bool short_of_room = false;       // its disk, as it said last
   uint64_t moment_before_timed_round = 0;
   std::optional<CurrencyProof> proof;  // for it, the newest
   LogIndex told_commit;                // the newest commit index sent to it

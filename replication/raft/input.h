@@ -82,6 +82,11 @@ struct Calendar {
   uint64_t wall_ms;
 };
 
+// This node's disk is short of room, or has enough again.
+struct RoomChanged {
+  bool is_short;
+};
+
 // The answer to a LoadOrder. No entries: the log does not go back so far any more.
 struct Loaded {
   NodeId destination;
@@ -102,6 +107,6 @@ struct TransferLeader {
 
 using Input =
     std::variant<Wake, Received, Propose, ReadBarrier, Persisted, Applied, Loaded, PeerGone,
-                 TransferLeader, SnapshotDone, SnapshotArrived, Installed, Calendar>;
+                 TransferLeader, SnapshotDone, SnapshotArrived, Installed, Calendar, RoomChanged>;
 
 }  // namespace holdfast::raft

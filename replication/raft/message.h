@@ -75,12 +75,13 @@ struct Reach {
 
 // Never waits behind a disk, on either side. `commit` is never beyond what the follower is known
 // to match. `round` orders the leader's heartbeats within its term. `reach` is for one in
-// quarantine.
+// quarantine. While it refuses growth, so do all: disks are short of room.
 struct Heartbeat {
   LogIndex commit;
   uint64_t round;
   std::optional<CurrencyProof> proof = std::nullopt;
   std::optional<Reach> reach = std::nullopt;
+  bool refuses_growth = false;
   friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
 };
 
@@ -96,6 +97,7 @@ struct HeartbeatReply {
   bool quarantined = false;
   bool lacks_state = false;
   bool installs = false;
+  bool short_of_room = false;
   friend bool operator==(const HeartbeatReply&, const HeartbeatReply&) = default;
 };
 

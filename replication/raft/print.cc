@@ -115,13 +115,15 @@ std::string to_text(const MessageBody& body) {
                                to_text(m.hint));
           },
           [](const Heartbeat& m) {
-            return fmt::format("Heartbeat commit={} round={}{}", m.commit.value, m.round,
-                               m.reach ? fmt::format(" reach={}", m.reach->last.value) : "");
+            return fmt::format("Heartbeat commit={} round={}{}{}", m.commit.value, m.round,
+                               m.reach ? fmt::format(" reach={}", m.reach->last.value) : "",
+                               m.refuses_growth ? " refuses_growth" : "");
           },
           [](const HeartbeatReply& m) {
-            return fmt::format("HeartbeatReply round={} verified={}{}{}{}", m.round,
+            return fmt::format("HeartbeatReply round={} verified={}{}{}{}{}", m.round,
                                m.verified.value, m.quarantined ? " quarantined" : "",
-                               m.lacks_state ? " lacks_state" : "", m.installs ? " installs" : "");
+                               m.lacks_state ? " lacks_state" : "", m.installs ? " installs" : "",
+                               m.short_of_room ? " short_of_room" : "");
           },
           [](const Forward& m) {
             return fmt::format(
@@ -184,6 +186,9 @@ std::string to_text(const Input& input) {
           },
           [](const Installed& in) { return "Installed position=" + to_text(in.position); },
           [](const Calendar& in) { return fmt::format("Calendar wall={}", in.wall_ms); },
+          [](const RoomChanged& in) {
+            return std::string(in.is_short ? "RoomChanged short" : "RoomChanged enough");
+          },
       },
       input);
 }
@@ -221,12 +226,13 @@ std::string to_text(const RoleChange& change) {
 }
 
 std::string to_text(const Status& status) {
-  return fmt::format("{} last={} persisted={} commit={} applied={}{}{}{}{}",
-                     to_text(RoleChange{status.role, status.term, status.leader}),
-                     to_text(status.last), status.persisted.value, status.commit.value,
-                     status.applied.value, status.fenced ? " fenced" : "",
-                     status.quarantined ? " quarantined" : "",
-                     status.awaits_state ? " awaits_state" : "", status.removed ? " removed" : "");
+  return fmt::format(
+      "{} last={} persisted={} commit={} applied={}{}{}{}{}{}{}",
+      to_text(RoleChange{status.role, status.term, status.leader}), to_text(status.last),
+      status.persisted.value, status.commit.value, status.applied.value,
+      status.fenced ? " fenced" : "", status.quarantined ? " quarantined" : "",
+      status.awaits_state ? " awaits_state" : "", status.short_of_room ? " short_of_room" : "",
+      status.refuses_growth ? " refuses_growth" : "", status.removed ? " removed" : "");
 }
 
 std::vector<std::string> to_lines(const Output& output) {

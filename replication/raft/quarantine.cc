@@ -8,8 +8,8 @@
 // of which somebody else had it. But a word of the leader that was sent before this life began may
 // be older than an acknowledgement. So the leader says how far its log goes in answer to this life.
 //
-// Whether it is so is known from the start, where damage shows; or the first heartbeat says it, of a
-// disk that forgot a synced tail without a trace.
+// Whether it is so is known from the start, where damage shows; or the first heartbeat says it, of
+// a disk that forgot a synced tail without a trace.
 //
 // What is fetched again and synced counts for a commit like anybody's: it is on this disk.
 

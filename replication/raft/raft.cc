@@ -69,6 +69,7 @@ void Raft::step(Instant now, Input input) {
                  [&](SnapshotArrived& arrived) { on_snapshot_arrived(std::move(arrived)); },
                  [&](Installed& installed) { on_installed(std::move(installed)); },
                  [&](Calendar& calendar) { stamps_.set_calendar(now_, calendar.wall_ms); },
+                 [&](RoomChanged& room) { short_of_room_ = room.is_short; },
              },
              input);
 }
@@ -154,6 +155,7 @@ void Raft::wake() {
       hand_over_for_want_of_state();
       forget_the_removed();
       promote_who_caught_up();
+      yield_to_room();
       start_heartbeat_round();
     }
     expire_pending();
@@ -297,6 +299,8 @@ Status Raft::status() const {
                 .fenced = fenced_,
                 .quarantined = quarantined_,
                 .awaits_state = awaits_state_,
+                .short_of_room = short_of_room_,
+                .refuses_growth = refuses_growth(),
                 .removed = removed_,
                 .proposals_bytes = pending_bytes_,
                 .followers = {}};
@@ -306,7 +310,8 @@ Status Raft::status() const {
       status.followers.push_back(
           {id, follower.match, follower.last_contact, streaming != nullptr,
            streaming != nullptr ? streaming->in_flight_bytes : 0,
-           std::holds_alternative<Snapshotting>(follower.progress) || follower.repair});
+           std::holds_alternative<Snapshotting>(follower.progress) || follower.repair,
+           follower.short_of_room});
     }
   }
   return status;

@@ -122,6 +122,11 @@ class Raft {
   void note_write(WriteTicket ticket);
   void fence();
 
+  // room.cc: disks that fill up
+  size_t voters_with_room() const;
+  bool refuses_growth() const;
+  void yield_to_room();
+
   // quarantine.cc: a log that lost what was acknowledged
   void note_reach(const Reach& reach);
   void leave_quarantine_if_whole();
@@ -227,6 +232,7 @@ class Raft {
 
   std::deque<std::pair<WriteTicket, Instant>> unanswered_writes_;
   bool fenced_ = false;
+  bool short_of_room_ = false;
 
   std::map<RequestId, Pending> pending_;
   std::set<RequestId> unsent_;  // of pending_: term 0

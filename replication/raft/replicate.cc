@@ -130,7 +130,8 @@ void Raft::send_heartbeat(NodeId to, Follower& follower) {
   follower.told_commit = std::max(follower.told_commit, commit);
   std::optional<Reach> reach;
   if (follower.quarantined) reach = Reach{follower.newest_moment, log_.last().index};
-  send(to, Heartbeat{commit, std::get<LeaderRole>(role_).round, follower.proof, reach});
+  send(to, Heartbeat{commit, std::get<LeaderRole>(role_).round, follower.proof, reach,
+                     refuses_growth()});
 }
 
 void Raft::on_heartbeat_reply(NodeId from, const HeartbeatReply& reply) {
@@ -142,6 +143,7 @@ void Raft::on_heartbeat_reply(NodeId from, const HeartbeatReply& reply) {
   follower.confirmed_round = std::max(follower.confirmed_round, reply.round);
   follower.newest_moment = reply.moment;
   follower.quarantined = reply.quarantined;
+  follower.short_of_room = reply.short_of_room;
   if (reply.quarantined) doubt(follower, reply.verified);
   heed_state(from, follower, reply);
   note_progress(follower);

@@ -17,6 +17,7 @@ namespace holdfast::raft {
 
 struct FollowerRole {
   NodeId leader;  // none if not known
+  bool leader_refuses_growth = false;
 };
 
 struct CandidateRole {
@@ -77,6 +78,7 @@ struct LeaderRole {
   std::map<NodeId, uint64_t> remote_reads;  // follower → newest attempt; wait for the next round
   std::optional<Handover> handover;
   std::optional<TimedRound> timed_round;
+  Instant next_yield = Instant::min();  // not before this: a handover for want of room
 };
 
 // A change that began here and whose fate is not known yet. `term` is that of the leader it was

@@ -16,6 +16,7 @@ struct FollowerStatus {
   bool streaming;
   size_t in_flight_bytes;
   bool receives_snapshot;
+  bool short_of_room;
 };
 
 struct Status {
@@ -33,6 +34,8 @@ struct Status {
   bool fenced = false;                    // the disk has stopped answering
   bool quarantined = false;               // the log lost entries, and has not been filled again
   bool awaits_state = false;              // it was lost, and a peer is to send it
+  bool short_of_room = false;             // this node's disk
+  bool refuses_growth = false;            // the leader does, as far as is known here
   bool removed = false;                   // this node is no member any more, and never will be
   size_t proposals_bytes = 0;             // begun here, and their fate is not known yet
   std::vector<FollowerStatus> followers;  // on the leader

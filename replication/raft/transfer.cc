@@ -35,16 +35,18 @@ bool Raft::is_fit(NodeId id, const Follower& follower) const {
          !follower.lacks_state && !std::holds_alternative<Snapshotting>(follower.progress);
 }
 
-// The voter with the longest log of those that are in contact; none: there is none.
+// The voter with the longest log of those that are in contact, rather one whose disk has room;
+// none: there is none.
 NodeId Raft::fittest_successor() const {
   const LeaderRole& leader = std::get<LeaderRole>(role_);
   NodeId fittest;
-  LogIndex longest;
+  std::pair<bool, LogIndex> best;
   for (const auto& [id, follower] : leader.followers) {
     if (!is_fit(id, follower)) continue;
-    if (fittest && follower.match <= longest) continue;
+    const std::pair<bool, LogIndex> fitness(!follower.short_of_room, follower.match);
+    if (fittest && fitness <= best) continue;
     fittest = id;
-    longest = follower.match;
+    best = fitness;
   }
   return fittest;
 }

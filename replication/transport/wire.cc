@@ -87,6 +87,7 @@ Result<std::vector<EntryPtr>> entries_of(const Frame& frame, size_t count) {
 void put_heartbeat(proto::Heartbeat& out, const raft::Heartbeat& in) {
   out.set_commit(in.commit.value);
   out.set_round(in.round);
+  out.set_refuses_growth(in.refuses_growth);
   if (in.proof) put_proof(out.mutable_proof(), *in.proof);
   if (in.reach) {
     out.mutable_reach()->set_after_moment(in.reach->after_moment);
@@ -101,6 +102,7 @@ void put_heartbeat_reply(proto::HeartbeatReply& out, const raft::HeartbeatReply&
   out.set_quarantined(in.quarantined);
   out.set_lacks_state(in.lacks_state);
   out.set_installs(in.installs);
+  out.set_short_of_room(in.short_of_room);
 }
 
 void put_body(proto::PeerMessage& out, const raft::MessageBody& body) {
@@ -215,12 +217,14 @@ Result<raft::MessageBody> body_of(proto::PeerMessage& in, const Frame& frame) {
                                   position_of(in.append_rejected().hint())};
     case proto::PeerMessage::kHeartbeat:
       return raft::Heartbeat{LogIndex{in.heartbeat().commit()}, in.heartbeat().round(),
-                             proof_of(in.heartbeat()), reach_of(in.heartbeat())};
+                             proof_of(in.heartbeat()), reach_of(in.heartbeat()),
+                             in.heartbeat().refuses_growth()};
     case proto::PeerMessage::kHeartbeatReply:
       return raft::HeartbeatReply{
-          in.heartbeat_reply().round(),       LogIndex{in.heartbeat_reply().verified()},
-          in.heartbeat_reply().moment(),      in.heartbeat_reply().quarantined(),
-          in.heartbeat_reply().lacks_state(), in.heartbeat_reply().installs()};
+          in.heartbeat_reply().round(),        LogIndex{in.heartbeat_reply().verified()},
+          in.heartbeat_reply().moment(),       in.heartbeat_reply().quarantined(),
+          in.heartbeat_reply().lacks_state(),  in.heartbeat_reply().installs(),
+          in.heartbeat_reply().short_of_room()};
     case proto::PeerMessage::kForward:
       return forward_of(*in.mutable_forward());
     case proto::PeerMessage::kForwardRefused:

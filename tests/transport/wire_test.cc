@@ -33,6 +33,8 @@ std::vector<MessageBody> one_of_each() {
       raft::HeartbeatReply{77, LogIndex{12}, 5},
       raft::HeartbeatReply{77, LogIndex{12}, 5, true},
       raft::HeartbeatReply{77, LogIndex{12}, 5, false, true},
+      raft::HeartbeatReply{77, LogIndex{12}, 5, false, false, true},
+      raft::Heartbeat{LogIndex{8}, 77, std::nullopt, std::nullopt, true},
       raft::Forward{1234567890123456789u, 4, {{RequestId{16}, Bytes(std::string("a\0b", 3))}}},
       raft::ForwardRefused{
           raft::ForwardRefusal::kOverloaded, Term{3}, {RequestId{16}, RequestId{32}}},
