@@ -4,6 +4,7 @@
 #include <array>
 
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
@@ -12,6 +13,7 @@
 #include "storage/kv/rocks_check.h"
 #include "storage/kv/rocks_options.h"
 #include "storage/kv/rocks_past.h"
+#include "storage/kv/rocks_room.h"
 #include "storage/kv/rocks_words.h"
 #include "storage/kv/stored_bytes.h"
 
@@ -30,10 +32,13 @@ constexpr size_t kBatchBytesKept = 1 << 20;  // a larger write batch gives its m
 // What all databases of one engine have in common.
 struct RocksEngine::Common {
   explicit Common(const Options& options_in)
-      : options(options_in), cache(block_cache(options.block_cache_bytes)) {}
+      : options(options_in),
+        cache(block_cache(options.block_cache_bytes)),
+        env(options.make_room ? waiting_env(options.make_room) : nullptr) {}
 
   const Options options;
   const std::shared_ptr<rocksdb::Cache> cache;
+  const std::unique_ptr<rocksdb::Env> env;  // null: the usual one
   const std::shared_ptr<FlushCount> flushes = std::make_shared<FlushCount>();
 };
 
@@ -113,6 +118,7 @@ Result<std::unique_ptr<RocksEngine::Database>> RocksEngine::open_database(
     const std::string& path, IfMissing if_missing) const {
   auto database = std::make_unique<Database>();
   rocksdb::DBOptions options = database_options(common_->flushes, common_->options.on_damage);
+  if (common_->env) options.env = common_->env.get();
   options.create_if_missing = if_missing == IfMissing::kMake;
   options.create_missing_column_families = options.create_if_missing;
   rocksdb::DB* db = nullptr;
@@ -406,7 +412,10 @@ Result<> RocksEngine::install(const std::string& directory, const NamedValues& m
 
 Result<> RocksEngine::set_history_floor(Revision floor) {
   const std::shared_ptr<Database> database = in_use();
-  return forget_below({*database->db, database->kv()}, {*database->db, database->feed()}, floor);
+  HOLDFAST_TRY(
+      forget_below({*database->db, database->kv()}, {*database->db, database->feed()}, floor));
+  compacts_below_.store(floor.value, std::memory_order_release);
+  return {};
 }
 
 Result<> RocksEngine::read_back(const std::function<bool(uint64_t bytes)>& pace) const {
@@ -418,10 +427,15 @@ Result<> RocksEngine::read_back_file(const std::string& path) const {
   return told(check_table_file(path));
 }
 
+void RocksEngine::set_free_bytes(uint64_t bytes) {
+  allow_free(*in_use()->db, bytes);
+}
+
 Result<> RocksEngine::compact() {
   const std::shared_ptr<Database> database = in_use();
   rocksdb::CompactRangeOptions options;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  options.canceled = &compactions_ended_;
   for (ColumnFamilyHandle* family : database->families) {
     HOLDFAST_TRY(told(done(database->db->CompactRange(options, family, nullptr, nullptr),
                            fmt::format("compacting '{}'", family->GetName()))));

@@ -4,8 +4,9 @@
 // is lost at a crash, and the log of entries is applied again from there (see README.md).
 //
 // Threads as Engine says; flushes and compactions run on RocksDB's own. An error that RocksDB
-// meets on its own, or a failed write, stops the process.
+// meets on its own, or a failed write, stops the process. What finds the disk full waits for room.
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -22,10 +23,14 @@ class RocksEngine final : public Engine {
   struct Options {
     std::string directory;  // see StateDirectory; its parent must be there
     size_t memtable_bytes = 16 << 20;
+    uint64_t table_bytes = 64 << 20;  // of one file; up to eleven are rewritten at once
     size_t block_cache_bytes = 32 << 20;
     // Told of damaged bytes when they are met: from the thread that meets them, before the error
     // is returned, or the process stops. Nothing of them is ever returned.
     std::function<void(const std::string& what)> on_damage = nullptr;
+    // Asked, from the thread that writes a file, again and again while the disk has no room for it;
+    // to be answered when it is worth another try. False, or nobody to ask: the process stops.
+    std::function<bool()> make_room = nullptr;
   };
 
   // kCorrupt, or kIo with the words of RocksDB; another process has it open: kIo. What installs
@@ -75,8 +80,17 @@ class RocksEngine final : public Engine {
   // The same of a file of a checkpoint that was made here.
   Result<> read_back_file(const std::string& path) const;
 
+  // What is free on the disk, to be said again and again: no rewriting of files is begun that might
+  // use up so much. Never said: it is begun whatever the disk has. Any thread.
+  void set_free_bytes(uint64_t bytes);
+
   // Rewrites every file now, which forgets all that the floor allows. Minutes on a large state.
+  // Any thread.
   Result<> compact();
+  // Ends that, with kIncomplete, now and for ever: for a stop. Any thread.
+  void end_compactions() { compactions_ended_.store(true); }
+  // The floor that a compaction goes by: what set_history_floor was told last. Any thread.
+  Revision compacts_below() const { return {compacts_below_.load(std::memory_order_acquire)}; }
 
  private:
   struct Database;
@@ -96,6 +110,8 @@ class RocksEngine final : public Engine {
 
   const std::unique_ptr<const Common> common_;
   StateDirectory files_;  // apply thread only
+  std::atomic<uint64_t> compacts_below_ = 0;
+  std::atomic<bool> compactions_ended_ = false;
 
   mutable std::mutex mutex_;
   std::shared_ptr<Database> in_use_;  // set by the apply thread alone

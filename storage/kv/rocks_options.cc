@@ -1,12 +1,15 @@
 #include "storage/kv/rocks_options.h"
 
+#include <cstdarg>
 #include <utility>
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/slice_transform.h>
+#include <rocksdb/sst_file_manager.h>
 #include <rocksdb/table.h>
 
 #include "storage/base/check.h"
@@ -21,6 +24,8 @@ constexpr int kCacheShardBits = 2;
 // A file that nothing is written into is compacted when it is so old: only then is what lies below
 // the history floor given back.
 constexpr uint64_t kColdFileSeconds = uint64_t{24} * 60 * 60;
+// Of the limit on all files: more than is ever flushed between two words on what is free.
+constexpr uint64_t kNeverUsed = uint64_t{1} << 40;
 
 // Counts what became durable, and stops the process where RocksDB would go on read-only.
 class FlushWatch final : public rocksdb::EventListener {
@@ -47,6 +52,15 @@ class FlushWatch final : public rocksdb::EventListener {
   const std::function<void(const std::string& what)> on_damage_;
 };
 
+// RocksDB's own log file, on a full disk, ends the process: behind a line that could not be written
+// the next one meets an assertion. What matters in it comes back as a status as well.
+class NoLog final : public rocksdb::Logger {
+ public:
+  NoLog() : Logger(rocksdb::FATAL_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const char* /*format*/, va_list /*arguments*/) override {}
+};
+
 rocksdb::ColumnFamilyOptions family_options(const RocksEngine::Options& options,
                                             const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::BlockBasedTableOptions table;
@@ -62,6 +76,9 @@ rocksdb::ColumnFamilyOptions family_options(const RocksEngine::Options& options,
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   family.write_buffer_size = options.memtable_bytes;
   family.max_write_buffer_number = 3;
+  family.target_file_size_base = options.table_bytes;
+  family.max_bytes_for_level_base = 4 * options.table_bytes;
+  family.max_compaction_bytes = 10 * options.table_bytes;
   family.compression = rocksdb::kLZ4Compression;
   family.level_compaction_dynamic_level_bytes = true;
   return family;
@@ -88,11 +105,18 @@ rocksdb::DBOptions database_options(std::shared_ptr<FlushCount> flushes,
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.max_bgerror_resume_count = 0;
-  options.info_log_level = rocksdb::WARN_LEVEL;
-  options.keep_log_file_num = 2;
-  options.max_log_file_size = 1 << 20;
+  options.info_log = std::make_shared<NoLog>();
+  options.sst_file_manager.reset(rocksdb::NewSstFileManager(rocksdb::Env::Default()));
+  options.sst_file_manager->SetCompactionBufferSize(kNeverUsed);
   options.max_manifest_file_size = 4 << 20;
   return options;
+}
+
+// RocksDB compares with the files that it has: they may become so large, less the buffer. By the
+// limit alone a flush would fail, too, on a disk that has had room since it was said.
+void allow_free(const rocksdb::DB& db, uint64_t bytes) {
+  const std::shared_ptr<rocksdb::SstFileManager> files = db.GetDBOptions().sst_file_manager;
+  files->SetMaxAllowedSpaceUsage(files->GetTotalSize() + bytes + kNeverUsed);
 }
 
 std::vector<rocksdb::ColumnFamilyDescriptor> families(

@@ -176,6 +176,39 @@ std::vector<std::string> listing(const std::string& directory) {
   return files;
 }
 
+class RewritingTest : public RocksEngineTest {
+ protected:
+  // Two files with the same keys.
+  void fill() {
+    Random random(1);
+    for (uint64_t round = 0; round < 2; ++round) {
+      for (uint64_t i = 0; i < 1000; ++i)
+        put(store_.rocks(), 2 + round * 1000 + i, fmt::format("key/{}", i),
+            std::to_string(random.next()));
+      ASSERT_TRUE(store_.rocks().flush());
+    }
+  }
+  RocksStore store_;
+};
+
+TEST_F(RewritingTest, IsNotBegunWithoutRoomForIt) {
+  fill();
+  store_.rocks().set_free_bytes(1000);
+  EXPECT_FALSE(store_.rocks().compact());
+  put(store_.rocks(), 3000, "more", "value");
+  EXPECT_TRUE(store_.rocks().flush()) << "a flush is not asked whether there is room";
+  store_.rocks().set_free_bytes(100 << 20);
+  EXPECT_TRUE(store_.rocks().compact());
+}
+
+TEST_F(RewritingTest, EndsForAStop) {
+  fill();
+  store_.rocks().end_compactions();
+  const Result<> ended = store_.rocks().compact();
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().code, ErrorCode::kIncomplete);
+}
+
 TEST_F(RocksEngineTest, NamedValuesAreReadAsTheyWereFlushedAndNothingIsChanged) {
   const TestDirectory directory;
   {
