@@ -19,4 +19,18 @@ bool is_loopback(const std::string& address) {
          address.starts_with("[::1]:");
 }
 
+// An operator who lists an address on this node knows better than the peer how it is reached from
+// here: a proxy may stand between. That holds for the address that the cluster formed with; a
+// member that has moved since, or that took a dead one's name, is where it says.
+std::map<std::string, std::string> detours(const Config& config, const raft::Members& first) {
+  std::map<std::string, std::string> detours;
+  for (const raft::Member& member : first.list) {
+    const auto listed =
+        std::ranges::find(config.initial_cluster, member.name, &InitialMember::name);
+    if (listed != config.initial_cluster.end() && listed->peer_address != member.peer_address)
+      detours.emplace(member.peer_address, listed->peer_address);
+  }
+  return detours;
+}
+
 }  // namespace holdfast

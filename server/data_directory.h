@@ -8,6 +8,7 @@
 //   DIR/groups/ID/state/       the state, in RocksDB
 //   DIR/groups/ID/backup/      a backup that is being made
 //   DIR/RESTORING              a restore into the folder has not come to its end
+//   DIR/RESERVE                room that is held back (disk_room.h)
 
 #include <string>
 

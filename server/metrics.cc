@@ -62,6 +62,10 @@ struct Metrics::Families {
   Gauge& applied = gauge("holdfast_applied_index", "Index up to which entries are applied");
   Gauge& durable = gauge("holdfast_durable_index", "Index of the state that a restart would find");
   Gauge& revision = gauge("holdfast_revision", "Revision of the store");
+  Gauge& disk_free =
+      gauge("holdfast_disk_free_bytes", "Free on the disk of state or log, the least");
+  Gauge& short_of_room = gauge("holdfast_short_of_room", "1 if this node's disk is short of room");
+  Gauge& refuses_growth = gauge("holdfast_refuses_growth", "1 while growing writes are refused");
   Counter& scrubbed = counter("holdfast_scrub_bytes_total", "Bytes read back by the scrub");
   Counter& scrubs = counter("holdfast_scrubs_total", "How often the scrub has read back all files");
 };
@@ -115,6 +119,9 @@ std::string Metrics::render(const NodeStatus& status, Instant now) {
   f.applied.Set(number(status.raft.applied.value));
   f.durable.Set(number(status.durable.value));
   f.revision.Set(number(status.revision.value));
+  f.disk_free.Set(number(status.disk_free_bytes));
+  f.short_of_room.Set(status.raft.short_of_room ? 1 : 0);
+  f.refuses_growth.Set(status.raft.refuses_growth ? 1 : 0);
   std::vector<prometheus::MetricFamily> families = f.registry.Collect();
   // Made anew each time: who is no follower any more must not stay.
   prometheus::MetricFamily lag{"holdfast_follower_lag_entries",

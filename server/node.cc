@@ -22,13 +22,16 @@
 #include "server/api/services.h"
 #include "server/bootstrap.h"
 #include "server/data_directory.h"
+#include "server/disk_room.h"
 #include "server/gates.h"
 #include "server/http/listener.h"
 #include "server/join.h"
 #include "server/metrics.h"
 #include "server/newcomer.h"
 #include "server/node_storage.h"
+#include "server/own_status.h"
 #include "server/rebuild.h"
+#include "server/reclaim.h"
 #include "server/scrub.h"
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -68,6 +71,7 @@ struct Node::Parts {
   std::unique_ptr<TcpTransport> transport;
   std::unique_ptr<Suspicion> suspicion;
   std::unique_ptr<Repairs> repairs;
+  std::unique_ptr<DiskRoom> room;
   std::unique_ptr<RocksEngine> engine;
   std::unique_ptr<KvStateMachine> machine;
   StatusBoard board;
@@ -80,6 +84,7 @@ struct Node::Parts {
   std::unique_ptr<Announcer> announcer;
   std::unique_ptr<Upkeep> upkeep;
   std::unique_ptr<HashReporter> hash_reporter;
+  std::unique_ptr<Reclaim> reclaim;
   Metrics metrics;
   std::unique_ptr<Readers> readers;
   std::unique_ptr<Backups> backups;
@@ -115,10 +120,17 @@ struct Node::Parts {
   Result<> begin_log(const raft::Members& members);
   Result<> make_group_folders();
   SegmentedLog::Options log_options() {
-    return {.salt = random.next(), .keep_bytes = config.keep_log_bytes};
+    return {.segment_bytes = room->log_sizes().segment,
+            .salt = random.next(),
+            .keep_bytes = config.keep_log_bytes,
+            .make_room = [this] { return room->make_room(DiskRoom::Disk::kLog); }};
+  }
+  RocksEngine::Options state_options() {
+    return {.memtable_bytes = room->state_sizes().memtable,
+            .table_bytes = room->state_sizes().table,
+            .make_room = [this] { return room->make_room(DiskRoom::Disk::kState); }};
   }
   std::string log_path() const;
-  std::map<std::string, std::string> detours() const;
   std::string spoken(NodeId id) const;
   std::unique_ptr<SegmentedLog> opened_log_;
 };
@@ -222,7 +234,8 @@ Result<> Node::Parts::open_storage() {
   const StoragePlaces places{.group = directory.group_path(kFirstGroup), .log = log_path()};
   suspicion = std::make_unique<Suspicion>(fs, places.group, directory.identity().node);
   HOLDFAST_ASSIGN(NodeStorage storage,
-                  open_node_storage(fs, directory.identity(), places, log_options(), *suspicion));
+                  open_node_storage(fs, directory.identity(), places, log_options(), *suspicion,
+                                    state_options()));
   engine = std::move(storage.engine);
   machine = std::move(storage.machine);
   opened_log_ = std::move(storage.log);
@@ -275,6 +288,7 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
       self, Announcer::Addresses{client_url_of(config), hello().peer_address}, random.fork());
   upkeep = std::make_unique<Upkeep>(*machine);
   hash_reporter = std::make_unique<HashReporter>(self);
+  reclaim = std::make_unique<Reclaim>(*engine, *machine, *room);
   raft::Config raft_config{
       .self = self, .heartbeat = config.heartbeat, .election_timeout = config.election_timeout};
   replica =
@@ -301,8 +315,14 @@ void Node::Parts::start_service() {
       Scrub::Options{
           .every = config.scrub_every, .log = log_path(), .bytes_a_second = kScrubBytesASecond},
       fs, *engine, *suspicion, metrics);
-  transport->set_detours(detours());
+  transport->set_detours(detours(config, directory.identity().first_members));
   follow_members();
+  room->watch({.changed =
+                   [this](bool is_short) {
+                     log->be_thrifty(is_short);
+                     replica_loop->post(raft::RoomChanged{is_short});
+                   },
+               .looked = [this](uint64_t bytes) { engine->set_free_bytes(bytes); }});
   replica_loop->start(*replica, [this](Instant now, const std::vector<raft::RoleChange>& roles) {
     after_turn(now, roles);
   });
@@ -333,37 +353,11 @@ void Node::Parts::follow_members() {
   transport->set_peers(followed.list);
 }
 
-// An operator who lists an address on this node knows better than the peer how it is reached from
-// here: a proxy may stand between. That holds for the address that the cluster formed with; a
-// member that has moved since, or that took a dead one's name, is where it says.
-std::map<std::string, std::string> Node::Parts::detours() const {
-  std::map<std::string, std::string> detours;
-  for (const raft::Member& member : directory.identity().first_members.list) {
-    const auto listed =
-        std::ranges::find(config.initial_cluster, member.name, &InitialMember::name);
-    if (listed != config.initial_cluster.end() && listed->peer_address != member.peer_address)
-      detours.emplace(member.peer_address, listed->peer_address);
-  }
-  return detours;
-}
-
 void Node::Parts::publish(Instant now) {
   published = now;
-  auto status = std::make_shared<NodeStatus>();
-  status->cluster = directory.identity().cluster;
-  status->self = directory.identity().node;
-  status->name = directory.identity().name;
-  status->raft = replica->status();
-  status->members = replica->raft().members();
-  status->client_urls = *machine->client_urls();
-  status->durable = machine->durable();
-  const StateSummary summary = machine->summary();
-  status->revision = summary.revision;
-  status->check = machine->hash_check();
-  status->agreement = judge_agreement(*status->check, status->members);
-  status->settings = machine->settings();
-  status->history_floor = machine->history_floor();
-  status->taken = now;
+  const std::shared_ptr<NodeStatus> status =
+      own_status(directory.identity(), *replica, *machine, now);
+  status->disk_free_bytes = room->free_bytes();
   if (is_outvoted(*status->check, status->agreement))
     suspicion->state_is_damaged(outvoted_text(*status->check, *status->agreement.majority));
   std::vector<raft::Proposal> own = announcer->due(now, *status);
@@ -371,9 +365,11 @@ void Node::Parts::publish(Instant now) {
     own.push_back({Gate::nobodys(random), now + kOwnPatience, *std::move(due)});
   if (std::optional<Bytes> due = hash_reporter->due(now, *status->check, status->members))
     own.push_back({Gate::nobodys(random), now + kOwnPatience, *std::move(due)});
+  if (std::optional<Bytes> due = reclaim->due(now, status->raft))
+    own.push_back({Gate::nobodys(random), now + kOwnPatience, *std::move(due)});
   if (!own.empty()) replica_loop->post(raft::Propose{std::move(own)});
   const bool is_out = status->raft.removed && status->raft.applied >= status->raft.commit;
-  board.publish(std::move(status));
+  board.publish(status);
   if (is_out && !directory.identity().removed) leave();
 }
 
@@ -432,6 +428,8 @@ void Node::Parts::stop_when_drained(Instant deadline) {
 
 Result<> Node::Parts::stop() {
   replica_loop->stop();
+  room->end_watch();
+  reclaim.reset();
   scrub.reset();
   snapshots.reset();
   log.reset();
@@ -446,8 +444,8 @@ Result<> Node::Parts::stop() {
   readers->stop();
   loop.restart();
   loop.poll();
-  // A start finds the state whole, and has nothing to apply again.
-  HOLDFAST_TRY(engine->flush());
+  // A start finds the state whole, and has nothing to apply again, if there is room for that.
+  if (room->has_room_to_flush()) HOLDFAST_TRY(engine->flush());
   log_info("stopped");
   return {};
 }
@@ -469,6 +467,7 @@ Result<std::unique_ptr<Node>> Node::open(const Config& config) {
   const Identity& identity = parts->directory.identity();
   log_info("holdfastd {}: node {} ({:016x}), data in {}", HOLDFAST_VERSION, identity.name,
            identity.node.value, config.data_dir);
+  HOLDFAST_ASSIGN(parts->room, DiskRoom::open(parts->fs, config.data_dir, config.log_dir));
   HOLDFAST_TRY(parts->listen());
   return std::unique_ptr<Node>(new Node(std::move(parts)));
 }

@@ -23,10 +23,10 @@ Result<raft::Members> newest_members(const KvStateMachine& machine, const raft::
 // Drops the state first where that is noted, and where it cannot even be opened.
 Result<std::unique_ptr<RocksEngine>> open_state(FileSystem& fs, const std::string& group,
                                                 bool others_have_it, Suspicion& suspicion,
+                                                RocksEngine::Options options,
                                                 std::optional<RebuildNote>& rebuild) {
-  const RocksEngine::Options options{
-      .directory = group + "/state",
-      .on_damage = [&suspicion](const std::string& what) { suspicion.state_is_damaged(what); }};
+  options.directory = group + "/state";
+  options.on_damage = [&suspicion](const std::string& what) { suspicion.state_is_damaged(what); };
   if (rebuild && !rebuild->dropped) HOLDFAST_TRY(drop_damaged_state(fs, group, *rebuild));
   Result<std::unique_ptr<RocksEngine>> engine = RocksEngine::open(options);
   if (engine || engine.error().code != ErrorCode::kCorrupt || !others_have_it) return engine;
@@ -77,14 +77,15 @@ void say_what_was_dropped(const Recovered& recovered) {
 
 Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
                                       const StoragePlaces& places,
-                                      const SegmentedLog::Options& options, Suspicion& suspicion) {
+                                      const SegmentedLog::Options& options, Suspicion& suspicion,
+                                      RocksEngine::Options state) {
   NodeStorage storage;
   HOLDFAST_ASSIGN(std::optional<RebuildNote> rebuild, read_rebuild_note(fs, places.group));
   HOLDFAST_ASSIGN(const std::optional<raft::Members> noted, noted_members(fs, places.group));
   const raft::Members known = noted.value_or(identity.first_members);
   suspicion.follow(known);
   HOLDFAST_ASSIGN(storage.engine, open_state(fs, places.group, has_peers(known, identity.node),
-                                             suspicion, rebuild));
+                                             suspicion, std::move(state), rebuild));
   HOLDFAST_ASSIGN(storage.machine, KvStateMachine::open(*storage.engine));
   HOLDFAST_ASSIGN(const raft::Members members, newest_members(*storage.machine, known));
   suspicion.follow(members);

@@ -29,10 +29,12 @@ struct StoragePlaces {
 
 // An error says what is damaged, or gone, and what to do. Where there are peers, a damaged log is
 // mended, and the node is in quarantine then, and a damaged state is dropped and made anew (see
-// raft::Recovered). What of it turns out to be damaged later is told to `suspicion`.
+// raft::Recovered). What of it turns out to be damaged later is told to `suspicion`. Of
+// `state` all stands but where it lies, and who is told of damage.
 Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
                                       const StoragePlaces& places,
-                                      const SegmentedLog::Options& options, Suspicion& suspicion);
+                                      const SegmentedLog::Options& options, Suspicion& suspicion,
+                                      RocksEngine::Options state = {});
 
 // What of it is not whole yet. On the loop.
 class Repairs {

@@ -27,6 +27,7 @@ struct NodeStatus {
   Agreement agreement;                                                           // that follows
   Settings settings;
   Revision history_floor{1};
+  uint64_t disk_free_bytes = 0;
   Instant taken;  // when, on this node's clock
 
   // Where clients reach the leader; empty if it is not known.

@@ -52,6 +52,19 @@ Once::Fingerprint fingerprint_of(const Request& request) {
   return {checksum(request.body, checksum(text)), checksum(request.body, ~checksum(text, 1))};
 }
 
+bool puts(const std::vector<Operation>& operations) {
+  return std::ranges::any_of(operations, [](const Operation& operation) {
+    return std::holds_alternative<PutCommand>(operation);
+  });
+}
+
+bool grows(const Command& command) {
+  if (const TransactionCommand* txn = std::get_if<TransactionCommand>(&command.act))
+    return puts(txn->then) || puts(txn->otherwise);
+  return std::holds_alternative<PutCommand>(command.act) ||
+         std::holds_alternative<GrantLeaseCommand>(command.act);
+}
+
 // Where in the request the reply was refused; empty: it had but one part.
 std::string place_of(const Reply& reply) {
   if (reply.refused == 0) return "";
@@ -138,6 +151,15 @@ std::expected<void, Problem> refuse_once(const Request& request) {
   if (!request.header(kKeyField)) return {};
   return std::unexpected(
       bad_request(fmt::format("{}: this call keeps no answer under a key", kKeyField)));
+}
+
+std::expected<void, Problem> check_room(const Services& services, const Command& command) {
+  if (!grows(command) || !services.status->read()->raft.refuses_growth) return {};
+  return std::unexpected(Problem{
+      .code = Code::kNoSpace,
+      .detail = "the disks of the cluster are short of room; nothing was changed. Reads and "
+                "deletes go on, and deletes make room; GET /v1/cluster says whose disk it is",
+      .retry_after = std::chrono::seconds(5)});
 }
 
 std::expected<void, Problem> refuse_body(const Request& request) {

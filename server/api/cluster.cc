@@ -45,6 +45,8 @@ std::string warnings(const NodeStatus& status) {
         "relied on",
         member != nullptr ? member->name : text_of(id.value), status.check->index.value));
   }
+  if (status.raft.refuses_growth)
+    add("disks are short of room: growing writes are refused until there is more (507 no_space)");
   if (status.agreement.is_split)
     add(
         fmt::format("the states of the voters differ behind entry {}, and none is a majority's: "
@@ -75,14 +77,17 @@ Json describe(const NodeStatus& status, const raft::Member& member, Instant now)
     json["match_index"] = status.raft.persisted.value;
     json["lag_entries"] = last - std::min(last, status.raft.persisted.value);
     json["last_contact_ms"] = 0;
+    json["short_of_room"] = status.raft.short_of_room;
   } else if (known != nullptr) {
     const Duration silence = std::max(now - known->last_contact, Duration::zero());
     json["healthy"] = silence <= kHealthyWithin;
     json["match_index"] = known->match.value;
     json["lag_entries"] = last - std::min(last, known->match.value);
     json["last_contact_ms"] = silence / std::chrono::milliseconds(1);
+    json["short_of_room"] = known->short_of_room;
   } else {
-    for (const char* unknown : {"healthy", "match_index", "lag_entries", "last_contact_ms"}) {
+    for (const char* unknown :
+         {"healthy", "match_index", "lag_entries", "last_contact_ms", "short_of_room"}) {
       json[unknown] = nullptr;
     }
   }
@@ -112,6 +117,8 @@ Json describe_node(const NodeStatus& status) {
           {"revision", status.revision.value},
           {"state_hash", is_checked ? Json(text_of(status.check->hash)) : Json()},
           {"state_hash_index", is_checked ? Json(status.check->index.value) : Json()},
+          {"disk_free_bytes", status.disk_free_bytes},
+          {"short_of_room", status.raft.short_of_room},
           {"fenced", fence_of(status.raft)}};
 }
 
@@ -228,6 +235,7 @@ Task<Outcome> show_cluster(Services& services, http::Request request) {
                {"leader", leader ? or_null(leader->name) : Json()},
                {"term", status->raft.term.value},
                {"quorum", has_quorum(*status, now)},
+               {"refuses_growth", status->raft.refuses_growth},
                {"node", describe_node(*status)},
                {"members", Json::array()},
                {"warning", or_null(warnings(*status))},

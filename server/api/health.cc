@@ -22,6 +22,8 @@ Task<Response> show_ready(Services& services, Request) {
   if (services.gate == nullptr) co_return http::answer(problem_of_forming());
   Gate::Waiting barrier = services.gate->read_barrier(services.clock->now() + kReadyWithin);
   const Gate::Outcome outcome = co_await barrier;
+  if (outcome && services.status->read()->raft.refuses_growth)
+    co_return Response(200, "text/plain", "ready, but for growing writes: no room on the disks\n");
   if (outcome) co_return Response(200, "text/plain", "ready\n");
   co_return http::answer({.code = http::Code::kNotReady,
                           .detail =

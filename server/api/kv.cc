@@ -43,6 +43,7 @@ std::expected<ChangeCall, Problem> change_of(Services& services, Request& reques
     HOLDFAST_TRY(refuse_body(request));
     command.act = DeleteCommand{std::move(request.parameter), std::move(conditions), prev};
   }
+  HOLDFAST_TRY(check_room(services, command));
   change.command = encode_command(std::move(command));
   return change;
 }

@@ -39,6 +39,7 @@ std::expected<ChangeCall, Problem> grant_of(const Services& services, const Requ
   const LeaseId id{1 + random_from_system() % kLeaseIdMax};
   Command command{.act = GrantLeaseCommand{id, ttl_ms}};
   HOLDFAST_ASSIGN(command.once, once_of(request));
+  HOLDFAST_TRY(check_room(services, command));
   change.command = encode_command(std::move(command));
   return change;
 }

@@ -24,6 +24,7 @@ std::expected<ChangeCall, Problem> change_of(const Services& services, const Req
   ChangeCall change;
   HOLDFAST_ASSIGN(change.deadline, deadline_of(request, services.clock->now()));
   HOLDFAST_ASSIGN(command.act, parse_transaction(request.body, services.value_bytes_max));
+  HOLDFAST_TRY(check_room(services, command));
   change.command = encode_command(std::move(command));
   return change;
 }

@@ -1,0 +1,142 @@
+#include "server/disk_room.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "storage/base/log.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::chrono::seconds kLookEvery{1};
+// With less room than this many times what is short, more can come in a second than may be missed.
+constexpr uint64_t kNear = 4;
+constexpr std::chrono::milliseconds kLookWhenNear{100};
+constexpr std::chrono::milliseconds kTryEvery{100};
+constexpr uint64_t kMemtables = 3;  // that may be flushed at once
+
+}  // namespace
+
+DiskRoom::Place::Place(FileSystem& fs, std::string path, uint64_t disk_bytes)
+    : directory(std::move(path)),
+      marks(RoomMarks::of(disk_bytes)),
+      sizes(FileSizes::of(disk_bytes)),
+      reserve(fs, directory + "/RESERVE", marks.reserve) {}
+
+Result<std::unique_ptr<DiskRoom>> DiskRoom::open(FileSystem& fs, const std::string& state_directory,
+                                                 const std::string& log_directory) {
+  std::unique_ptr<DiskRoom> room(new DiskRoom(fs));
+  HOLDFAST_TRY(room->add(state_directory));
+  if (!log_directory.empty()) HOLDFAST_TRY(room->add(log_directory));
+  room->look_at_all();
+  return room;
+}
+
+Result<> DiskRoom::add(const std::string& directory) {
+  HOLDFAST_TRY(fs_.create_directories(directory));
+  HOLDFAST_ASSIGN(const DiskSpace space, fs_.space(directory));
+  auto place = std::make_unique<Place>(fs_, directory, space.total);
+  // A start writes some files before it serves, and can wait for nobody.
+  if (is_full(*place)) (void)give_back_reserve(*place);
+  places_.push_back(std::move(place));
+  return {};
+}
+
+DiskRoom::~DiskRoom() {
+  end_watch();
+}
+
+void DiskRoom::end_watch() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_over_ = true;
+  }
+  ended_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void DiskRoom::watch(Told told) {
+  {
+    const std::lock_guard lock(mutex_);
+    is_watched_ = true;
+  }
+  thread_ = std::thread([this, told = std::move(told)] { run(told); });
+}
+
+void DiskRoom::run(const Told& told) {
+  bool was_short = false;
+  do {
+    look_at_all();
+    told.looked(places_.front()->free);
+    if (is_short() != was_short) told.changed(was_short = is_short());
+  } while (pause());
+}
+
+bool DiskRoom::pause() {
+  const bool is_near = std::ranges::any_of(places_, [](const std::unique_ptr<Place>& place) {
+    return place->free < kNear * place->marks.short_below;
+  });
+  std::unique_lock lock(mutex_);
+  return !ended_.wait_for(lock, is_near ? kLookWhenNear : std::chrono::milliseconds(kLookEvery),
+                          [this] { return is_over_; });
+}
+
+void DiskRoom::look_at_all() {
+  bool is_short = false;
+  uint64_t least = UINT64_MAX;
+  for (const std::unique_ptr<Place>& place : places_) {
+    // What is not known stays as it was: a disk that cannot be asked will fail a write soon enough.
+    (void)look(*place);
+    is_short |= place->is_short;
+    least = std::min(least, place->free);
+  }
+  free_bytes_.store(least, std::memory_order_relaxed);
+  is_short_.store(is_short, std::memory_order_relaxed);
+}
+
+Result<> DiskRoom::look(Place& place) const {
+  HOLDFAST_ASSIGN(const DiskSpace space, fs_.space(place.directory));
+  HOLDFAST_ASSIGN(const uint64_t lacks, place.reserve.lacks());
+  place.free = space.free;
+  const uint64_t room = space.free - std::min(lacks, space.free);
+  const bool is_short = place.marks.is_short(place.is_short, room);
+  if (is_short && !place.is_short)
+    log_warning(
+        "{} has {} MiB free, less than {} MiB: growing writes are refused until there are {}",
+        place.directory, room >> 20, place.marks.short_below >> 20, place.marks.enough_from >> 20);
+  if (!is_short && place.is_short)
+    log_info("{} has {} MiB free: room enough again", place.directory, room >> 20);
+  place.is_short = is_short;
+  if (is_short || lacks == 0) return {};
+  return place.reserve.take();
+}
+
+// So full that the reserve makes a difference. RocksDB says that there is no room for some seconds
+// after there is.
+bool DiskRoom::is_full(const Place& place) const {
+  const Result<DiskSpace> space = fs_.space(place.directory);
+  return !space || space->free < place.marks.reserve;
+}
+
+bool DiskRoom::give_back_reserve(Place& place) {
+  const Result<bool> given = place.reserve.give_back();
+  if (!given || !*given) return false;
+  log_warning("{} is on a disk that is full: the reserve there is given back", place.directory);
+  return true;
+}
+
+bool DiskRoom::has_room_to_flush() const {
+  return free_bytes() >= kMemtables * state_sizes().memtable;
+}
+
+bool DiskRoom::make_room(Disk disk) {
+  Place& place = disk == Disk::kLog ? *places_.back() : *places_.front();
+  if (is_full(place) && give_back_reserve(place)) return true;
+  std::unique_lock lock(mutex_);
+  return is_watched_ && !ended_.wait_for(lock, kTryEvery, [this] { return is_over_; });
+}
+
+}  // namespace holdfast
