@@ -9,10 +9,12 @@
 #include "storage/kv/must.h"
 #include "storage/kv/overlay.h"
 #include "storage/kv/own_names.h"
+#include "storage/kv/state_format.h"
 #include "storage/kv/transaction.h"
 
 // The named values in the engine:
 //
+//   format      u64, see state_format.h
 //   head        index, term, revision, cluster_ms, wall_ms, state_hash: u64 each
 //   client_urls { node: u64, length: u32, url }, ascending by node
 //   members     the payload of the last entry of kind kMembers
@@ -24,8 +26,8 @@ namespace {
 
 constexpr size_t kHeadBytes = 48;
 // What is asked of a state before it is installed.
-constexpr std::array kWords = {kHead,      kClientUrls, kMembers,
-                               kInstalled, kAgreement,  History::kFloor};
+constexpr std::array kWords = {kFormat,    kHead,      kClientUrls,    kMembers,
+                               kInstalled, kAgreement, History::kFloor};
 
 std::string encode_head(const StateSummary& head) {
   std::string out;
@@ -122,6 +124,7 @@ Result<std::unique_ptr<KvStateMachine>> KvStateMachine::open(Engine& engine,
 }
 
 Result<KvStateMachine::Words> KvStateMachine::decode_words(const NamedValues& values) {
+  HOLDFAST_TRY(check_format(values));
   Words words;
   if (const auto head = values.find(kHead); head != values.end()) {
     HOLDFAST_ASSIGN(words.head, decode_head(head->second));
@@ -175,6 +178,7 @@ void KvStateMachine::take_over(Words words) {
   members_changed_ = true;
   check_changed_ = true;
   publish();
+  format_due_ = true;
 }
 
 void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
@@ -213,6 +217,8 @@ void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
       completions.push_back({entry->origin.request, std::move(reply)});
   }
 
+  if (std::exchange(format_due_, false))
+    batch.meta.emplace_back(kFormat, encode_format(kStateFormat));
   if (urls_changed_) batch.meta.emplace_back(kClientUrls, encode_urls(urls_));
   if (members_changed_) batch.meta.emplace_back(kMembers, members_);
   if (check_changed_) batch.meta.emplace_back(kAgreement, encode_check(check_));

@@ -145,6 +145,7 @@ class KvStateMachine final : public StateMachine {
   History history_;
   HashCheck check_;
   bool check_changed_ = false;
+  bool format_due_ = false;    // the next batch writes it, once after each opening
   bool urls_changed_ = false;  // by the batch at hand
   bool members_changed_ = false;
   uint64_t unflushed_bytes_ = 0;

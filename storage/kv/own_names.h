@@ -8,11 +8,13 @@
 
 namespace holdfast {
 
+inline constexpr std::string_view kFormat = "format";
 inline constexpr std::string_view kHead = "head";
 inline constexpr std::string_view kClientUrls = "client_urls";
 inline constexpr std::string_view kMembers = "members";
 inline constexpr std::string_view kInstalled = "installed";
 inline constexpr std::string_view kAgreement = "agreement";
-inline constexpr std::array kOwnNames = {kHead, kClientUrls, kMembers, kInstalled, kAgreement};
+inline constexpr std::array kOwnNames = {kFormat,  kHead,      kClientUrls,
+                                         kMembers, kInstalled, kAgreement};
 
 }  // namespace holdfast

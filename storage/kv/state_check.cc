@@ -9,6 +9,7 @@
 #include "storage/kv/rocks_check.h"
 #include "storage/kv/rocks_engine.h"
 #include "storage/kv/state_directory.h"
+#include "storage/kv/state_format.h"
 
 namespace holdfast {
 namespace {

@@ -1,0 +1,94 @@
+// Which states a program reads: its own and older ones, and no newer one.
+
+#include "storage/kv/own_names.h"
+#include "storage/kv/state_format.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "storage/kv/kv_state_machine.h"
+#include "tests/kv/test_stores.h"
+
+namespace holdfast {
+namespace {
+
+class StateFormatTest : public testing::TestWithParam<StoreKind> {
+ protected:
+  // A state of one entry.
+  void make() {
+    auto machine = KvStateMachine::open(store_->engine()).value();
+    std::vector<Completion> completions;
+    const EntryPtr entry = std::make_shared<const LogEntry>(
+        LogEntry{.index = {1},
+                 .term = {1},
+                 .kind = EntryKind::kCommand,
+                 .origin = {},
+                 .payload = encode_command({.act = PutCommand{.key = "k", .value = "v"}})});
+    machine->apply(std::array{entry}, {1}, completions);
+  }
+  void write_format(std::optional<std::string> format) {
+    EngineBatch batch;
+    batch.meta.emplace_back(kFormat, std::move(format));
+    store_->engine().write(batch);
+  }
+  Result<std::unique_ptr<KvStateMachine>> open() { return KvStateMachine::open(store_->engine()); }
+
+  const std::unique_ptr<TestStore> store_ = make_store(GetParam());
+};
+
+TEST_P(StateFormatTest, IsWrittenWithTheFirstEntry) {
+  EXPECT_EQ(store_->engine().get_meta(kFormat).value(), std::nullopt);
+  make();
+  EXPECT_EQ(store_->engine().get_meta(kFormat).value(), encode_format(kStateFormat));
+}
+
+TEST_P(StateFormatTest, ANewerOneIsRefusedWithBothVersions) {
+  make();
+  write_format(encode_format(kStateFormat + 1));
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(opened.error().message,
+            "the state has format 2, and this program reads formats up to 1: start the newer "
+            "program that wrote it");
+  EXPECT_EQ(store_->engine().get_meta(kFormat).value(), encode_format(kStateFormat + 1));
+}
+
+TEST_P(StateFormatTest, ASnapshotOfANewerOneIsNotInstalled) {
+  make();
+  write_format(encode_format(kStateFormat + 1));
+  ASSERT_TRUE(store_->engine().checkpoint(store_->checkpoint_path("newer")));
+  const std::unique_ptr<TestStore> other = make_store(GetParam());
+  auto machine = KvStateMachine::open(other->engine()).value();
+  store_->send("newer", *other);
+  const auto head = machine->read_snapshot_head(other->checkpoint_path("newer"));
+  ASSERT_FALSE(head);
+  EXPECT_EQ(head.error().code, ErrorCode::kInvalid);
+  const Result<> installed = machine->install(other->checkpoint_path("newer"));
+  ASSERT_FALSE(installed);
+  EXPECT_EQ(installed.error().code, ErrorCode::kInvalid);
+}
+
+TEST_P(StateFormatTest, OlderOnesAreReadAndThenHaveThisOne) {
+  make();
+  for (const std::optional<std::string>& older :
+       {std::optional<std::string>(), std::optional(encode_format(1))}) {
+    write_format(older);
+    const auto opened = open();
+    ASSERT_TRUE(opened) << opened.error().message;
+    EXPECT_EQ((*opened)->revision(), Revision{2});
+  }
+}
+
+TEST_P(StateFormatTest, WhatIsNoFormatIsDamage) {
+  make();
+  write_format("x");
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, StateFormatTest, testing::ValuesIn(store_kinds()), store_name);
+
+}  // namespace
+}  // namespace holdfast
