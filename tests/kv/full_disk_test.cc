@@ -43,7 +43,7 @@ class SmallDisk {
     std::filesystem::create_directories(path_);
     must(unshare(CLONE_NEWNS) == 0, "unshare");
     must(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "private");
-    must(mount("tmpfs", path_.c_str(), "tmpfs", 0, "size=64m") == 0, "mount");
+    must(mount("tmpfs", path_.c_str(), "tmpfs", 0, "size=256m") == 0, "mount");
   }
   const std::string& path() const { return path_; }
   uint64_t free() const { return PosixFileSystem().space(path_)->free; }
