@@ -1,6 +1,5 @@
 // Which states a program reads: its own and older ones, and no newer one.
 
-#include "storage/kv/own_names.h"
 #include "storage/kv/state_format.h"
 
 #include <gmock/gmock.h>
@@ -11,6 +10,8 @@
 
 namespace holdfast {
 namespace {
+
+constexpr std::string_view kFormat = "format";
 
 class StateFormatTest : public testing::TestWithParam<StoreKind> {
  protected:

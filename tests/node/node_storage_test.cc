@@ -16,7 +16,7 @@
 namespace holdfast {
 namespace {
 
-constexpr SegmentedLog::Options kLog{.segment_bytes = 1 << 20, .salt = 1};
+const SegmentedLog::Options kLog{.segment_bytes = 1 << 20, .salt = 1};
 const raft::Member kSelf{NodeId{1}, "n1", "h1:1", true};
 const raft::Members kAlone{.list = {kSelf}, .removed = {}};
 const raft::Members kWithOthers{.list = {kSelf, {NodeId{2}, "n2", "h2:1", true}}, .removed = {}};
