@@ -8,8 +8,6 @@
 namespace holdfast::raft {
 namespace {
 
-constexpr size_t kMomentsMax = 64;
-
 bool is_contiguous(const Append& append) {
   LogPosition before = append.previous;
   for (const EntryPtr& entry : append.entries) {
@@ -80,9 +78,10 @@ void Raft::on_heartbeat(NodeId from, const Heartbeat& heartbeat) {
   if (heartbeat.commit > log_.last().index) quarantined_ = true;
   set_commit(quarantined_ ? std::min(heartbeat.commit, verified_) : heartbeat.commit);
   std::get<FollowerRole>(role_).leader_refuses_growth = heartbeat.refuses_growth;
-  if (heartbeat.proof) take_proof(*heartbeat.proof);
+  if (heartbeat.proof) currency_.take(*heartbeat.proof, applied_);
   if (heartbeat.reach) note_reach(*heartbeat.reach);
-  send(from, HeartbeatReply{heartbeat.round, verified_, moment_of_reply(), quarantined_,
+  send(from, HeartbeatReply{heartbeat.round, verified_,
+                            currency_.moment_of_answer(now_, config_.heartbeat / 4), quarantined_,
                             awaits_state_, installing_.has_value(), short_of_room_});
   // An acknowledgement may have been lost, and without a further append nothing would repeat it.
   const LogIndex match = std::min(verified_, log_.persisted());
@@ -92,32 +91,6 @@ void Raft::on_heartbeat(NodeId from, const Heartbeat& heartbeat) {
 void Raft::set_commit(LogIndex commit) {
   commit_ = std::max(commit_, commit);
   verified_ = std::max(verified_, commit_);
-}
-
-// One proof at a time waits to be applied: a newer one would push it away for ever under load.
-void Raft::note_currency(Currency currency) {
-  if (!unapplied_proof_) unapplied_proof_ = currency;
-  if (applied_ < unapplied_proof_->commit) return;
-  if (!proven_ || proven_->as_of < unapplied_proof_->as_of) proven_ = unapplied_proof_;
-  unapplied_proof_.reset();
-}
-
-// Reads bring many heartbeats: replies of about the same time share the earliest's moment.
-uint64_t Raft::moment_of_reply() {
-  if (!moments_.empty() && now_ - moments_.back().second < config_.heartbeat / 4)
-    return moments_.back().first;
-  if (moments_.size() == kMomentsMax) moments_.pop_front();
-  moments_.emplace_back(next_moment_++, now_);
-  return moments_.back().first;
-}
-
-void Raft::take_proof(const CurrencyProof& proof) {
-  const auto found =
-      std::ranges::find(moments_, proof.after_moment, &std::pair<uint64_t, Instant>::first);
-  if (found == moments_.end()) return;
-  const Instant as_of = found->second;
-  moments_.erase(moments_.begin(), found);
-  note_currency({as_of, proof.commit});
 }
 
 void Raft::emit_committed() {
@@ -158,7 +131,7 @@ void Raft::on_applied(const Applied& applied) {
   membership_.applied(applied_);
   durable_ = std::max(durable_, applied.durable);
   log_.shrink_window(applied_, config_.window_bytes_max);
-  if (unapplied_proof_) note_currency(*unapplied_proof_);
+  currency_.note_applied(applied_);
   const auto end = confirmed_reads_.upper_bound(applied_);
   for (auto read = confirmed_reads_.begin(); read != end; ++read)
     output_.readable.push_back(read->second.request);

@@ -20,7 +20,7 @@
 namespace holdfast::raft {
 
 void Raft::note_reach(const Reach& reach) {
-  const bool answers_this_life = reach.after_moment - run_ < next_moment_ - run_;
+  const bool answers_this_life = currency_.was_given(reach.after_moment);
   if (quarantined_ && answers_this_life && !must_match_) must_match_ = reach.last;
 }
 

@@ -37,10 +37,10 @@ Raft::Raft(Config config, Recovered recovered, Random random, Instant now)
       commit_(recovered.applied),
       emitted_(recovered.applied),
       applied_(recovered.applied),
-      next_moment_(random_.next()),
+      currency_(random_.next()),
       awaits_state_(recovered.lacks_state),
       quarantined_(recovered.quarantined),
-      run_(next_moment_),
+      run_(currency_.first()),
       next_attempt_(random_.next()) {
   CHECK(config_.self);
   CHECK(recovered.applied <= log_.last().index, "the state is ahead of the log: {} and {}",
@@ -294,7 +294,7 @@ Status Raft::status() const {
                 .persisted = log_.persisted(),
                 .commit = commit_,
                 .applied = applied_,
-                .current_as_of = proven_ ? std::optional(proven_->as_of) : std::nullopt,
+                .current_as_of = currency_.as_of(),
                 .cluster_ms = is_leader() ? stamps_.cluster_ms(now_) : stamps_.last().cluster_ms,
                 .fenced = fenced_,
                 .quarantined = quarantined_,

@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "replication/raft/config.h"
+#include "replication/raft/currency.h"
 #include "replication/raft/input.h"
 #include "replication/raft/membership.h"
 #include "replication/raft/output.h"
@@ -152,9 +153,6 @@ class Raft {
   void on_heartbeat(NodeId from, const Heartbeat& heartbeat);
   void follow(NodeId leader);
   void set_commit(LogIndex commit);
-  void note_currency(Currency currency);
-  uint64_t moment_of_reply();
-  void take_proof(const CurrencyProof& proof);
   void emit_committed();
   void emit(std::vector<EntryPtr> entries);
   void on_applied(const Applied& applied);
@@ -216,11 +214,7 @@ class Raft {
   Term emitted_term_;                                 // of the entry at emitted_
   std::deque<std::pair<LogIndex, size_t>> applying_;  // emitted, not applied: index and bytes
   size_t applying_bytes_ = 0;
-  // When this node answered heartbeats, by the number that the answers carried.
-  std::deque<std::pair<uint64_t, Instant>> moments_;
-  uint64_t next_moment_;            // begins anywhere: never one of an earlier life
-  std::optional<Currency> proven_;  // the newest proof that the applied state holds
-  std::optional<Currency> unapplied_proof_;
+  CurrencyWatch currency_;
   bool loading_own_ = false;  // committed entries are being read back from disk
   std::optional<LogPosition> installing_;
   uint64_t snapshots_ordered_ = 0;

@@ -171,7 +171,7 @@ uint64_t Raft::confirmed_round() const {
 void Raft::time_confirmed_round() {
   LeaderRole& leader = std::get<LeaderRole>(role_);
   if (!leader.timed_round || confirmed_round() < leader.timed_round->round) return;
-  note_currency(leader.timed_round->proves);
+  currency_.note(leader.timed_round->proves, applied_);
   for (auto& [id, follower] : leader.followers)
     follower.proof = {follower.moment_before_timed_round, leader.timed_round->proves.commit};
   leader.timed_round.reset();

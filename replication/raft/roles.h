@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "replication/raft/currency.h"
 #include "replication/raft/follower.h"
 #include "replication/raft/input.h"
 
@@ -47,12 +48,6 @@ struct Handover {
   size_t held_bytes = 0;
   bool before_removal = false;    // of this leader, the first of the changes that it was asked for
   uint64_t told_in = UINT64_MAX;  // the heartbeat round in which the target was last told
-};
-
-// A state that holds this much was current then.
-struct Currency {
-  Instant as_of;
-  LogIndex commit;
 };
 
 // A heartbeat round that a majority has not answered yet, and what that will prove.
