@@ -170,9 +170,12 @@ void put_body(proto::PeerMessage& out, const raft::MessageBody& body) {
       body);
 }
 
-raft::Forward forward_of(proto::Forward& in) {
+Result<raft::Forward> forward_of(proto::Forward& in) {
   raft::Forward forward{in.run(), in.number(), {}};
   for (proto::ForwardedProposal& proposal : *in.mutable_proposals()) {
+    // The log that it goes to, and every node that it is sent to, compares this.
+    if (checksum(proposal.payload()) != proposal.payload_checksum())
+      return fail(ErrorCode::kCorrupt, fmt::format("proposal {} came damaged", proposal.request()));
     forward.proposals.push_back(
         {RequestId{proposal.request()},
          Bytes(std::move(*proposal.mutable_payload()), proposal.payload_checksum()),

@@ -97,6 +97,20 @@ TEST(Wire, NoFlippedByteIsTakenForAMessage) {
   }
 }
 
+// The frame's own checksum says only that it is what the peer sent.
+TEST(Wire, WhatAPeerHeldDamagedIsNotTaken) {
+  const auto is_taken = [](MessageBody body) {
+    const std::string bytes = encoded(std::move(body));
+    std::string_view rest = bytes;
+    return take_message(rest).has_value();
+  };
+  const Bytes damaged("changed since", checksum("as it was"));
+  LogEntry held = *entry(10, "");
+  held.payload = damaged;
+  EXPECT_FALSE(is_taken(raft::Append{{}, {std::make_shared<const LogEntry>(held)}, {}}));
+  EXPECT_FALSE(is_taken(raft::Forward{1, 2, {{RequestId{16}, damaged}}}));
+}
+
 TEST(Wire, AFrameLargerThanAnyIsRefusedBeforeItIsWaitedFor) {
   std::string bytes = encoded(one_of_each()[3]);
   bytes[4 + 3] = 0x7f;  // the highest byte of the message's length
