@@ -1,6 +1,7 @@
 #include "storage/log/segmented_log.h"
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include <fmt/core.h>
@@ -130,10 +131,21 @@ Term SegmentedLog::term_at(LogIndex index) const {
   return std::prev(std::ranges::upper_bound(terms_, index, {}, &TermRun::first))->term;
 }
 
+// The newest segment that holds a batch, and with it the hard state. More than one may be without:
+// a batch too large for an empty segment begins another, and a crash takes the batch.
+uint64_t SegmentedLog::newest_written() const {
+  uint64_t number = current_.header().number;
+  if (end_ > kLogBlockBytes) return number;
+  for (const uint64_t end : std::views::reverse(older_ends_)) {
+    --number;
+    if (end > kLogBlockBytes) break;
+  }
+  return number;
+}
+
 uint64_t SegmentedLog::oldest_to_keep() const {
-  // Until it holds a batch, the current segment does not repeat the hard state.
   const uint64_t current = current_.header().number;
-  const uint64_t last_needed = end_ > kLogBlockBytes ? current : current - 1;
+  const uint64_t last_needed = newest_written();
   const auto needed_for = [&](LogIndex index) {
     return std::min(last_needed, entries_.segment_needed_from(index).value_or(last_needed));
   };

@@ -94,6 +94,7 @@ class SegmentedLog {
   void add(const LogWrite& write);
   Term term_at(LogIndex index) const;
   uint64_t oldest() const { return current_.header().number - older_ends_.size(); }
+  uint64_t newest_written() const;
   uint64_t oldest_to_keep() const;
   Result<> begin_segment(uint64_t batch_bytes);
   Result<Segment> make_segment(SegmentHeader header, uint64_t bytes_least);

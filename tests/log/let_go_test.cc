@@ -1,5 +1,7 @@
 // Which segments a log gives up, and when.
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "tests/log/log_fixture.h"
@@ -54,6 +56,25 @@ TEST(LetGo, ASegmentWithoutABatchDoesNotHoldTheHardStateAlone) {
   kept.append(1, 1, 1, rest - BatchHeader::kBytes - 2 * kRecordHeaderBytes);
   ASSERT_TRUE(kept.log().write_marker());
   ASSERT_EQ(kept.log().segment(), 2U);
+  EXPECT_TRUE(kept.let_go(1000).empty());
+}
+
+TEST(LetGo, NorDoTwoSegmentsWithoutABatch) {
+  SimFileSystem fs(1);
+  KeptLog kept(fs);
+  kept.keep({hard_state()});
+  const size_t rest = kSmallSegment - 2 * kLogBlockBytes;
+  kept.append(1, 1, 1, rest - BatchHeader::kBytes - 2 * kRecordHeaderBytes);
+  ASSERT_TRUE(kept.log().write_marker());
+  // A batch larger than the second begins a third, and the power fails before it is synced.
+  const LogWrite lost = KeptLog::entries(2, 2, 1, 2 * kSmallSegment);
+  ASSERT_TRUE(kept.log().write(std::span(&lost, 1)));
+  ASSERT_EQ(kept.log().segment(), 3U);
+  const std::string path = segment_path("log", 3);
+  std::string bytes = fs.files().at(path);
+  std::fill(bytes.begin() + kLogBlockBytes, bytes.end(), '\0');
+  fs.place(path, bytes);
+  kept.reopen();
   EXPECT_TRUE(kept.let_go(1000).empty());
 }
 
