@@ -138,7 +138,7 @@ def damaged_state(cluster, size, count):
     assert size != LARGE or "A peer is asked for its own" in log_text(victim), "made anew from its own log"
     assert (group(cluster, victim) / "REBUILD").exists(), "the new state was not read back yet"
     wait_for("its note is gone", lambda: not (group(cluster, victim) / "REBUILD").exists(), 40)
-    assert not (group(cluster, victim) / "damaged-state").exists()
+    wait_for("so is what was dropped", lambda: not (group(cluster, victim) / "damaged-state").exists())
     cluster.wait_caught_up()
 
 
