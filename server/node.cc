@@ -361,7 +361,7 @@ void Node::Parts::publish(Instant now) {
   if (is_outvoted(*status->check, status->agreement))
     suspicion->state_is_damaged(outvoted_text(*status->check, *status->agreement.majority));
   std::vector<raft::Proposal> own = announcer->due(now, *status);
-  if (std::optional<Bytes> due = upkeep->due(now, status->raft, wall_ms(clock)))
+  if (std::optional<Bytes> due = upkeep->due(now, status->raft))
     own.push_back({Gate::nobodys(random), now + kOwnPatience, *std::move(due)});
   if (std::optional<Bytes> due = hash_reporter->due(now, *status->check, status->members))
     own.push_back({Gate::nobodys(random), now + kOwnPatience, *std::move(due)});

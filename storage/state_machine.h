@@ -46,10 +46,10 @@ class StateMachine {
   // The newest revision that reads may be fixed to: set after a batch is whole. Any thread.
   virtual Revision revision() const = 0;
 
-  // The payload of a command that the group should carry out by `now`, a leader's clocks; nothing
-  // where nothing is due. It may be asked again, and carried out again, until it is applied. Cheap.
-  // Any thread.
-  virtual std::optional<Bytes> upkeep(Stamp now) const = 0;
+  // The payload of a command that the group should carry out by `now_ms` on the cluster's clock;
+  // nothing where nothing is due. It may be asked again, and carried out again, until it is
+  // applied. Cheap. Any thread.
+  virtual std::optional<Bytes> upkeep(uint64_t now_ms) const = 0;
 
   // A copy of the state as `directory`, which must not exist; its parent must. It is not older than
   // what was applied when the call began. Any thread, while entries are applied; takes a while.

@@ -171,7 +171,7 @@ class EngineLayout final : public Layout {
     EngineBatch batch;
     for (const auto& [key, value] : rows) {
       const Revision revision{first.value++};
-      RevisionWrite& write = batch.revisions.emplace_back(RevisionWrite{revision, 1, {}});
+      RevisionWrite& write = batch.revisions.emplace_back(RevisionWrite{revision, {1, 1}, {}});
       write.rows.emplace_back(key, Row{{revision, revision, 1, 1}, value});
     }
     batch.meta.emplace_back("head", std::string(40, 'h'));

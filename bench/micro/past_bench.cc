@@ -46,9 +46,9 @@ RocksEngine& engine() {
   for (uint64_t i = 0; i < kVersions; ++i) {
     EngineBatch batch;
     const Revision revision{2 * i + 2};
-    batch.revisions.push_back({revision, revision.value, {}});
+    batch.revisions.push_back({revision, {revision.value, revision.value}, {}});
     batch.revisions.back().rows.push_back(write_of("hot", revision, random));
-    batch.revisions.push_back({revision + 1, revision.value + 1, {}});
+    batch.revisions.push_back({revision + 1, {revision.value + 1, revision.value + 1}, {}});
     batch.revisions.back().rows.push_back(
         write_of(cold_key(random.below(kColdKeys)), revision + 1, random));
     made->write(batch);

@@ -17,13 +17,13 @@ bool Upkeep::is_over(Instant now, const raft::Status& status) {
   return true;
 }
 
-std::optional<Bytes> Upkeep::due(Instant now, const raft::Status& status, uint64_t wall_ms) {
+std::optional<Bytes> Upkeep::due(Instant now, const raft::Status& status) {
   if (status.role != raft::Role::kLeader) {
     proposed_.reset();
     return std::nullopt;
   }
   if (!is_over(now, status) || now < not_before_) return std::nullopt;
-  std::optional<Bytes> payload = machine_.upkeep({status.cluster_ms, wall_ms});
+  std::optional<Bytes> payload = machine_.upkeep(status.cluster_ms);
   if (payload) proposed_ = Proposed{.term = status.term, .at = now, .through = {}};
   return payload;
 }

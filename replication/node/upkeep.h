@@ -21,7 +21,7 @@ class Upkeep {
   // node does not lead, nothing is due, the last one is still on its way, or it was applied only
   // just now: whatever its work took, the others get as much time. `status` is of a moment after
   // what this gave back the last time was handed to the replica.
-  std::optional<Bytes> due(Instant now, const raft::Status& status, uint64_t wall_ms);
+  std::optional<Bytes> due(Instant now, const raft::Status& status);
 
  private:
   struct Proposed {

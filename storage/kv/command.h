@@ -149,7 +149,7 @@ struct ExpireCommand {
 };
 
 // The history floor rises: to `floor`, or, where there is none, to what `keep_history` allows at
-// the entry's time.
+// the entry's time on the cluster's clock.
 struct CompactCommand {
   std::optional<Revision> floor;
   friend bool operator==(const CompactCommand&, const CompactCommand&) = default;

@@ -81,8 +81,8 @@ bool Draft::has_room(uint64_t bytes) const {
   return rows_.size() < kRangeKeysMax && bytes_ + bytes <= kRangeBytesMax;
 }
 
-RevisionWrite Draft::take(uint64_t wall_ms) {
-  RevisionWrite write{.revision = revision_, .wall_ms = wall_ms, .rows = {}};
+RevisionWrite Draft::take(Stamp made) {
+  RevisionWrite write{.revision = revision_, .made = made, .rows = {}};
   write.rows.reserve(rows_.size());
   while (!rows_.empty()) {
     auto row = rows_.extract(rows_.begin());

@@ -62,7 +62,7 @@ class Draft {
   }
   // What was written. A key that was made and removed again is in it, as deleted: somebody may have
   // been told of this revision of it. Ends the draft's life.
-  RevisionWrite take(uint64_t wall_ms);
+  RevisionWrite take(Stamp made);
 
  private:
   struct Written {

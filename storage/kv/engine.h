@@ -17,6 +17,7 @@
 #include "storage/base/ids.h"
 #include "storage/base/result.h"
 #include "storage/kv/bond.h"
+#include "storage/log/log_entry.h"
 
 namespace holdfast {
 
@@ -41,7 +42,7 @@ uint64_t row_hash(std::string_view key, const RowInfo& info, std::string_view va
 // One element of the ordered feed: the keys that one revision changed.
 struct Change {
   Revision revision;
-  uint64_t wall_ms = 0;
+  Stamp made;
   std::vector<std::string> keys;  // sorted
   friend bool operator==(const Change&, const Change&) = default;
 };
@@ -56,7 +57,7 @@ struct RowWrite {
 // cannot disagree.
 struct RevisionWrite {
   Revision revision;
-  uint64_t wall_ms = 0;
+  Stamp made;                  // neither time is less than in the revision before
   std::vector<RowWrite> rows;  // sorted by key, each key once
 };
 
@@ -123,10 +124,10 @@ class Engine {
   // The feed from revision `first` on: at most `limit` elements, and none more once those found
   // hold kFeedBytesMax of keys.
   virtual Result<std::vector<Change>> changes(Revision first, size_t limit) const = 0;
-  // When the state was made that stood at `revision`: the time in the feed's newest element up to
+  // When the state was made that stood at `revision`: the times in the feed's newest element up to
   // it, which need not be its own, for a state that was put back from a backup goes on at a
-  // revision far above its newest element. 0: nothing had been changed by then.
-  virtual Result<uint64_t> made_ms(Revision revision) const = 0;
+  // revision far above its newest element. {}: nothing had been changed by then.
+  virtual Result<Stamp> made(Revision revision) const = 0;
   // What the rows from `start` to before `end` (empty: to the last) take, with their kept versions
   // and what is not reclaimed yet. An estimate, made without reading them.
   virtual Result<uint64_t> approximate_bytes(const std::string& start,

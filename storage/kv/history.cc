@@ -38,14 +38,14 @@ void put(NamedOverlay& named, std::string_view name, std::string value) {
   }
 }
 
-}  // namespace
-
-Result<Revision> newest_made_by(uint64_t wall_ms, Revision floor, Revision newest,
-                                const MadeMs& made_ms) {
+// The newest revision up to `newest` whose state was made at or before `ms` by `clock`; `floor`
+// where the next one is later.
+Result<Revision> newest_made_by(uint64_t Stamp::* clock, uint64_t ms, Revision floor,
+                                Revision newest, const Made& made) {
   while (floor < newest) {
     const Revision middle{newest.value - (newest.value - floor.value) / 2};
-    HOLDFAST_ASSIGN(const uint64_t made, made_ms(middle));
-    if (made <= wall_ms) {
+    HOLDFAST_ASSIGN(const Stamp stamp, made(middle));
+    if (stamp.*clock <= ms) {
       floor = middle;
     } else {
       newest = {middle.value - 1};
@@ -54,13 +54,16 @@ Result<Revision> newest_made_by(uint64_t wall_ms, Revision floor, Revision newes
   return floor;
 }
 
+}  // namespace
+
 Result<std::optional<Revision>> revision_at(const Engine& engine, uint64_t wall_ms, Revision floor,
                                             Revision newest) {
-  const MadeMs made_ms = [&engine](Revision revision) { return engine.made_ms(revision); };
-  HOLDFAST_ASSIGN(const Revision found, newest_made_by(wall_ms, floor, newest, made_ms));
+  const Made made = [&engine](Revision revision) { return engine.made(revision); };
+  HOLDFAST_ASSIGN(const Revision found,
+                  newest_made_by(&Stamp::wall_ms, wall_ms, floor, newest, made));
   if (found > floor) return found;
-  HOLDFAST_ASSIGN(const uint64_t floor_made_ms, made_ms(floor));
-  return floor_made_ms <= wall_ms ? std::optional(found) : std::nullopt;
+  HOLDFAST_ASSIGN(const Stamp floor_made, made(floor));
+  return floor_made.wall_ms <= wall_ms ? std::optional(found) : std::nullopt;
 }
 
 Result<History::Floor> History::decode_floor(std::string_view bytes) {
@@ -93,7 +96,7 @@ Result<> History::read_back(Revision newest) {
   }
   told_ = {};
   flushes_known_ = UINT64_MAX;
-  oldest_wall_ms_.store(UINT64_MAX, std::memory_order_release);
+  oldest_ms_.store(UINT64_MAX, std::memory_order_release);
   publish();
   return look_behind_floor(newest);
 }
@@ -109,14 +112,16 @@ void History::raise(NamedOverlay& named, Revision floor) {
   if (floor > newest_floor_.revision) write_floor(named, floor, newest_floor_.looked_ms);
 }
 
-Result<> History::raise_by_age(NamedOverlay& named, Stamp now, Revision newest,
-                               const MadeMs& made_ms) {
+// Not by the calendar: one that is a year ahead would forget everything, and then, since no time in
+// the log falls, nothing for a year.
+Result<> History::raise_by_age(NamedOverlay& named, uint64_t now_ms, Revision newest,
+                               const Made& made) {
   Revision floor = newest_floor_.revision;
-  if (now.wall_ms >= newest_settings_.keep_history_ms) {
-    HOLDFAST_ASSIGN(floor, newest_made_by(now.wall_ms - newest_settings_.keep_history_ms, floor,
-                                          newest, made_ms));
+  if (const uint64_t keep_ms = newest_settings_.keep_history_ms; now_ms >= keep_ms) {
+    HOLDFAST_ASSIGN(floor,
+                    newest_made_by(&Stamp::cluster_ms, now_ms - keep_ms, floor, newest, made));
   }
-  write_floor(named, floor, now.cluster_ms);
+  write_floor(named, floor, now_ms);
   return {};
 }
 
@@ -130,13 +135,13 @@ void History::publish() {
   looked_ms_.store(newest_floor_.looked_ms, std::memory_order_release);
   const uint64_t before = floor_.exchange(newest_floor_.revision.value, std::memory_order_acq_rel);
   if (before != newest_floor_.revision.value)
-    oldest_wall_ms_.store(UINT64_MAX, std::memory_order_release);
+    oldest_ms_.store(UINT64_MAX, std::memory_order_release);
 }
 
 Result<> History::look_behind_floor(Revision newest) {
-  if (oldest_wall_ms_.load(std::memory_order_relaxed) == UINT64_MAX && newest > floor()) {
-    HOLDFAST_ASSIGN(const uint64_t made_ms, engine_.made_ms(floor() + 1));
-    oldest_wall_ms_.store(made_ms, std::memory_order_release);
+  if (oldest_ms_.load(std::memory_order_relaxed) == UINT64_MAX && newest > floor()) {
+    HOLDFAST_ASSIGN(const Stamp made, engine_.made(floor() + 1));
+    oldest_ms_.store(made.cluster_ms, std::memory_order_release);
   }
   return {};
 }
@@ -155,11 +160,11 @@ Result<> History::settle(Revision newest) {
   return {};
 }
 
-bool History::is_due(Stamp now) const {
-  const uint64_t oldest = oldest_wall_ms_.load(std::memory_order_acquire);
+bool History::is_due(uint64_t now_ms) const {
+  const uint64_t oldest = oldest_ms_.load(std::memory_order_acquire);
   const uint64_t keep = keep_ms_.load(std::memory_order_acquire);
-  if (oldest == UINT64_MAX || now.wall_ms < keep || oldest > now.wall_ms - keep) return false;
-  return now.cluster_ms >= looked_ms_.load(std::memory_order_acquire) + kRiseEveryMs;
+  if (oldest == UINT64_MAX || now_ms < keep || oldest > now_ms - keep) return false;
+  return now_ms >= looked_ms_.load(std::memory_order_acquire) + kRiseEveryMs;
 }
 
 }  // namespace holdfast

@@ -20,14 +20,10 @@
 
 namespace holdfast {
 
-// When the state at a revision was made, in milliseconds since 1970: see Engine::made_ms. It never
-// falls from one to the next.
-using MadeMs = std::function<Result<uint64_t>(Revision)>;
-// The newest revision up to `newest` whose state was made at or before `wall_ms`; `floor` where the
-// next one is later. Asks for revisions above `floor` only, for few.
-Result<Revision> newest_made_by(uint64_t wall_ms, Revision floor, Revision newest,
-                                const MadeMs& made_ms);
-// The same for readers, in the engine. Nothing: it was before `floor` was made, and is not kept.
+// When the state at a revision was made: see Engine::made. Neither time falls from one to the next.
+using Made = std::function<Result<Stamp>(Revision)>;
+// For readers: the newest revision up to `newest` whose state was made at or before `wall_ms`.
+// Nothing: it was before `floor` was made, and is not kept.
 Result<std::optional<Revision>> revision_at(const Engine& engine, uint64_t wall_ms, Revision floor,
                                             Revision newest);
 
@@ -49,8 +45,9 @@ class History {
   void change(NamedOverlay& named, const SettingsCommand& change);
   // Up to `floor`, which exists; never down.
   void raise(NamedOverlay& named, Revision floor);
-  // To what `keep_history` allows at `now`. `newest` and `made_ms`: of the batch at hand, too.
-  Result<> raise_by_age(NamedOverlay& named, Stamp now, Revision newest, const MadeMs& made_ms);
+  // To what `keep_history` allows at `now_ms` on the cluster's clock, which measures all ages here.
+  // `newest` and `made`: of the batch at hand, too. Asks `made` for revisions above the floor only.
+  Result<> raise_by_age(NamedOverlay& named, uint64_t now_ms, Revision newest, const Made& made);
 
   // After a batch was published: what was refused to readers before may go as soon as no crash
   // brings back a state of a lower floor.
@@ -59,7 +56,7 @@ class History {
   Settings settings() const { return {keep_ms_.load(std::memory_order_acquire)}; }  // any thread
   Revision floor() const { return {floor_.load(std::memory_order_acquire)}; }       // any thread
   // Whether raise_by_age would raise it. Any thread.
-  bool is_due(Stamp now) const;
+  bool is_due(uint64_t now_ms) const;
   // The batch is whole: any thread sees what it changed.
   void publish();
 
@@ -82,7 +79,7 @@ class History {
   std::atomic<uint64_t> floor_ = 1;
   std::atomic<uint64_t> looked_ms_ = 0;
   // When the revision behind the floor was made; UINT64_MAX: there is none.
-  std::atomic<uint64_t> oldest_wall_ms_ = UINT64_MAX;
+  std::atomic<uint64_t> oldest_ms_ = UINT64_MAX;
 };
 
 }  // namespace holdfast

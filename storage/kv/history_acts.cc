@@ -12,8 +12,8 @@ Reply KvStateMachine::act(const CompactCommand& compact, Overlay& overlay) {
     history_.raise(overlay.named(), *compact.floor);
     return {.revision = head_.revision};
   }
-  must(history_.raise_by_age(overlay.named(), head_.stamp(), head_.revision,
-                             [&overlay](Revision revision) { return overlay.made_ms(revision); }));
+  must(history_.raise_by_age(overlay.named(), head_.cluster_ms, head_.revision,
+                             [&overlay](Revision revision) { return overlay.made(revision); }));
   return {.revision = head_.revision};
 }
 
@@ -48,13 +48,13 @@ std::shared_ptr<const HashCheck> KvStateMachine::hash_check() const {
   return published_check_;
 }
 
-std::optional<Bytes> KvStateMachine::history_upkeep(Stamp now) const {
-  if (history_.is_due(now)) return encode_command({.act = CompactCommand{}});
+std::optional<Bytes> KvStateMachine::history_upkeep(uint64_t now_ms) const {
+  if (history_.is_due(now_ms)) return encode_command({.act = CompactCommand{}});
   const std::lock_guard lock(mutex_);
   const HashCheck& last = *published_check_;
   const bool has_changed =
       published_.revision != last.revision || published_.state_hash != last.hash;
-  if (!has_changed || now.cluster_ms < last.cluster_ms + kCheckEveryMs) return std::nullopt;
+  if (!has_changed || now_ms < last.cluster_ms + kCheckEveryMs) return std::nullopt;
   return encode_command({.act = HashCheckCommand{}});
 }
 

@@ -66,7 +66,7 @@ Revision KvStateMachine::finish(Draft draft, Overlay& overlay) {
   draft.each_rebound([&](std::string_view key, Bond before, Bond after) {
     leases_.rebind(overlay.named(), key, before, after);
   });
-  overlay.write(draft.take(head_.wall_ms));
+  overlay.write(draft.take(head_.stamp()));
   return head_.revision;
 }
 

@@ -59,7 +59,7 @@ class KvStateMachine final : public StateMachine {
   LogPosition applied() const override { return head_.applied; }
   LogIndex durable() const override;
   Revision revision() const override { return {revision_.load(std::memory_order_acquire)}; }
-  std::optional<Bytes> upkeep(Stamp now) const override;
+  std::optional<Bytes> upkeep(uint64_t now_ms) const override;
   Result<> checkpoint(const std::string& directory) override;
   Result<SnapshotHead> read_snapshot_head(const std::string& directory) const override;
   Result<> install(const std::string& directory) override;
@@ -121,7 +121,7 @@ class KvStateMachine final : public StateMachine {
   Reply act(const RevokeLeaseCommand& revoke, Overlay& overlay);
   Reply act(const ExpireCommand& expire, Overlay& overlay);
   // A floor that age allows to rise, or a check of the hashes.
-  std::optional<Bytes> history_upkeep(Stamp now) const;
+  std::optional<Bytes> history_upkeep(uint64_t now_ms) const;
   // What a key that is put so is bound to. Nothing: the lease is not there.
   std::optional<Bond> bond_of(const PutCommand& put, const NamedOverlay& named) const;
   // Makes `draft` the newest revision, if it changes anything. Gives back the newest.

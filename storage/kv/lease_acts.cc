@@ -104,13 +104,13 @@ Reply KvStateMachine::act(const ExpireCommand&, Overlay& overlay) {
   return {.revision = revision, .deleted = deleted, .unfinished = !all};
 }
 
-std::optional<Bytes> KvStateMachine::upkeep(Stamp now) const {
+std::optional<Bytes> KvStateMachine::upkeep(uint64_t now_ms) const {
   // The past first: it is seldom due, and where something ends all the time that always is.
-  if (std::optional<Bytes> due = history_upkeep(now)) return due;
+  if (std::optional<Bytes> due = history_upkeep(now_ms)) return due;
   const uint64_t next_due_ms = leases_.next_due_ms();
   const uint64_t carried_ms = cluster_ms_.load(std::memory_order_acquire);
   const bool waits = next_due_ms != Deadlines::kNone;
-  if (waits && (now.cluster_ms >= next_due_ms || now.cluster_ms >= carried_ms + kClockCarriedMs))
+  if (waits && (now_ms >= next_due_ms || now_ms >= carried_ms + kClockCarriedMs))
     return encode_command({ExpireCommand{}});
   return std::nullopt;
 }

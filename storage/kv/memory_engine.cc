@@ -34,7 +34,7 @@ void MemoryEngine::write(const EngineBatch& batch) {
   for (const RevisionWrite& write : batch.revisions) {
     CHECK(changes_.empty() || changes_.rbegin()->first < write.revision, "revision {}",
           write.revision.value);
-    Change change{write.revision, write.wall_ms, {}};
+    Change change{write.revision, write.made, {}};
     for (const RowWrite& row : write.rows) {
       CHECK(change.keys.empty() || change.keys.back() < row.key, "revision {}: keys out of order",
             write.revision.value);
@@ -151,10 +151,10 @@ Result<> MemoryEngine::versions(std::string_view key, Revision floor, Revision a
   return {};
 }
 
-Result<uint64_t> MemoryEngine::made_ms(Revision revision) const {
+Result<Stamp> MemoryEngine::made(Revision revision) const {
   const std::lock_guard lock(mutex_);
   const auto above = changes_.upper_bound(revision);
-  return above == changes_.begin() ? 0 : std::prev(above)->second.wall_ms;
+  return above == changes_.begin() ? Stamp{} : std::prev(above)->second.made;
 }
 
 Result<uint64_t> MemoryEngine::approximate_bytes(const std::string& start,

@@ -37,10 +37,10 @@ void Overlay::scan(RangeScan scan, const Engine::Visitor& visit) const {
   scan_layers(newest_, scan, row_of, scan_engine, visit);
 }
 
-Result<uint64_t> Overlay::made_ms(Revision revision) const {
+Result<Stamp> Overlay::made(Revision revision) const {
   const auto above = std::ranges::upper_bound(written_, revision, {}, &RevisionWrite::revision);
-  if (above != written_.begin()) return std::prev(above)->wall_ms;
-  return engine_.made_ms(revision);
+  if (above != written_.begin()) return std::prev(above)->made;
+  return engine_.made(revision);
 }
 
 void Overlay::write(RevisionWrite write) {

@@ -26,8 +26,8 @@ class Overlay {
   // As Engine::scan, of the newest versions; `scan.at` is not looked at.
   void scan(RangeScan scan, const Engine::Visitor& visit) const;
 
-  // As Engine::made_ms.
-  Result<uint64_t> made_ms(Revision revision) const;
+  // As Engine::made.
+  Result<Stamp> made(Revision revision) const;
 
   void write(RevisionWrite write);
 

@@ -293,9 +293,9 @@ Result<std::vector<Change>> RocksEngine::changes(Revision first, size_t limit) c
   return told(read_changes({*database->db, database->feed()}, first, limit));
 }
 
-Result<uint64_t> RocksEngine::made_ms(Revision revision) const {
+Result<Stamp> RocksEngine::made(Revision revision) const {
   const std::shared_ptr<Database> database = in_use();
-  return told(read_made_ms({*database->db, database->feed()}, revision));
+  return told(read_made({*database->db, database->feed()}, revision));
 }
 
 Result<uint64_t> RocksEngine::approximate_bytes(const std::string& start,

@@ -56,7 +56,7 @@ class RocksEngine final : public Engine {
   Result<> versions(std::string_view key, Revision floor, Revision at,
                     const VersionVisitor& visit) const override;
   Result<std::vector<Change>> changes(Revision first, size_t limit) const override;
-  Result<uint64_t> made_ms(Revision revision) const override;
+  Result<Stamp> made(Revision revision) const override;
   // Within some tenths where the range spans many blocks of 4 KiB; coarser below.
   Result<uint64_t> approximate_bytes(const std::string& start,
                                      const std::string& end) const override;

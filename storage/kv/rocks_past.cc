@@ -124,12 +124,12 @@ Result<std::vector<Change>> read_changes(RocksFamily feed, Revision first, size_
   return found;
 }
 
-Result<uint64_t> read_made_ms(RocksFamily feed, Revision revision) {
+Result<Stamp> read_made(RocksFamily feed, Revision revision) {
   const std::unique_ptr<rocksdb::Iterator> elements(
       feed.db.NewIterator(ReadOptions(), feed.family));
   HOLDFAST_TRY(seek_newest(*elements, revision));
-  if (!elements->Valid()) return 0;
-  return decode_wall_ms(view(elements->value()));
+  if (!elements->Valid()) return Stamp{};
+  return decode_made(view(elements->value()));
 }
 
 Result<> forget_below(RocksFamily rows, RocksFamily feed, Revision floor) {

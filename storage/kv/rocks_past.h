@@ -24,7 +24,7 @@ Result<> read_versions(RocksFamily rows, std::string_view key, Revision floor, R
 Result<uint64_t> approximate_bytes(RocksFamily rows, const std::string& start,
                                    const std::string& end);
 Result<std::vector<Change>> read_changes(RocksFamily feed, Revision first, size_t limit);
-Result<uint64_t> read_made_ms(RocksFamily feed, Revision revision);
+Result<Stamp> read_made(RocksFamily feed, Revision revision);
 
 // Versions go when compactions come by, files of the feed at once where they lie below as a whole.
 Result<> forget_below(RocksFamily rows, RocksFamily feed, Revision floor);

@@ -13,7 +13,7 @@
 //   changes         revision: u64 big-endian → change
 //
 //   row    = create_revision: u64, mod_revision: u64, version: u64, hash: u64, bond: u64, value
-//   change = wall_ms: u64, { length: u32, key }
+//   change = cluster_ms: u64, wall_ms: u64, { length: u32, key }
 
 namespace holdfast {
 namespace {
@@ -22,6 +22,13 @@ std::unexpected<Error> damaged_feed() {
   return fail(ErrorCode::kCorrupt,
               "an element of the feed of changes cannot be read: the state's files are damaged, "
               "restore this node from its peers");
+}
+
+Result<Stamp> take_made(FixedReader& change) {
+  const std::optional<uint64_t> cluster_ms = change.take<uint64_t>();
+  const std::optional<uint64_t> wall_ms = change.take<uint64_t>();
+  if (!cluster_ms || !wall_ms) return damaged_feed();
+  return Stamp{*cluster_ms, *wall_ms};
 }
 
 }  // namespace
@@ -57,7 +64,8 @@ Result<RowInfo> decode_info(std::string_view key, std::string_view bytes) {
 
 void encode_change(const RevisionWrite& write, std::string& out) {
   out.clear();
-  put_fixed(out, write.wall_ms);
+  put_fixed(out, write.made.cluster_ms);
+  put_fixed(out, write.made.wall_ms);
   for (const RowWrite& row : write.rows) {
     put_fixed(out, static_cast<uint32_t>(row.key.size()));
     out.append(row.key);
@@ -65,10 +73,10 @@ void encode_change(const RevisionWrite& write, std::string& out) {
 }
 
 Result<Change> decode_change(std::string_view key, std::string_view bytes) {
+  if (key.size() != 8) return damaged_feed();
   FixedReader reader(bytes);
-  const std::optional<uint64_t> wall_ms = reader.take<uint64_t>();
-  if (key.size() != 8 || !wall_ms) return damaged_feed();
-  Change change{{__builtin_bswap64(load_fixed<uint64_t>(key.data()))}, *wall_ms, {}};
+  HOLDFAST_ASSIGN(const Stamp made, take_made(reader));
+  Change change{{__builtin_bswap64(load_fixed<uint64_t>(key.data()))}, made, {}};
   while (!reader.rest().empty()) {
     const std::optional<uint32_t> length = reader.take<uint32_t>();
     if (!length) return damaged_feed();
@@ -79,10 +87,9 @@ Result<Change> decode_change(std::string_view key, std::string_view bytes) {
   return change;
 }
 
-Result<uint64_t> decode_wall_ms(std::string_view change) {
-  const std::optional<uint64_t> wall_ms = FixedReader(change).take<uint64_t>();
-  if (!wall_ms) return damaged_feed();
-  return *wall_ms;
+Result<Stamp> decode_made(std::string_view change) {
+  FixedReader reader(change);
+  return take_made(reader);
 }
 
 }  // namespace holdfast

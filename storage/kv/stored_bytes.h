@@ -20,7 +20,7 @@ Result<RowInfo> decode_info(std::string_view key, std::string_view bytes);
 std::array<char, 8> feed_key(Revision revision);
 void encode_change(const RevisionWrite& write, std::string& out);
 Result<Change> decode_change(std::string_view key, std::string_view bytes);
-// The time alone.
-Result<uint64_t> decode_wall_ms(std::string_view change);
+// The times alone.
+Result<Stamp> decode_made(std::string_view change);
 
 }  // namespace holdfast

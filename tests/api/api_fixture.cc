@@ -129,7 +129,7 @@ uint64_t ApiTest::cluster_ms() const {
 }
 
 void ApiTest::expire() {
-  while (std::optional<Bytes> due = machine_->upkeep({cluster_ms(), wall_ms(clock)}))
+  while (std::optional<Bytes> due = machine_->upkeep(cluster_ms()))
     apply_entry({}, EntryKind::kCommand, *std::move(due));
 }
 

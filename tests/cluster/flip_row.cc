@@ -21,8 +21,8 @@ Result<> flip(const std::string& directory, const std::string& key) {
     return fail(ErrorCode::kInvalid, key + " is not what was written last");
   row->value.front() ^= 1;
   row->info.hash ^= 1;
-  HOLDFAST_ASSIGN(const uint64_t wall_ms, engine->made_ms(newest));
-  engine->write({.revisions = {{newest, wall_ms, {{key, *row}}}}});
+  HOLDFAST_ASSIGN(const Stamp made, engine->made(newest));
+  engine->write({.revisions = {{newest, made, {{key, *row}}}}});
   return engine->flush();
 }
 

@@ -27,7 +27,7 @@ class DraftTest : public testing::TestWithParam<StoreKind> {
 
   static RevisionWrite revision(Revision now,
                                 const std::vector<std::pair<std::string, std::string>>& rows) {
-    RevisionWrite write{.revision = now, .wall_ms = 0, .rows = {}};
+    RevisionWrite write{.revision = now, .made = {}, .rows = {}};
     for (const auto& [key, value] : rows) {
       RowInfo info{.create_revision = now, .mod_revision = now, .version = 1};
       info.hash = row_hash(key, info, value);
@@ -112,9 +112,9 @@ TEST_P(DraftTest, BecomesOneRevisionWithEachKeyOnce) {
   for (const char* here : {"a", "z"}) expected += draft_.newest(here)->hash;
   EXPECT_EQ(draft_.hash_change(), expected);
 
-  const RevisionWrite write = draft_.take(77);
+  const RevisionWrite write = draft_.take({7, 77});
   EXPECT_EQ(write.revision, Revision{4});
-  EXPECT_EQ(write.wall_ms, 77u);
+  EXPECT_EQ(write.made, (Stamp{7, 77}));
   ASSERT_EQ(write.rows.size(), 4u);
   EXPECT_EQ(write.rows[0].key, "a");  // a new life
   EXPECT_EQ(write.rows[0].row->info.create_revision, Revision{4});

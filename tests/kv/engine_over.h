@@ -37,7 +37,7 @@ class EngineOver : public Engine {
                     const VersionVisitor& visit) const override {
     return engine_.versions(key, floor, at, visit);
   }
-  Result<uint64_t> made_ms(Revision revision) const override { return engine_.made_ms(revision); }
+  Result<Stamp> made(Revision revision) const override { return engine_.made(revision); }
   Result<uint64_t> approximate_bytes(const std::string& start,
                                      const std::string& end) const override {
     return engine_.approximate_bytes(start, end);

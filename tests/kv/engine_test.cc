@@ -22,7 +22,7 @@ Row row(uint64_t revision, std::string value) {
 EngineBatch batch(uint64_t revision, std::vector<RowWrite> rows) {
   EngineBatch made;
   made.revisions.push_back(
-      {.revision = {revision}, .wall_ms = revision * 10, .rows = std::move(rows)});
+      {.revision = {revision}, .made = {revision, revision * 10}, .rows = std::move(rows)});
   made.meta.emplace_back("head", std::to_string(revision));
   return made;
 }
@@ -152,10 +152,10 @@ TEST_P(EngineTest, AScanEndsWhenTheVisitorHasEnough) {
 TEST_P(EngineTest, TheFeedSaysWhatEachRevisionChanged) {
   engine().write(batch(2, {{"a", row(2, "1")}}));
   EngineBatch both = batch(3, {{"a", std::nullopt}, {"b\0"s, row(3, "x")}});
-  both.revisions.push_back({.revision = {300}, .wall_ms = 9, .rows = {{"", row(300, "")}}});
+  both.revisions.push_back({.revision = {300}, .made = {300, 3000}, .rows = {{"", row(300, "")}}});
   engine().write(both);
   const std::vector<Change> expected = {
-      {{2}, 20, {"a"}}, {{3}, 30, {"a", "b\0"s}}, {{300}, 9, {""}}};
+      {{2}, {2, 20}, {"a"}}, {{3}, {3, 30}, {"a", "b\0"s}}, {{300}, {300, 3000}, {""}}};
   EXPECT_EQ(engine().changes({0}, 10).value(), expected);
   EXPECT_EQ(engine().changes({2}, 1).value(), std::vector<Change>(1, expected[0]));
   EXPECT_EQ(engine().changes({4}, 10).value(), std::vector<Change>(1, expected[2]));

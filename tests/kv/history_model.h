@@ -21,7 +21,8 @@ class HistoryModel {
     if (!compact.floor) {
       Revision floor{1};
       for (const Change& change : changes)
-        if (change.wall_ms + settings_.keep_history_ms <= now.wall_ms) floor = change.revision;
+        if (change.made.cluster_ms + settings_.keep_history_ms <= now.cluster_ms)
+          floor = change.revision;
       raise(floor, now.cluster_ms);
       return done;
     }

@@ -15,6 +15,7 @@ namespace {
 constexpr NodeId kSelf{1};
 constexpr uint64_t kMinute = 60'000;
 constexpr uint64_t kHour = 60 * kMinute;
+constexpr uint64_t kYear = 365 * 24 * kHour;
 
 Command put(std::string key) {
   return {.act = PutCommand{std::move(key), "v", {}}};
@@ -40,13 +41,13 @@ class HistoryTest : public testing::TestWithParam<StoreKind> {
   }
 
   Reply at(uint64_t ms, const Command& command) { return all_at(ms, {command}).at(0); }
-  // As one batch, at this time on both clocks.
+  // As one batch, at this time on the cluster's clock.
   std::vector<Reply> all_at(uint64_t ms, const std::vector<Command>& commands) {
     std::vector<EntryPtr> entries;
     for (const Command& command : commands) {
       const LogIndex index = machine_->applied().index + 1 + entries.size();
       entries.push_back(make_entry(index, EntryKind::kCommand, encode_command(command),
-                                   {kSelf, {index.value}}, Stamp{ms, ms}));
+                                   {kSelf, {index.value}}, Stamp{ms, ms + calendar_ahead_ms_}));
     }
     std::vector<Completion> completions;
     machine_->apply(entries, kSelf, completions);
@@ -56,8 +57,18 @@ class HistoryTest : public testing::TestWithParam<StoreKind> {
   }
   // What a leader would propose then.
   std::optional<Command> due(uint64_t ms) {
-    const std::optional<Bytes> payload = machine_->upkeep({ms, ms});
+    const std::optional<Bytes> payload = machine_->upkeep(ms);
     return payload ? std::optional(decode_command(payload->view()).value()) : std::nullopt;
+  }
+  // The state goes on as a new cluster's, as a restore from a backup has it.
+  void restore(Revision revision) {
+    std::unique_ptr<TestStore> other = make_store(GetParam());
+    auto machine = KvStateMachine::open(other->engine()).value();
+    ASSERT_TRUE(machine_->checkpoint(store_->checkpoint_path("copy")));
+    store_->send("copy", *other);
+    ASSERT_TRUE(machine->install_as_new(other->checkpoint_path("copy"), {"members", revision}));
+    machine_ = std::move(machine);
+    store_ = std::move(other);
   }
   uint64_t floor() { return machine_->history_floor().value; }
   std::optional<Revision> made_by(uint64_t ms) {
@@ -65,6 +76,7 @@ class HistoryTest : public testing::TestWithParam<StoreKind> {
         .value();
   }
 
+  uint64_t calendar_ahead_ms_ = 0;  // the leader's, of the cluster's clock
   Random random_{1};
   std::unique_ptr<TestStore> store_ = make_store(GetParam());
   std::unique_ptr<KvStateMachine> machine_;
@@ -97,6 +109,41 @@ TEST_P(HistoryTest, ByAgeTheFloorIsTheNewestRevisionThatIsOldEnough) {
   EXPECT_EQ(floor(), 5u);
   at(9 * kHour, kForget);
   EXPECT_EQ(floor(), 11u) << "the newest revision always stays";
+}
+
+TEST_P(HistoryTest, AWrongCalendarNeitherForgetsNorKeeps) {
+  for (uint64_t i = 1; i <= 5; ++i) at(i * kMinute, put("k"));  // revision i + 1
+  calendar_ahead_ms_ = kYear;
+  all_at(6 * kMinute, {put("k"), kCheck});
+  EXPECT_EQ(due(6 * kMinute), std::nullopt);
+  at(6 * kMinute, kForget);
+  EXPECT_EQ(floor(), 1u) << "nothing is an hour old";
+  // The next leader's is right again, and the times on the calendar stand still for a year.
+  calendar_ahead_ms_ = 0;
+  all_at(7 * kMinute, {put("k"), kCheck});
+  EXPECT_EQ(due(kHour + kMinute), kForget);
+  all_at(kHour + 5 * kMinute, {kForget, kCheck});
+  EXPECT_EQ(floor(), 6u);
+  EXPECT_EQ(due(kHour + 6 * kMinute - 1), std::nullopt);
+  EXPECT_EQ(due(kHour + 6 * kMinute), kForget) << "the first that was made while it was wrong";
+  at(kHour + 7 * kMinute, kForget);
+  EXPECT_EQ(floor(), 8u);
+}
+
+// A new cluster's clock goes on from the old one's, however long the backup lay.
+TEST_P(HistoryTest, ThePastThatWasPutBackIsKeptAsLong) {
+  for (uint64_t i = 1; i <= 5; ++i) at(i * kMinute, put("k"));
+  restore({1'000});
+  EXPECT_EQ(machine_->summary().cluster_ms, 5 * kMinute);
+  calendar_ahead_ms_ = kYear;
+  all_at(6 * kMinute, {put("k"), kForget, kCheck});
+  EXPECT_EQ(floor(), 1u);
+  EXPECT_EQ(due(kHour + kMinute - 1), std::nullopt);
+  EXPECT_EQ(due(kHour + kMinute), kForget);
+  at(kHour + 4 * kMinute, kForget);
+  EXPECT_EQ(floor(), 5u);
+  at(kHour + 6 * kMinute, kForget);
+  EXPECT_EQ(floor(), 1'001u);
 }
 
 TEST_P(HistoryTest, TheBatchAtHandCounts) {
@@ -167,7 +214,7 @@ TEST_P(HistoryTest, NothingIsForgottenThatACrashCouldBringBack) {
   // The floor is not durable yet: a crash may bring back the one before, and its reads.
   store_->reclaim();
   EXPECT_TRUE(store_->engine().get("k", {2}, ReadTier::kDisk).value());
-  EXPECT_EQ(store_->engine().made_ms({2}).value(), 1u);
+  EXPECT_EQ(store_->engine().made({2})->cluster_ms, 1u);
   ASSERT_TRUE(store_->engine().flush());
   at(7, put("other"));
   store_->reclaim();
@@ -193,17 +240,20 @@ TEST_P(HistoryTest, ARevisionIsFoundByTime) {
   EXPECT_EQ(made_by(499), std::nullopt);
 }
 
+TEST_P(HistoryTest, TheTimeThatIsAskedForIsTheCalendars) {
+  calendar_ahead_ms_ = kYear;
+  for (uint64_t i = 1; i <= 3; ++i) at(i, put("k"));
+  EXPECT_EQ(made_by(kYear), Revision{1});
+  EXPECT_EQ(made_by(kYear + 2), Revision{3});
+  at(4, compact(3));
+  EXPECT_EQ(made_by(kYear + 2), Revision{3});
+  EXPECT_EQ(made_by(kYear + 1), std::nullopt) << "it is not kept";
+}
+
 // A state that was put back goes on at a revision far above its newest change.
 TEST_P(HistoryTest, TimesAreFoundAcrossAGapInTheRevisions) {
   for (uint64_t i = 1; i <= 5; ++i) at(100 * i, put("k"));
-  std::unique_ptr<TestStore> other = make_store(GetParam());
-  auto machine = KvStateMachine::open(other->engine()).value();
-  ASSERT_TRUE(machine_->checkpoint(store_->checkpoint_path("copy")));
-  store_->send("copy", *other);
-  ASSERT_TRUE(machine->install_as_new(other->checkpoint_path("copy"), {"members", {1'000}}));
-  machine_ = std::move(machine);
-  store_ = std::move(other);
-
+  restore({1'000});
   EXPECT_EQ(made_by(499), Revision{5});
   EXPECT_EQ(made_by(500), Revision{1'000}) << "nothing was changed behind it";
   store_->reclaim();  // now the feed's files are such as go as a whole

@@ -91,7 +91,7 @@ class KvModel {
 
   Revision begin_change() {
     summary_.revision = summary_.revision + 1;
-    changes_.push_back({summary_.revision, summary_.wall_ms, {}});
+    changes_.push_back({summary_.revision, summary_.stamp(), {}});
     return summary_.revision;
   }
 

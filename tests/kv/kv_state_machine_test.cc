@@ -205,13 +205,13 @@ TEST_P(KvStateMachineTest, TimeNeverFalls) {
   apply_entries({put_at({9, 100}), put_at({8, 50}), put_at({10, 101})});
   EXPECT_EQ(machine_->summary().cluster_ms, 10u);
   const std::vector<Change> changes = store_->engine().changes({0}, 9).value();
-  std::vector<uint64_t> times;
+  std::vector<Stamp> times;
   times.reserve(changes.size());
-  for (const Change& change : changes) times.push_back(change.wall_ms);
-  EXPECT_EQ(times, (std::vector<uint64_t>{100, 100, 101}));
+  for (const Change& change : changes) times.push_back(change.made);
+  EXPECT_EQ(times, (std::vector<Stamp>{{9, 100}, {9, 100}, {10, 101}}));
   reopen();
   apply_entries({put_at({7, 7})});
-  EXPECT_EQ(store_->engine().changes({5}, 1).value().at(0).wall_ms, 101u);
+  EXPECT_EQ(store_->engine().changes({5}, 1).value().at(0).made, (Stamp{10, 101}));
   EXPECT_EQ(machine_->summary().cluster_ms, 10u);
 }
 

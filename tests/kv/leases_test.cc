@@ -56,7 +56,7 @@ class LeasesTest : public testing::TestWithParam<StoreKind> {
   }
   // Whether a leader whose clock is there would propose anything.
   bool is_due(uint64_t now_ms) {
-    const std::optional<Bytes> due = machine_->upkeep({now_ms, 0});
+    const std::optional<Bytes> due = machine_->upkeep(now_ms);
     return due && decode_command(due->view()).value() == kExpire;
   }
   std::optional<Lease> lease(LeaseId id = kLease) {

@@ -17,9 +17,13 @@ Row row(uint64_t revision, std::string value) {
   return {{{revision}, {revision}, 1, 77}, std::move(value)};
 }
 
+Stamp made(uint64_t revision) {
+  return {revision * 10, revision * 1000};
+}
+
 void write(Engine& engine, uint64_t revision, std::vector<RowWrite> rows) {
   EngineBatch batch;
-  batch.revisions.push_back({{revision}, revision * 10, std::move(rows)});
+  batch.revisions.push_back({{revision}, made(revision), std::move(rows)});
   engine.write(batch);
 }
 
@@ -76,11 +80,11 @@ TEST_P(PastTest, TheFeedKnowsTheTimeOfEachRevision) {
     if (flushed) {
       ASSERT_TRUE(engine().flush());
     }
-    EXPECT_EQ(engine().made_ms({1}).value(), 0u) << "there was nothing yet";
-    EXPECT_EQ(engine().made_ms({2}).value(), 20u);
-    EXPECT_EQ(engine().made_ms({299}).value(), 20u) << "nothing was changed in between";
-    EXPECT_EQ(engine().made_ms({300}).value(), 3000u);
-    EXPECT_EQ(engine().made_ms({301}).value(), 3000u);
+    EXPECT_EQ(engine().made({1}).value(), Stamp{}) << "there was nothing yet";
+    EXPECT_EQ(engine().made({2}).value(), made(2));
+    EXPECT_EQ(engine().made({299}).value(), made(2)) << "nothing was changed in between";
+    EXPECT_EQ(engine().made({300}).value(), made(300));
+    EXPECT_EQ(engine().made({301}).value(), made(300));
   }
 }
 
@@ -153,7 +157,7 @@ TEST_P(PastTest, TheFeedIsForgottenWithThePast) {
     }
     ASSERT_TRUE(engine().flush());
     ASSERT_TRUE(engine().set_history_floor({newest - 5}));
-    EXPECT_EQ(engine().made_ms({newest - 5}).value(), (newest - 5) * 10);
+    EXPECT_EQ(engine().made({newest - 5}).value(), made(newest - 5));
     EXPECT_LE(first(), newest - 5);
   } while (first() == 2);
 }
@@ -193,7 +197,7 @@ TEST_P(PastTest, ACrashTakesBackNothingThatTheFloorNeeds) {
     EXPECT_EQ(store->engine().get("1", {19}, ReadTier::kDisk).value(), row(19, "v"));
     EXPECT_EQ(store->engine().get("0", {19}, ReadTier::kDisk).value(), row(18, "v"));
     EXPECT_EQ(store->engine().get("2", {19}, ReadTier::kDisk).value(), row(17, "v"));
-    EXPECT_EQ(store->engine().made_ms({19}).value(), 190u);
+    EXPECT_EQ(store->engine().made({19}).value(), made(19));
   }
 }
 

@@ -27,7 +27,7 @@ Row row(uint64_t revision, std::string value) {
 
 void put(Engine& engine, uint64_t revision, const std::string& key, const std::string& value) {
   EngineBatch batch;
-  batch.revisions.push_back({.revision = {revision}, .wall_ms = 1, .rows = {}});
+  batch.revisions.push_back({.revision = {revision}, .made = {1, 1}, .rows = {}});
   batch.revisions.back().rows.emplace_back(key, row(revision, value));
   engine.write(batch);
 }

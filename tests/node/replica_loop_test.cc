@@ -170,7 +170,7 @@ class ReplicaLoopTest : public testing::Test {
   }
 
   void keep_up(Instant now) {
-    std::optional<Bytes> due = upkeep_->due(now, replica_->status(), wall_ms(clock_));
+    std::optional<Bytes> due = upkeep_->due(now, replica_->status());
     if (due) loop_.post(raft::Propose{{{Gate::nobodys(random_), soon(), *std::move(due)}}});
   }
 

@@ -37,7 +37,7 @@ class UpkeepTest : public testing::Test {
     waiting_.clear();
     status_.applied = status_.last.index;
   }
-  std::optional<Bytes> due() { return upkeep_.due(now_, status_, 0); }
+  std::optional<Bytes> due() { return upkeep_.due(now_, status_); }
 
   MemoryEngine engine_;
   std::unique_ptr<KvStateMachine> machine_ = KvStateMachine::open(engine_).value();

@@ -47,7 +47,7 @@ class VerifyTest : public BackupTest {
   void falsify(const std::string& directory) {
     const auto engine = RocksEngine::open({.directory = directory}).value();
     Row row{{{5}, head.revision, 1, 12345}, "not what was written"};
-    engine->write({.revisions = {{head.revision, 0, {{"key/007", row}}}}, .meta = {}});
+    engine->write({.revisions = {{head.revision, {}, {{"key/007", row}}}}, .meta = {}});
     ASSERT_TRUE(engine->flush().has_value());
   }
 

@@ -306,12 +306,12 @@ void SimNode::keep_up(const raft::Status& status) {
     const Instant deadline = clock() + watch_.plan.clients.timeout;
     give(raft::Propose{{{request, deadline, *std::move(due)}}});
   };
-  propose(upkeep_->due(clock(), status, machine_->summary().wall_ms));
+  propose(upkeep_->due(clock(), status));
   propose(hash_reporter_->due(clock(), *machine_->hash_check(), members()));
 }
 
 bool SimNode::waits_for_time() const {
-  const std::optional<Bytes> due = machine_->upkeep({UINT64_MAX >> 1, 0});
+  const std::optional<Bytes> due = machine_->upkeep(UINT64_MAX >> 1);
   if (!due) return false;
   return std::holds_alternative<ExpireCommand>(decode_command(due->view()).value().act);
 }
