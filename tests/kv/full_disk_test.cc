@@ -70,7 +70,7 @@ class Writer {
   void write() {
     ++count_;
     EngineBatch batch;
-    batch.revisions.push_back({.revision = {count_ + 1}, .wall_ms = 1, .rows = {}});
+    batch.revisions.push_back({.revision = {count_ + 1}, .made = {1, 1}, .rows = {}});
     batch.revisions.back().rows.emplace_back(key(count_), row(count_));
     batch.meta.emplace_back("count", std::to_string(count_));
     engine_.write(batch);
