@@ -64,7 +64,7 @@ Result<SegmentedLog::Opened> SegmentedLog::open_to_read(FileSystem& fs, std::str
 SegmentedLog::SegmentedLog(FileSystem& fs, std::string directory, Options options, WalkedLog walked)
     : fs_(fs),
       directory_(std::move(directory)),
-      options_(options),
+      options_(std::move(options)),
       current_(std::move(walked.current)),
       end_(walked.end),
       hard_state_(walked.recovered.hard_state),

@@ -182,8 +182,10 @@ def damage_that_nobody_reads(cluster):
     leader, victim = follower_of(cluster)
     victim.end(signal.SIGTERM)
     victim.command += ["--scrub-every", "1s"]
+    scrubbed = log_text(victim).count("were read back and are whole")
     victim.start()
-    wait_for("all files were read back", lambda: "were read back and are whole" in log_text(victim))
+    wait_for("all files were read back",
+             lambda: log_text(victim).count("were read back and are whole") > scrubbed)
     status, metrics = victim.ask("GET", "/metrics")
     assert status == 200 and b"holdfast_scrubs_total" in metrics
     rebuilt = log_text(victim).count("starts anew without it")
