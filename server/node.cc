@@ -278,9 +278,9 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
       .verify = [this](const std::string& path) { return engine->read_back_file(path); }};
   HOLDFAST_ASSIGN(
       snapshots,
-      TcpSnapshots::open(
-          fs, clock, sending, [group] { return remove_damaged_state(group); }, *machine, *transport,
-          [&mailbox](raft::Input input) { mailbox.post(std::move(input)); }));
+      TcpSnapshots::open(fs, clock, sending, *machine, *transport,
+                         {.post = [&mailbox](raft::Input input) { mailbox.post(std::move(input)); },
+                          .make_room = [group] { return remove_damaged_state(group); }}));
   backups = std::make_unique<Backups>(fs, *machine, clock, directory.identity().cluster,
                                       group + "/backup");
   HOLDFAST_TRY(backups->remove());  // what a crash has left

@@ -50,7 +50,7 @@ Result<std::optional<RebuildNote>> read_rebuild_note(FileSystem& fs, const std::
 Result<RebuildNote> note_damaged_state(FileSystem& fs, const std::string& group,
                                        const std::string& why) {
   HOLDFAST_ASSIGN(const std::optional<RebuildNote> before, read_rebuild_note(fs, group));
-  const RebuildNote note{.times = before ? before->times + 1 : 1, .why = why};
+  RebuildNote note{.times = before ? before->times + 1 : 1, .why = why};
   HOLDFAST_TRY(write_rebuild_note(fs, group, note));
   return note;
 }

@@ -17,27 +17,28 @@ MakeCheckpoint checkpoints_of(StateMachine& machine) {
 
 }  // namespace
 
-Result<std::unique_ptr<TcpSnapshots>> TcpSnapshots::open(
-    FileSystem& fs, const Clock& clock, const SnapshotSending& sending, const MakeRoom& make_room,
-    StateMachine& machine, TcpTransport& transport, const Post& post) {
+Result<std::unique_ptr<TcpSnapshots>> TcpSnapshots::open(FileSystem& fs, const Clock& clock,
+                                                         const SnapshotSending& sending,
+                                                         StateMachine& machine,
+                                                         TcpTransport& transport,
+                                                         const Calls& calls) {
   HOLDFAST_TRY(prepare_snapshot_directory(fs, sending.directory));
   return std::unique_ptr<TcpSnapshots>(
-      new TcpSnapshots(fs, clock, sending, make_room, machine, transport, post));
+      new TcpSnapshots(fs, clock, sending, machine, transport, calls));
 }
 
 TcpSnapshots::TcpSnapshots(FileSystem& fs, const Clock& clock, const SnapshotSending& sending,
-                           const MakeRoom& make_room, StateMachine& machine,
-                           TcpTransport& transport, const Post& post)
+                           StateMachine& machine, TcpTransport& transport, const Calls& calls)
     : transport_(transport),
-      post_(post),
+      post_(calls.post),
       receiver_(fs, clock,
                 {.self = sending.self.node,
                  .group = sending.group,
                  .directory = sending.directory,
-                 .make_room = make_room},
-                [post](raft::SnapshotArrived arrived) { post(std::move(arrived)); }),
+                 .make_room = calls.make_room},
+                [post = calls.post](raft::SnapshotArrived arrived) { post(std::move(arrived)); }),
       sender_(fs, clock, sending, checkpoints_of(machine),
-              [post](raft::SnapshotDone done) { post(done); }) {
+              [post = calls.post](raft::SnapshotDone done) { post(done); }) {
   transport_.receive_snapshots([this](Descriptor connection, const Hello& peer) {
     receiver_.take(std::move(connection), peer);
   });

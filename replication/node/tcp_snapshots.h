@@ -17,15 +17,18 @@ namespace holdfast {
 
 class TcpSnapshots final : public Snapshots {
  public:
-  using Post = std::function<void(raft::Input)>;  // to the core, from any thread
+  // Called from any thread.
+  struct Calls {
+    std::function<void(raft::Input)> post;  // to the core
+    MakeRoom make_room;                     // for what this node is sent
+  };
 
-  // In `sending.directory`, where what an earlier life left is removed; `make_room` is for what
-  // this node is sent. All that is given by reference outlives it. On the transport's loop.
+  // In `sending.directory`, where what an earlier life left is removed. All that is given by
+  // reference outlives it. On the transport's loop.
   static Result<std::unique_ptr<TcpSnapshots>> open(FileSystem& fs, const Clock& clock,
                                                     const SnapshotSending& sending,
-                                                    const MakeRoom& make_room,
                                                     StateMachine& machine, TcpTransport& transport,
-                                                    const Post& post);
+                                                    const Calls& calls);
   ~TcpSnapshots() override;
 
   // On the transport's loop.
@@ -35,11 +38,10 @@ class TcpSnapshots final : public Snapshots {
 
  private:
   TcpSnapshots(FileSystem& fs, const Clock& clock, const SnapshotSending& sending,
-               const MakeRoom& make_room, StateMachine& machine, TcpTransport& transport,
-               const Post& post);
+               StateMachine& machine, TcpTransport& transport, const Calls& calls);
 
   TcpTransport& transport_;
-  const Post post_;
+  const std::function<void(raft::Input)> post_;
   SnapshotReceiver receiver_;
   SnapshotSender sender_;
 };

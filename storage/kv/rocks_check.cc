@@ -26,7 +26,7 @@ rocksdb::Status check(const std::string& path, const rocksdb::Options& options) 
 // The name of a file does not tell which family's it is, nor in which order its keys are.
 rocksdb::Status check_in_any_order(const std::string& path) {
   rocksdb::Options options;
-  const rocksdb::Status status = check(path, options);
+  rocksdb::Status status = check(path, options);
   if (!status.IsInvalidArgument()) return status;
   options.comparator = revision_order();
   return check(path, options);

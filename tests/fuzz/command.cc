@@ -46,7 +46,7 @@ std::string encode_info(const RowInfo& info) {
 }
 
 std::string encode_keys(const Change& change) {
-  RevisionWrite write{.revision = change.revision, .wall_ms = change.wall_ms, .rows = {}};
+  RevisionWrite write{.revision = change.revision, .made = change.made, .rows = {}};
   for (const std::string& key : change.keys) write.rows.push_back({key, std::nullopt});
   std::string out;
   encode_change(write, out);
@@ -75,7 +75,7 @@ void decode_one(uint8_t kind, std::string_view bytes) {
           bytes, [&](std::string_view in) { return decode_change({feed.data(), feed.size()}, in); },
           encode_keys);
     default:
-      (void)decode_wall_ms(bytes);
+      (void)decode_made(bytes);
   }
 }
 
@@ -113,7 +113,7 @@ void apply_log(const std::vector<EntryPtr>& log, size_t batch) {
     for (size_t i = 0; i < entries.size(); ++i)
       CHECK(completions[i].reply == model.apply(*entries[i]), "entry {} is answered otherwise",
             entries[i]->index.value);
-    (void)(*machine)->upkeep({entries.back()->stamp.cluster_ms + 100, 0});
+    (void)(*machine)->upkeep(entries.back()->stamp.cluster_ms + 100);
   }
   expect_same(model, **machine, engine);
 }
