@@ -112,7 +112,7 @@ void writes_wait_for_room(const std::string& path) {
   {
     auto engine = RocksEngine::open(options).value();
     Writer writer(*engine);
-    for (int round = 0; round < 3; ++round) {
+    for (uint64_t round = 0; round < 3; ++round) {
       asked = 0;
       disk.leave(round * kMiB / 2);
       while (asked < 5) writer.write();

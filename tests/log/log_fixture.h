@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -97,7 +98,7 @@ inline LogContent content_of(SegmentedLog& log, const Recovered& recovered) {
 class KeptLog {
  public:
   explicit KeptLog(FileSystem& fs, SegmentedLog::Options options = kSmall)
-      : fs_(fs), options_(options) {
+      : fs_(fs), options_(std::move(options)) {
     reopen();
   }
 

@@ -105,7 +105,7 @@ TEST_F(NodeStorageTest, AStateThatAPeerSentIsOneMoreInARowUntilItIsProven) {
   auto storage = open();
   ASSERT_TRUE(storage);
   LogWriter log(std::move(storage->log), {.persisted = [](WriteTicket) {},
-                                          .loaded = [](NodeId, std::vector<EntryPtr>) {},
+                                          .loaded = [](NodeId, const std::vector<EntryPtr>&) {},
                                           .damaged = nullptr});
   storage->recovered.lacks_state = true;
   Repairs repairs(fs_, places(), *suspicion_, storage->recovered);
@@ -124,7 +124,7 @@ TEST_F(NodeStorageTest, ALogThatIsToldToLackEntriesIsInQuarantineAfterARestartTo
     auto storage = open();
     ASSERT_TRUE(storage);
     LogWriter log(std::move(storage->log), {.persisted = [](WriteTicket) {},
-                                            .loaded = [](NodeId, std::vector<EntryPtr>) {},
+                                            .loaded = [](NodeId, const std::vector<EntryPtr>&) {},
                                             .damaged = nullptr});
     Repairs repairs(fs_, places(), *suspicion_, storage->recovered);
     raft::Status status{};
