@@ -96,7 +96,7 @@ class GoldenTest : public testing::TestWithParam<std::string> {
           EXPECT_EQ(info.version, item.at("version"));
           EXPECT_EQ(info.bond.is_lease(), item.contains("lease"));
           if (info.bond.is_lease()) {
-            EXPECT_EQ(hex(info.bond.lease().value), item.at("lease"));
+            EXPECT_EQ(hex(info.bond.lease().value), text_of(item, "lease"));
           }
           EXPECT_EQ(info.bond.is_deadline(), item.contains("ttl_ms"));
           return true;
@@ -114,9 +114,9 @@ class GoldenTest : public testing::TestWithParam<std::string> {
 TEST_P(GoldenTest, TheNodeIsWhoItWas) {
   const Result<Identity> identity = read_identity(fs_, data());
   ASSERT_TRUE(identity) << identity.error().message;
-  EXPECT_EQ(identity->name, expected_.at("name"));
-  EXPECT_EQ(hex(identity->node.value), expected_.at("id"));
-  EXPECT_EQ(hex(identity->cluster.value), expected_.at("cluster_id"));
+  EXPECT_EQ(identity->name, text_of(expected_, "name"));
+  EXPECT_EQ(hex(identity->node.value), text_of(expected_, "id"));
+  EXPECT_EQ(hex(identity->cluster.value), text_of(expected_, "cluster_id"));
   EXPECT_EQ(identity->first_members.list.size(), 1U);
   EXPECT_FALSE(identity->removed);
 }
@@ -126,7 +126,7 @@ TEST_P(GoldenTest, TheStateIsWhatItWas) {
   EXPECT_EQ(machine_->revision().value, expected_.at("revision"));
   expect_items(expected_.at("items"), machine_->revision());
   const auto check = machine_->hash_check();
-  EXPECT_EQ(hex(check->hash), expected_.at("agreed").at("hash"));
+  EXPECT_EQ(hex(check->hash), text_of(expected_.at("agreed"), "hash"));
   EXPECT_EQ(check->index.value, expected_.at("agreed").at("index"));
   EXPECT_EQ(machine_->state_hash(), check->hash) << "nothing that is agreed on has changed since";
 }
@@ -161,7 +161,7 @@ TEST_P(GoldenTest, LeasesAreWhatTheyWere) {
   const Json& expected = expected_.at("leases");
   ASSERT_EQ(leases->size(), expected.size());
   for (size_t i = 0; i < expected.size(); ++i) {
-    EXPECT_EQ(hex(leases->at(i).id.value), expected.at(i).at("id"));
+    EXPECT_EQ(hex(leases->at(i).id.value), text_of(expected.at(i), "id"));
     EXPECT_EQ(leases->at(i).ttl_ms, expected.at(i).at("ttl_ms"));
     EXPECT_EQ(Json(bound_keys(*engine_, leases->at(i).id, "", 100).value()),
               expected.at(i).at("keys"));
@@ -175,8 +175,8 @@ TEST_P(GoldenTest, WhoBelongsAndWhatIsSetIsWhatItWas) {
   const Json& expected = expected_.at("members");
   ASSERT_EQ(members->list.size(), expected.size());
   for (size_t i = 0; i < expected.size(); ++i) {
-    EXPECT_EQ(members->list[i].name, expected.at(i).at("name"));
-    EXPECT_EQ(hex(members->list[i].id.value), expected.at(i).at("id"));
+    EXPECT_EQ(members->list[i].name, text_of(expected.at(i), "name"));
+    EXPECT_EQ(hex(members->list[i].id.value), text_of(expected.at(i), "id"));
     EXPECT_EQ(members->list[i].voter, expected.at(i).at("voter"));
   }
   EXPECT_EQ(machine_->settings().keep_history_ms, uint64_t{8784} * 60 * 60 * 1000);
