@@ -43,15 +43,25 @@ constexpr uint64_t kGentleBytes = uint64_t{64} << 10;
 // Appending to a file, or writing where space is merely reserved, makes every later sync change
 // the file system's own records as well: twice the time. So all blocks are written once here. They
 // are durable when the file has got its header and been synced.
+Result<> write_all_blocks(File& file, uint64_t bytes, Pace pace) {
+  const uint64_t piece = pace == Pace::kGentle ? kGentleBytes : bytes;
+  for (uint64_t at = 0; at < bytes; at += piece) {
+    HOLDFAST_TRY(write_zeros(file, at, std::min(bytes, at + piece)));
+    if (pace == Pace::kGentle) HOLDFAST_TRY(file.sync());
+  }
+  return {};
+}
+
 Result<std::unique_ptr<File>> make_blank(FileSystem& fs, const std::string& path, uint64_t bytes,
                                          Pace pace) {
   HOLDFAST_ASSIGN(const bool left_over, fs.exists(path));
   if (left_over) HOLDFAST_TRY(fs.remove(path));
   HOLDFAST_ASSIGN(std::unique_ptr<File> file, fs.create(path));
-  const uint64_t piece = pace == Pace::kGentle ? kGentleBytes : bytes;
-  for (uint64_t at = 0; at < bytes; at += piece) {
-    HOLDFAST_TRY(write_zeros(*file, at, std::min(bytes, at + piece)));
-    if (pace == Pace::kGentle) HOLDFAST_TRY(file->sync());
+  if (const Result<> written = write_all_blocks(*file, bytes, pace); !written) {
+    // On a disk that is full, half a file must not hold what is left, and who waits for room may
+    // wait for long.
+    if (written.error().code == ErrorCode::kNoSpace) HOLDFAST_TRY(fs.remove(path));
+    return std::unexpected(written.error());
   }
   return file;
 }
@@ -92,12 +102,7 @@ Result<> Segment::make_spare(FileSystem& fs, const std::string& directory, uint6
   HOLDFAST_ASSIGN(const bool there, fs.exists(path));
   if (there) return {};
   const std::string aside = path + std::string(kAside);
-  if (const Result<std::unique_ptr<File>> made = make_blank(fs, aside, bytes, Pace::kGentle);
-      !made) {
-    // On a disk that is full, half a file must not hold what is left.
-    if (made.error().code == ErrorCode::kNoSpace) HOLDFAST_TRY(fs.remove(aside));
-    return std::unexpected(made.error());
-  }
+  HOLDFAST_TRY(make_blank(fs, aside, bytes, Pace::kGentle));
   HOLDFAST_TRY(fs.rename(aside, path));
   return fs.sync_directory(directory);
 }

@@ -42,10 +42,11 @@ struct Batch {
 class Segment {
  public:
   // Makes the file that the next segment will need, ahead of time and under the spare's name. If
-  // there is one it does nothing. Callable from another thread while the log is in use.
+  // there is one it does nothing. After kNoSpace nothing of it is left. Callable from another
+  // thread while the log is in use.
   static Result<> make_spare(FileSystem& fs, const std::string& directory, uint64_t bytes);
   // A new segment: the spare if it has the right size, or a file made now. Durable on return. After
-  // kNoSpace there is none, and it may be tried again.
+  // kNoSpace there is none, nor a part of one, and it may be tried again.
   static Result<Segment> make(FileSystem& fs, const std::string& directory,
                               const SegmentHeader& header);
   // kCorrupt, kInvalid: see decode_segment_header. The message names the file.

@@ -83,6 +83,21 @@ TEST(FullDisk, HalfASpareDoesNotStay) {
   EXPECT_TRUE(kept.log().prepare_spare());
 }
 
+TEST(FullDisk, HalfASegmentDoesNotStayWhileRoomIsWaitedFor) {
+  SimFileSystem fs(1);
+  uint64_t free_meanwhile = 0;
+  SegmentedLog::Options options = kSmall;
+  options.make_room = [&] {
+    free_meanwhile = fs.space("log")->free;
+    fs.limit(UINT64_MAX);
+    return true;
+  };
+  KeptLog kept(fs, options);
+  fs.limit(used(fs) + 2 * kLogBlockBytes);
+  fill_segment(kept, 1);
+  EXPECT_EQ(free_meanwhile, 2 * kLogBlockBytes);
+}
+
 TEST(FullDisk, AThriftyLogKeepsNothingForOthers) {
   SimFileSystem fs(1);
   SegmentedLog::Options options = kSmall;
