@@ -86,21 +86,30 @@ bool DiskRoom::pause() {
 
 void DiskRoom::look_at_all() {
   bool is_short = false;
-  uint64_t least = UINT64_MAX;
   for (const std::unique_ptr<Place>& place : places_) {
-    // What is not known stays as it was: a disk that cannot be asked will fail a write soon enough.
-    (void)look(*place);
+    look(*place);
     is_short |= place->is_short;
-    least = std::min(least, place->free);
   }
-  free_bytes_.store(least, std::memory_order_relaxed);
   is_short_.store(is_short, std::memory_order_relaxed);
 }
 
-Result<> DiskRoom::look(Place& place) const {
+// What is not known stays as it was: a disk that cannot be asked will fail a write soon enough.
+void DiskRoom::look(Place& place) const {
+  const Result<> judged = judge(place);
+  if (!judged && place.is_known)
+    log_warning(
+        "how much room there is at {} cannot be told, or its reserve not be taken: {}. Until it "
+        "can, the node goes by what it knew before",
+        place.directory, judged.error().message);
+  if (judged && !place.is_known)
+    log_info("how much room there is at {} is known again", place.directory);
+  place.is_known = judged.has_value();
+}
+
+Result<> DiskRoom::judge(Place& place) const {
   HOLDFAST_ASSIGN(const DiskSpace space, fs_.space(place.directory));
-  HOLDFAST_ASSIGN(const uint64_t lacks, place.reserve.lacks());
   place.free = space.free;
+  HOLDFAST_ASSIGN(const uint64_t lacks, place.reserve.lacks());
   const uint64_t room = space.free - std::min(lacks, space.free);
   const bool is_short = place.marks.is_short(place.is_short, room);
   if (is_short && !place.is_short)
@@ -128,8 +137,14 @@ bool DiskRoom::give_back_reserve(Place& place) {
   return true;
 }
 
+uint64_t DiskRoom::free_bytes() const {
+  uint64_t least = UINT64_MAX;
+  for (const std::unique_ptr<Place>& place : places_) least = std::min(least, place->free.load());
+  return least;
+}
+
 bool DiskRoom::has_room_to_flush() const {
-  return free_bytes() >= kMemtables * state_sizes().memtable;
+  return places_.front()->free >= kMemtables * state_sizes().memtable;
 }
 
 bool DiskRoom::make_room(Disk disk) {

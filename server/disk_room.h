@@ -44,8 +44,8 @@ class DiskRoom {
 
   // Any thread.
   bool is_short() const { return is_short_.load(std::memory_order_relaxed); }
-  uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }  // the least
-  // For what a flush of the state may need.
+  uint64_t free_bytes() const;  // of the disk that has the least
+  // For what a flush of the state may need, on its disk.
   bool has_room_to_flush() const;
   const FileSizes& state_sizes() const { return places_.front()->sizes; }
   const FileSizes& log_sizes() const { return places_.back()->sizes; }
@@ -64,14 +64,16 @@ class DiskRoom {
     const RoomMarks marks;
     const FileSizes sizes;
     Reserve reserve;
+    std::atomic<uint64_t> free = UINT64_MAX;  // as it was last seen
     // Of the thread that looks.
     bool is_short = false;
-    uint64_t free = 0;
+    bool is_known = true;  // the last look found out all that it is for
   };
 
   explicit DiskRoom(FileSystem& fs) : fs_(fs) {}
   Result<> add(const std::string& directory);
-  Result<> look(Place& place) const;
+  void look(Place& place) const;
+  Result<> judge(Place& place) const;
   bool is_full(const Place& place) const;
   static bool give_back_reserve(Place& place);
   void look_at_all();
@@ -81,7 +83,6 @@ class DiskRoom {
   FileSystem& fs_;
   std::vector<std::unique_ptr<Place>> places_;  // of the state; of the log, where it has its own
   std::atomic<bool> is_short_ = false;
-  std::atomic<uint64_t> free_bytes_ = UINT64_MAX;
 
   std::mutex mutex_;
   std::condition_variable ended_;

@@ -6,80 +6,24 @@
 #include <mutex>
 #include <optional>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/sim/sim_file_system.h"
+#include "tests/node/taken_disk.h"
 
 namespace holdfast {
 namespace {
 
-constexpr uint64_t kDisk = 64'000'000;
+using testing::HasSubstr;
+
+constexpr uint64_t kDisk = kTakenDisk;
 constexpr RoomMarks kMarks{
     .reserve = kDisk / 16, .short_below = kDisk / 8, .enough_from = kDisk / 8 + kDisk / 32};
 
-// A disk of which others take so much; the files on it are made in memory, and few.
-class TakenDisk final : public FileSystem {
- public:
-  void take(uint64_t bytes) {
-    set([&] { taken_ = bytes; });
-  }
-  void fail() {
-    set([&] { fails_ = true; });
-  }
-
-  Result<std::unique_ptr<File>> create(const std::string& path) override {
-    const std::lock_guard lock(mutex_);
-    return fs_.create(path);
-  }
-  Result<std::unique_ptr<File>> open(const std::string& path) override {
-    const std::lock_guard lock(mutex_);
-    return fs_.open(path);
-  }
-  Result<bool> exists(const std::string& path) const override {
-    const std::lock_guard lock(mutex_);
-    return fs_.exists(path);
-  }
-  Result<std::vector<std::string>> list(const std::string& path) const override {
-    return fs_.list(path);
-  }
-  Result<> create_directories(const std::string& path) override {
-    return fs_.create_directories(path);
-  }
-  Result<> rename(const std::string& from, const std::string& to) override {
-    return fs_.rename(from, to);
-  }
-  Result<> remove(const std::string& path) override {
-    const std::lock_guard lock(mutex_);
-    return fs_.remove(path);
-  }
-  Result<> remove_directory(const std::string& path) override { return fs_.remove_directory(path); }
-  Result<> sync_directory(const std::string& path) override { return fs_.sync_directory(path); }
-  Result<DiskSpace> space(const std::string& path) const override {
-    const std::lock_guard lock(mutex_);
-    if (fails_) return holdfast::fail(ErrorCode::kIo, "it does not say");
-    const uint64_t own = UINT64_MAX - 1 - fs_.space(path)->free;
-    return DiskSpace{.free = kDisk - std::min(kDisk, taken_ + own), .total = kDisk};
-  }
-
- private:
-  void set(const auto& change) {
-    const std::lock_guard lock(mutex_);
-    change();
-  }
-
-  mutable std::mutex mutex_;
-  SimFileSystem fs_{1};
-  uint64_t taken_ = 0;
-  bool fails_ = false;
-
- public:
-  TakenDisk() { fs_.limit(UINT64_MAX - 1); }
-};
-
 class DiskRoomTest : public testing::Test {
  protected:
-  void open() {
-    auto opened = DiskRoom::open(disk_, "data", "");
+  void open(const std::string& log_directory = "") {
+    auto opened = DiskRoom::open(disk_, "data", log_directory);
     ASSERT_TRUE(opened) << opened.error().message;
     room_ = *std::move(opened);
   }
@@ -94,12 +38,21 @@ class DiskRoomTest : public testing::Test {
                       [this](uint64_t free) {
                         const std::lock_guard lock(mutex_);
                         looked_ = free;
+                        ++looks_;
+                        changed_.notify_all();
                       }});
   }
   bool wait_told(bool is_short) {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return told_ == is_short; });
   }
+  // Until a look that began after this has ended.
+  bool wait_look() {
+    std::unique_lock lock(mutex_);
+    const uint64_t wanted = looks_ + 2;
+    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return looks_ >= wanted; });
+  }
+  bool make_room(DiskRoom::Disk disk) { return room_->make_room(disk); }
   bool holds_reserve() { return *disk_.exists("data/RESERVE"); }
 
   TakenDisk disk_;
@@ -107,6 +60,7 @@ class DiskRoomTest : public testing::Test {
   std::condition_variable changed_;
   std::optional<bool> told_;
   uint64_t looked_ = 0;
+  uint64_t looks_ = 0;
   std::unique_ptr<DiskRoom> room_;
 };
 
@@ -130,7 +84,7 @@ TEST_F(DiskRoomTest, TheReserveIsForAFullDiskOnly) {
   watch();
   disk_.take(kDisk - 2 * kMarks.reserve);
   EXPECT_TRUE(wait_told(true));
-  EXPECT_TRUE(room_->make_room(DiskRoom::Disk::kState)) << "who says so has not looked again";
+  EXPECT_TRUE(make_room(DiskRoom::Disk::kState)) << "it is worth another try";
   EXPECT_TRUE(holds_reserve());
 }
 
@@ -139,21 +93,21 @@ TEST_F(DiskRoomTest, AFullDiskIsGivenTheReserveFirstAndThenTime) {
   watch();
   disk_.take(kDisk - kMarks.reserve);
   EXPECT_TRUE(wait_told(true));
-  EXPECT_TRUE(room_->make_room(DiskRoom::Disk::kLog));
+  EXPECT_TRUE(make_room(DiskRoom::Disk::kLog));
   EXPECT_FALSE(holds_reserve());
   EXPECT_EQ(disk_.space("data")->free, kMarks.reserve);
-  EXPECT_TRUE(room_->make_room(DiskRoom::Disk::kState)) << "some time has passed";
+  EXPECT_TRUE(make_room(DiskRoom::Disk::kState)) << "some time has passed";
   room_->end_watch();
-  EXPECT_FALSE(room_->make_room(DiskRoom::Disk::kState)) << "the node stops";
+  EXPECT_FALSE(make_room(DiskRoom::Disk::kState)) << "the node stops";
 }
 
 TEST_F(DiskRoomTest, BeforeItServesANodeWaitsForNoRoom) {
   open();
-  EXPECT_FALSE(room_->make_room(DiskRoom::Disk::kState));
+  EXPECT_FALSE(make_room(DiskRoom::Disk::kState));
   EXPECT_TRUE(holds_reserve());
   disk_.take(kDisk - kMarks.reserve);
-  EXPECT_TRUE(room_->make_room(DiskRoom::Disk::kState));
-  EXPECT_FALSE(room_->make_room(DiskRoom::Disk::kState));
+  EXPECT_TRUE(make_room(DiskRoom::Disk::kState));
+  EXPECT_FALSE(make_room(DiskRoom::Disk::kState));
 }
 
 TEST_F(DiskRoomTest, TheReserveIsTakenAgainBeforeRoomCountsAsEnough) {
@@ -161,11 +115,10 @@ TEST_F(DiskRoomTest, TheReserveIsTakenAgainBeforeRoomCountsAsEnough) {
   watch();
   disk_.take(kDisk - kMarks.reserve);
   EXPECT_TRUE(wait_told(true));
-  EXPECT_TRUE(room_->make_room(DiskRoom::Disk::kLog));
+  EXPECT_TRUE(make_room(DiskRoom::Disk::kLog));
   // Enough, if the reserve were not to be taken from it.
   disk_.take(kDisk - kMarks.enough_from);
-  EXPECT_TRUE(room_->make_room(DiskRoom::Disk::kLog));
-  EXPECT_TRUE(room_->make_room(DiskRoom::Disk::kLog));
+  EXPECT_TRUE(wait_look());
   EXPECT_TRUE(room_->is_short());
   EXPECT_FALSE(holds_reserve());
   disk_.take(kDisk - kMarks.enough_from - kMarks.reserve);
@@ -186,15 +139,56 @@ TEST_F(DiskRoomTest, AStartOnAFullDiskGivesTheReserveBack) {
   EXPECT_TRUE(wait_told(true)) << "it was so from the beginning";
 }
 
-TEST_F(DiskRoomTest, ADiskThatCannotBeAskedStaysWhatItWas) {
+TEST_F(DiskRoomTest, ADiskThatCannotBeAskedStaysWhatItWasAndThatIsSaidOnce) {
   open();
   watch();
   disk_.take(kDisk - kMarks.reserve);
   EXPECT_TRUE(wait_told(true));
-  disk_.fail();
-  EXPECT_TRUE(room_->make_room(DiskRoom::Disk::kLog));
-  EXPECT_TRUE(room_->make_room(DiskRoom::Disk::kLog));
+  testing::internal::CaptureStdout();
+  disk_.fail(true);
+  EXPECT_TRUE(wait_look());
+  EXPECT_TRUE(wait_look());
   EXPECT_TRUE(room_->is_short());
+  disk_.fail(false);
+  EXPECT_TRUE(wait_look());
+  room_.reset();
+  const std::string said = testing::internal::GetCapturedStdout();
+  EXPECT_THAT(said, HasSubstr("data cannot be told, or its reserve not be taken: it does not say"));
+  EXPECT_EQ(said.find("cannot be told"), said.rfind("cannot be told"));
+  EXPECT_THAT(said, HasSubstr("data is known again"));
+}
+
+TEST_F(DiskRoomTest, WhatIsFreeIsKnownThoughTheReserveIsNot) {
+  open();
+  watch();
+  disk_.hide_reserve();
+  disk_.take(kDisk / 2);
+  EXPECT_TRUE(wait_look());
+  EXPECT_EQ(room_->free_bytes(), kDisk / 2 - kMarks.reserve);
+}
+
+TEST_F(DiskRoomTest, AFlushAsksForRoomOnTheDiskOfTheStateAlone) {
+  disk_.take(kDisk, "log");
+  open("log");
+  EXPECT_TRUE(room_->is_short());
+  EXPECT_EQ(room_->free_bytes(), 0U);
+  EXPECT_TRUE(room_->has_room_to_flush());
+  disk_.take(kDisk);
+  open("log");
+  EXPECT_FALSE(room_->has_room_to_flush());
+}
+
+// Each disk has its own reserve, and who finds no room on the one is not given the other's.
+TEST_F(DiskRoomTest, ALogOnADiskOfItsOwnHasItsOwnReserve) {
+  open("log");
+  watch();
+  EXPECT_TRUE(wait_look());
+  EXPECT_TRUE(disk_.exists("log/RESERVE").value());
+  disk_.take(kDisk, "log");
+  EXPECT_TRUE(wait_told(true));
+  EXPECT_TRUE(make_room(DiskRoom::Disk::kLog));
+  EXPECT_FALSE(disk_.exists("log/RESERVE").value());
+  EXPECT_TRUE(holds_reserve());
 }
 
 }  // namespace
