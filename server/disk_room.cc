@@ -147,9 +147,9 @@ bool DiskRoom::has_room_to_flush() const {
   return places_.front()->free >= kMemtables * state_sizes().memtable;
 }
 
-bool DiskRoom::make_room(Disk disk) {
+bool DiskRoom::make_room(Disk disk, RoomFor what) {
   Place& place = disk == Disk::kLog ? *places_.back() : *places_.front();
-  if (is_full(place) && give_back_reserve(place)) return true;
+  if (what == RoomFor::kNewBytes && is_full(place) && give_back_reserve(place)) return true;
   std::unique_lock lock(mutex_);
   return is_watched_ && !ended_.wait_for(lock, kTryEvery, [this] { return is_over_; });
 }

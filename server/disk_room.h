@@ -51,8 +51,9 @@ class DiskRoom {
   const FileSizes& log_sizes() const { return places_.back()->sizes; }
 
   // For who found no room to write. True: it is worth another try: the reserve was given back, or,
-  // under watch, some time has passed. False: nothing is to be hoped for.
-  bool make_room(Disk disk);
+  // under watch, some time has passed. False: nothing is to be hoped for. No rewriting is given the
+  // reserve: what must be written could not have it any more.
+  bool make_room(Disk disk, RoomFor what);
   // The node stops: no change is told any more, and nobody waits for room.
   void end_watch();
 

@@ -120,15 +120,18 @@ struct Node::Parts {
   Result<> begin_log(const raft::Members& members);
   Result<> make_group_folders();
   SegmentedLog::Options log_options() {
-    return {.segment_bytes = room->log_sizes().segment,
-            .salt = random.next(),
-            .keep_bytes = config.keep_log_bytes,
-            .make_room = [this] { return room->make_room(DiskRoom::Disk::kLog); }};
+    return {
+        .segment_bytes = room->log_sizes().segment,
+        .salt = random.next(),
+        .keep_bytes = config.keep_log_bytes,
+        .make_room = [this] { return room->make_room(DiskRoom::Disk::kLog, RoomFor::kNewBytes); }};
   }
   RocksEngine::Options state_options() {
     return {.memtable_bytes = room->state_sizes().memtable,
             .table_bytes = room->state_sizes().table,
-            .make_room = [this] { return room->make_room(DiskRoom::Disk::kState); }};
+            .make_room = [this](RoomFor what) {
+              return room->make_room(DiskRoom::Disk::kState, what);
+            }};
   }
   std::string log_path() const;
   std::string spoken(NodeId id) const;

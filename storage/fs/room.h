@@ -3,8 +3,17 @@
 // When a disk is short of room, by its size. Pure.
 
 #include <cstdint>
+#include <functional>
 
 namespace holdfast {
+
+// What a write is for that finds no room.
+enum class RoomFor : uint8_t {
+  kNewBytes,   // they are nowhere else, or the node cannot go on without them
+  kRewriting,  // older files with less in them: put off, nothing is lost
+};
+// Asked by such a write; to be answered when it is worth another try. False: there is no hope.
+using AskForRoom = std::function<bool(RoomFor)>;
 
 struct RoomMarks {
   uint64_t reserve;      // held back by a file (Reserve), and not counted as room

@@ -5,6 +5,7 @@
 
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
@@ -34,7 +35,8 @@ struct RocksEngine::Common {
   explicit Common(const Options& options_in)
       : options(options_in),
         cache(block_cache(options.block_cache_bytes)),
-        env(options.make_room ? waiting_env(options.make_room) : nullptr) {}
+        env(options.make_room ? waiting_env(options.make_room, rocksdb::FileSystem::Default())
+                              : nullptr) {}
 
   const Options options;
   const std::shared_ptr<rocksdb::Cache> cache;

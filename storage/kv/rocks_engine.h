@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "storage/base/mailbox.h"
+#include "storage/fs/room.h"
 #include "storage/kv/engine.h"
 #include "storage/kv/state_directory.h"
 
@@ -30,7 +31,7 @@ class RocksEngine final : public Engine {
     std::function<void(const std::string& what)> on_damage = nullptr;
     // Asked, from the thread that writes a file, again and again while the disk has no room for it;
     // to be answered when it is worth another try. False, or nobody to ask: the process stops.
-    std::function<bool()> make_room = nullptr;
+    AskForRoom make_room = nullptr;
   };
 
   // kCorrupt, or kIo with the words of RocksDB; another process has it open: kIo. What installs

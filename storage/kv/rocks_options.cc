@@ -14,6 +14,7 @@
 
 #include "storage/base/check.h"
 #include "storage/kv/revision_order.h"
+#include "storage/kv/rocks_room.h"
 
 namespace holdfast {
 namespace {
@@ -95,7 +96,8 @@ rocksdb::DBOptions database_options(std::shared_ptr<FlushCount> flushes,
   rocksdb::DBOptions options;
   options.atomic_flush = true;
   options.avoid_flush_during_shutdown = true;  // a close must not wait; flush() is there for it
-  options.listeners = {std::make_shared<FlushWatch>(std::move(flushes), std::move(on_damage))};
+  options.listeners = {std::make_shared<FlushWatch>(std::move(flushes), std::move(on_damage)),
+                       rewriting_watch()};
   options.allow_concurrent_memtable_write = false;  // one thread writes
   options.enable_write_thread_adaptive_yield = false;
   options.max_background_jobs = 2;

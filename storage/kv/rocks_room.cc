@@ -4,6 +4,7 @@
 
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
+#include <rocksdb/listener.h>
 
 namespace holdfast {
 namespace {
@@ -16,12 +17,23 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
 
-using MakeRoom = std::function<bool()>;
+// RocksDB calls both a flush and a compaction urgent while writes are held up, so a file's priority
+// does not tell them apart; the thread does: each compaction writes its files on one.
+thread_local bool rewrites_now = false;
+
+class RewritingWatch final : public rocksdb::EventListener {
+ public:
+  void OnSubcompactionBegin(const rocksdb::SubcompactionJobInfo&) override { rewrites_now = true; }
+  void OnSubcompactionCompleted(const rocksdb::SubcompactionJobInfo&) override {
+    rewrites_now = false;
+  }
+};
 
 template <class Act>
-IOStatus when_there_is_room(const MakeRoom& make_room, const Act& act) {
+IOStatus when_there_is_room(const AskForRoom& make_room, const Act& act) {
   IOStatus status = act();
-  while (status.IsNoSpace() && make_room()) status = act();
+  const RoomFor what = rewrites_now ? RoomFor::kRewriting : RoomFor::kNewBytes;
+  while (status.IsNoSpace() && make_room(what)) status = act();
   return status;
 }
 
@@ -29,7 +41,7 @@ IOStatus when_there_is_room(const MakeRoom& make_room, const Act& act) {
 // again as a whole.
 class WaitingFile final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
-  WaitingFile(std::unique_ptr<FSWritableFile> file, const MakeRoom& make_room)
+  WaitingFile(std::unique_ptr<FSWritableFile> file, const AskForRoom& make_room)
       : FSWritableFileOwnerWrapper(std::move(file)), make_room_(make_room) {}
 
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
@@ -44,14 +56,14 @@ class WaitingFile final : public rocksdb::FSWritableFileOwnerWrapper {
   }
 
  private:
-  const MakeRoom& make_room_;
+  const AskForRoom& make_room_;
   uint64_t size_ = 0;
 };
 
 class WaitingFileSystem final : public rocksdb::FileSystemWrapper {
  public:
-  explicit WaitingFileSystem(MakeRoom make_room)
-      : FileSystemWrapper(rocksdb::FileSystem::Default()), make_room_(std::move(make_room)) {}
+  WaitingFileSystem(AskForRoom make_room, const std::shared_ptr<rocksdb::FileSystem>& files)
+      : FileSystemWrapper(files), make_room_(std::move(make_room)) {}
 
   const char* Name() const override { return "WaitingFileSystem"; }
   IOStatus NewWritableFile(const std::string& name, const FileOptions& options,
@@ -64,13 +76,18 @@ class WaitingFileSystem final : public rocksdb::FileSystemWrapper {
   }
 
  private:
-  const MakeRoom make_room_;
+  const AskForRoom make_room_;
 };
 
 }  // namespace
 
-std::unique_ptr<rocksdb::Env> waiting_env(std::function<bool()> make_room) {
-  return rocksdb::NewCompositeEnv(std::make_shared<WaitingFileSystem>(std::move(make_room)));
+std::unique_ptr<rocksdb::Env> waiting_env(AskForRoom make_room,
+                                          std::shared_ptr<rocksdb::FileSystem> files) {
+  return rocksdb::NewCompositeEnv(std::make_shared<WaitingFileSystem>(std::move(make_room), files));
+}
+
+std::shared_ptr<rocksdb::EventListener> rewriting_watch() {
+  return std::make_shared<RewritingWatch>();
 }
 
 }  // namespace holdfast

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <sched.h>
 #include <sys/mount.h>
+#include <thread>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -30,12 +31,26 @@ void must(bool condition, const char* what) {
   std::_Exit(1);
 }
 
-void pass(std::chrono::milliseconds time) {
-  std::mutex mutex;
-  std::condition_variable never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, time);
-}
+// Something that one thread does and another waits for.
+class Event {
+ public:
+  void happen() {
+    {
+      const std::lock_guard lock(mutex_);
+      happened_ = true;
+    }
+    changed_.notify_all();
+  }
+  void wait(const char* what) {
+    std::unique_lock lock(mutex_);
+    must(changed_.wait_for(lock, std::chrono::seconds(60), [this] { return happened_; }), what);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool happened_ = false;
+};
 
 class SmallDisk {
  public:
@@ -104,13 +119,13 @@ void writes_wait_for_room(const std::string& path) {
   SmallDisk disk(path);
   std::atomic<int> asked = 0;
   RocksEngine::Options options{.directory = path + "/state", .memtable_bytes = kMemtable};
-  options.make_room = [&] {
-    if (++asked == 5) disk.give_back();
-    pass(std::chrono::milliseconds(50));
+  options.make_room = [&](RoomFor) {
+    if (++asked >= 5) disk.give_back();
     return true;
   };
   {
     auto engine = RocksEngine::open(options).value();
+    engine->set_free_bytes(256 * kMiB);
     Writer writer(*engine);
     for (uint64_t round = 0; round < 3; ++round) {
       asked = 0;
@@ -126,10 +141,37 @@ void writes_wait_for_room(const std::string& path) {
   std::_Exit(kDone);
 }
 
+void only_the_flush_waits(const std::string& path) {
+  SmallDisk disk(path);
+  Event asked;
+  Event released;
+  RocksEngine::Options options{.directory = path + "/state", .memtable_bytes = 8 * kMemtable};
+  options.make_room = [&](RoomFor) {
+    asked.happen();
+    released.wait("the room");
+    return true;
+  };
+  auto engine = RocksEngine::open(options).value();
+  Writer writer(*engine);
+  const auto write_some = [&] {
+    for (int i = 0; i < 20; ++i) writer.write();
+  };
+  write_some();
+  disk.leave(0);
+  std::thread flush([&] { must(engine->flush().has_value(), "flush"); });
+  asked.wait("a flush without room");
+  write_some();
+  writer.check(*engine);
+  disk.give_back();
+  released.happen();
+  flush.join();
+  std::_Exit(kDone);
+}
+
 void gives_up(const std::string& path) {
   SmallDisk disk(path);
   RocksEngine::Options options{.directory = path + "/state", .memtable_bytes = kMemtable};
-  options.make_room = [] { return false; };
+  options.make_room = [](RoomFor) { return false; };
   auto engine = RocksEngine::open(options).value();
   Writer writer(*engine);
   disk.leave(0);
@@ -140,7 +182,7 @@ void the_manifest_waits(const std::string& path) {
   SmallDisk disk(path);
   std::atomic<int> asked = 0;
   RocksEngine::Options options{.directory = path + "/state", .memtable_bytes = kMemtable};
-  options.make_room = [&] {
+  options.make_room = [&](RoomFor) {
     if (++asked == 5) disk.give_back();
     return true;
   };
@@ -156,6 +198,36 @@ void the_manifest_waits(const std::string& path) {
   engine.reset();
   engine = RocksEngine::open(options).value();
   must(engine->get_meta("count").value() == "20", "what was there is there");
+  std::_Exit(kDone);
+}
+
+void what_asks_is_told(const std::string& path) {
+  SmallDisk disk(path);
+  std::atomic<int> asked = 0;
+  std::atomic<int> rewriting = 0;
+  RocksEngine::Options options{.directory = path + "/state", .memtable_bytes = 8 * kMemtable};
+  options.make_room = [&](RoomFor what) {
+    if (what == RoomFor::kRewriting) ++rewriting;
+    if (++asked == 5) disk.give_back();
+    return true;
+  };
+  auto engine = RocksEngine::open(options).value();
+  engine->set_free_bytes(256 * kMiB);
+  Writer writer(*engine);
+  const auto flush_some = [&] {
+    for (int i = 0; i < 20; ++i) writer.write();
+    must(engine->flush().has_value(), "flush");
+  };
+  flush_some();
+  flush_some();
+  disk.leave(0);
+  must(engine->compact().has_value(), "compact");
+  must(asked >= 5 && rewriting == asked, "what rewrites says so");
+  asked = rewriting = 0;
+  disk.leave(0);
+  flush_some();
+  must(asked >= 5 && rewriting == 0, "what is new says so");
+  writer.check(*engine);
   std::_Exit(kDone);
 }
 
@@ -176,8 +248,16 @@ TEST_F(FullDiskTest, WritesWaitForRoomAndNothingIsLost) {
   EXPECT_EXIT(writes_wait_for_room(path_), testing::ExitedWithCode(kDone), "");
 }
 
+TEST_F(FullDiskTest, WritesAndReadsGoOnWhileAFlushWaits) {
+  EXPECT_EXIT(only_the_flush_waits(path_), testing::ExitedWithCode(kDone), "");
+}
+
 TEST_F(FullDiskTest, WhereNoneIsToBeHopedForTheProcessStopsAndSaysWhy) {
   EXPECT_DEATH(gives_up(path_), "fatal: writing the state failed: RocksDB says .*No space left");
+}
+
+TEST_F(FullDiskTest, WhatRewritesIsToldFromWhatIsNew) {
+  EXPECT_EXIT(what_asks_is_told(path_), testing::ExitedWithCode(kDone), "");
 }
 
 TEST_F(FullDiskTest, WhatRocksNotesOfItselfWaitsToo) {

@@ -52,7 +52,9 @@ class DiskRoomTest : public testing::Test {
     const uint64_t wanted = looks_ + 2;
     return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return looks_ >= wanted; });
   }
-  bool make_room(DiskRoom::Disk disk) { return room_->make_room(disk); }
+  bool make_room(DiskRoom::Disk disk, RoomFor what = RoomFor::kNewBytes) {
+    return room_->make_room(disk, what);
+  }
   bool holds_reserve() { return *disk_.exists("data/RESERVE"); }
 
   TakenDisk disk_;
@@ -165,6 +167,16 @@ TEST_F(DiskRoomTest, WhatIsFreeIsKnownThoughTheReserveIsNot) {
   disk_.take(kDisk / 2);
   EXPECT_TRUE(wait_look());
   EXPECT_EQ(room_->free_bytes(), kDisk / 2 - kMarks.reserve);
+}
+
+TEST_F(DiskRoomTest, NoRewritingIsGivenTheReserve) {
+  open();
+  disk_.take(kDisk - kMarks.reserve);
+  EXPECT_FALSE(make_room(DiskRoom::Disk::kState, RoomFor::kRewriting));
+  EXPECT_TRUE(holds_reserve());
+  watch();
+  EXPECT_TRUE(make_room(DiskRoom::Disk::kState, RoomFor::kRewriting)) << "some time has passed";
+  EXPECT_TRUE(holds_reserve());
 }
 
 TEST_F(DiskRoomTest, AFlushAsksForRoomOnTheDiskOfTheStateAlone) {
