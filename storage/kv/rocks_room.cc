@@ -1,5 +1,7 @@
 #include "storage/kv/rocks_room.h"
 
+#include <cerrno>
+#include <system_error>
 #include <utility>
 
 #include <rocksdb/env.h>
@@ -29,11 +31,18 @@ class RewritingWatch final : public rocksdb::EventListener {
   }
 };
 
+// RocksDB has a code of its own for ENOSPC only; of others it keeps the system's words.
+bool finds_no_room(const IOStatus& status) {
+  if (status.IsNoSpace()) return true;
+  static const std::string quota = std::generic_category().message(EDQUOT);
+  return status.IsIOError() && status.ToString().ends_with(quota);
+}
+
 template <class Act>
 IOStatus when_there_is_room(const AskForRoom& make_room, const Act& act) {
   IOStatus status = act();
   const RoomFor what = rewrites_now ? RoomFor::kRewriting : RoomFor::kNewBytes;
-  while (status.IsNoSpace() && make_room(what)) status = act();
+  while (finds_no_room(status) && make_room(what)) status = act();
   return status;
 }
 

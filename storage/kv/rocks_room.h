@@ -16,8 +16,8 @@ class FileSystem;
 namespace holdfast {
 
 // As `files`, but for files that are written. `make_room` is asked, again and again and from any of
-// RocksDB's threads, while the disk is full; to be answered when it is worth another try. False:
-// RocksDB is told.
+// RocksDB's threads, while the disk or a quota on it is full; to be answered when it is worth
+// another try. False: RocksDB is told.
 std::unique_ptr<rocksdb::Env> waiting_env(AskForRoom make_room,
                                           std::shared_ptr<rocksdb::FileSystem> files);
 

@@ -2,6 +2,8 @@
 
 #include "storage/kv/rocks_room.h"
 
+#include <cerrno>
+#include <cstring>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -17,6 +19,7 @@ namespace {
 
 using rocksdb::IOStatus;
 using testing::ElementsAre;
+using testing::IsEmpty;
 
 // What the disk answers to writes, as long as there is such an answer.
 struct Refusal {
@@ -81,6 +84,18 @@ class RocksRoomTest : public testing::Test {
       std::make_shared<RefusingFiles>(refusal_));
   std::unique_ptr<rocksdb::FSWritableFile> file_;
 };
+
+TEST_F(RocksRoomTest, AQuotaIsWaitedForAsAFullDiskIs) {
+  EXPECT_TRUE(append(IOStatus::NoSpace("write"), 2).ok());
+  EXPECT_EQ(asked_.size(), 2u);
+  // As RocksDB makes its own of what the system says.
+  EXPECT_TRUE(append(IOStatus::IOError("While appending", std::strerror(EDQUOT)), 2).ok());
+  EXPECT_EQ(asked_.size(), 2u);
+  EXPECT_TRUE(append(IOStatus::IOError("While appending", std::strerror(EIO)), 1).IsIOError());
+  EXPECT_THAT(asked_, IsEmpty());
+  hope_ = false;
+  EXPECT_TRUE(append(IOStatus::NoSpace("write"), 1).IsNoSpace());
+}
 
 TEST_F(RocksRoomTest, WhatRewritesIsToldFromWhatIsNew) {
   const std::shared_ptr<rocksdb::EventListener> watch = rewriting_watch();
