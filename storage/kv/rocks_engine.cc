@@ -27,6 +27,7 @@ using rocksdb::Slice;
 using rocksdb::Status;
 
 constexpr size_t kBatchBytesKept = 1 << 20;  // a larger write batch gives its memory back
+constexpr uint64_t kNotSaid = UINT64_MAX;    // as free bytes
 
 }  // namespace
 
@@ -95,6 +96,7 @@ struct RocksEngine::Database {
 RocksEngine::RocksEngine(const Options& options, StateDirectory files)
     : common_(std::make_unique<const Common>(options)),
       files_(std::move(files)),
+      free_bytes_(options.make_room ? 0 : kNotSaid),
       closer_([this] { close_replaced(); }) {}
 
 RocksEngine::~RocksEngine() {
@@ -121,6 +123,8 @@ Result<std::unique_ptr<RocksEngine::Database>> RocksEngine::open_database(
   auto database = std::make_unique<Database>();
   rocksdb::DBOptions options = database_options(common_->flushes, common_->options.on_damage);
   if (common_->env) options.env = common_->env.get();
+  const uint64_t free_bytes = free_bytes_.load();
+  if (free_bytes != kNotSaid) allow_no_compaction(options);
   options.create_if_missing = if_missing == IfMissing::kMake;
   options.create_missing_column_families = options.create_if_missing;
   rocksdb::DB* db = nullptr;
@@ -128,6 +132,7 @@ Result<std::unique_ptr<RocksEngine::Database>> RocksEngine::open_database(
                                           &database->families, &db);
   if (!status.ok()) return fail(status, fmt::format("opening the state in '{}'", path));
   database->db.reset(db);
+  if (free_bytes != kNotSaid) allow_free(*db, free_bytes);
   return database;
 }
 
@@ -430,6 +435,7 @@ Result<> RocksEngine::read_back_file(const std::string& path) const {
 }
 
 void RocksEngine::set_free_bytes(uint64_t bytes) {
+  free_bytes_.store(bytes);
   allow_free(*in_use()->db, bytes);
 }
 

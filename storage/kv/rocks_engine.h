@@ -82,7 +82,8 @@ class RocksEngine final : public Engine {
   Result<> read_back_file(const std::string& path) const;
 
   // What is free on the disk, to be said again and again: no rewriting of files is begun that might
-  // use up so much. Never said: it is begun whatever the disk has. Any thread.
+  // use up so much. Never said: none is begun where Options::make_room is given, else all is. Any
+  // thread.
   void set_free_bytes(uint64_t bytes);
 
   // Rewrites every file now, which forgets all that the floor allows. Minutes on a large state.
@@ -113,6 +114,7 @@ class RocksEngine final : public Engine {
   StateDirectory files_;  // apply thread only
   std::atomic<uint64_t> compacts_below_ = 0;
   std::atomic<bool> compactions_ended_ = false;
+  std::atomic<uint64_t> free_bytes_;
 
   mutable std::mutex mutex_;
   std::shared_ptr<Database> in_use_;  // set by the apply thread alone

@@ -114,6 +114,11 @@ rocksdb::DBOptions database_options(std::shared_ptr<FlushCount> flushes,
   return options;
 }
 
+// An opening may begin one before it returns.
+void allow_no_compaction(const rocksdb::DBOptions& options) {
+  options.sst_file_manager->SetMaxAllowedSpaceUsage(kNeverUsed);
+}
+
 // RocksDB compares with the files that it has: they may become so large, less the buffer. By the
 // limit alone a flush would fail, too, on a disk that has had room since it was said.
 void allow_free(const rocksdb::DB& db, uint64_t bytes) {

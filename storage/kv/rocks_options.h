@@ -34,6 +34,8 @@ std::shared_ptr<rocksdb::Cache> block_cache(size_t bytes);
 // `on_damage` is told first if it met damaged bytes.
 rocksdb::DBOptions database_options(std::shared_ptr<FlushCount> flushes,
                                     std::function<void(const std::string& what)> on_damage);
+// For what is opened with them: no compaction is begun until allow_free is called.
+void allow_no_compaction(const rocksdb::DBOptions& options);
 // No compaction is begun from now on whose files might need more than so much.
 void allow_free(const rocksdb::DB& db, uint64_t bytes);
 // In this order: named values, versioned rows, the feed of changes.

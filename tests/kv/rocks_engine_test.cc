@@ -201,6 +201,65 @@ TEST_F(RewritingTest, IsNotBegunWithoutRoomForIt) {
   EXPECT_TRUE(store_.rocks().compact());
 }
 
+// An engine that waits for room.
+class GuardedTest : public RocksEngineTest {
+ protected:
+  GuardedTest() { open(); }
+  void open() {
+    engine_.reset();
+    engine_ = RocksEngine::open({.directory = directory_ / "state",
+                                 .memtable_bytes = 1 << 20,
+                                 .make_room = [](RoomFor) { return false; }})
+                  .value();
+  }
+  void flush_one(uint64_t i) {
+    put(*engine_, i + 2, "k", std::to_string(i));
+    ASSERT_TRUE(engine_->flush());
+  }
+
+  size_t table_count() const {
+    size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_ / "state"))
+      count += entry.path().extension() == ".sst" ? 1 : 0;
+    return count;
+  }
+
+  const TestDirectory directory_;
+  std::unique_ptr<RocksEngine> engine_;
+};
+
+TEST_F(GuardedTest, NothingIsRewrittenBeforeItIsSaidWhatIsFree) {
+  for (uint64_t i = 0; i < 2; ++i) flush_one(i);
+  EXPECT_FALSE(engine_->compact());
+  engine_->set_free_bytes(100 << 20);
+  EXPECT_TRUE(engine_->compact());
+  for (uint64_t i = 2; i < 4; ++i) flush_one(i);
+  open();
+  EXPECT_FALSE(engine_->compact());
+  engine_->set_free_bytes(100 << 20);
+  EXPECT_TRUE(engine_->compact());
+}
+
+TEST_F(GuardedTest, AnOpeningRewritesNothing) {
+  for (uint64_t i = 0; i < 10; ++i) flush_one(i);
+  const size_t tables = table_count();
+  EXPECT_GE(tables, 10u);
+  open();
+  EXPECT_FALSE(engine_->compact()) << "what had been begun would be through now";
+  EXPECT_EQ(table_count(), tables);
+}
+
+TEST_F(GuardedTest, AnInstalledStateIsNotRewrittenEither) {
+  for (uint64_t i = 0; i < 2; ++i) flush_one(i);
+  engine_->set_free_bytes(100 << 20);
+  ASSERT_TRUE(engine_->checkpoint(directory_ / "copy"));
+  engine_->set_free_bytes(1);
+  ASSERT_TRUE(engine_->install(directory_ / "copy", {}));
+  EXPECT_FALSE(engine_->compact());
+  engine_->set_free_bytes(100 << 20);
+  EXPECT_TRUE(engine_->compact());
+}
+
 TEST_F(RewritingTest, EndsForAStop) {
   fill();
   store_.rocks().end_compactions();
