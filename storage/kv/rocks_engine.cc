@@ -444,6 +444,7 @@ Result<> RocksEngine::compact() {
   rocksdb::CompactRangeOptions options;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
   options.canceled = &compactions_ended_;
+  options.allow_write_stall = true;  // without it the call would wait for a time without much to do
   for (ColumnFamilyHandle* family : database->families) {
     HOLDFAST_TRY(told(done(database->db->CompactRange(options, family, nullptr, nullptr),
                            fmt::format("compacting '{}'", family->GetName()))));

@@ -27,6 +27,8 @@ constexpr int kCacheShardBits = 2;
 constexpr uint64_t kColdFileSeconds = uint64_t{24} * 60 * 60;
 // Of the limit on all files: more than is ever flushed between two words on what is free.
 constexpr uint64_t kNeverUsed = uint64_t{1} << 40;
+// Of files that no compaction has come by.
+constexpr int kNeverReached = 1 << 30;
 
 // Counts what became durable, and stops the process where RocksDB would go on read-only.
 class FlushWatch final : public rocksdb::EventListener {
@@ -80,6 +82,13 @@ rocksdb::ColumnFamilyOptions family_options(const RocksEngine::Options& options,
   family.target_file_size_base = options.table_bytes;
   family.max_bytes_for_level_base = 4 * options.table_bytes;
   family.max_compaction_bytes = 10 * options.table_bytes;
+  // Where compactions are put off for want of room, whoever waits for one waits for ever: the apply
+  // thread, and a flush behind it. What then holds back a writer that they cannot follow is
+  // RocksDB's limit on what is to be compacted, 64 GiB.
+  if (options.make_room) {
+    family.level0_slowdown_writes_trigger = kNeverReached;
+    family.level0_stop_writes_trigger = kNeverReached;
+  }
   family.compression = rocksdb::kLZ4Compression;
   family.level_compaction_dynamic_level_bytes = true;
   return family;

@@ -260,6 +260,32 @@ TEST_F(GuardedTest, AnInstalledStateIsNotRewrittenEither) {
   EXPECT_TRUE(engine_->compact());
 }
 
+constexpr int kPiled = 17;
+
+// More flushed files than RocksDB lets pile up of itself, while nothing may be rewritten.
+void pile_up(const std::string& directory) {
+  ::alarm(60);
+  const auto engine =
+      RocksEngine::open({.directory = directory, .make_room = [](RoomFor) { return true; }})
+          .value();
+  for (uint64_t i = 2; i < 50; ++i) {
+    put(*engine, i, "k", "value");
+    CHECK(engine->flush().has_value());
+  }
+  put(*engine, 50, "k", "value");
+  CHECK(!engine->compact().has_value());
+  CHECK(engine->get_info("k", {50}).value()->version == 1);
+  std::_Exit(kPiled);
+}
+
+TEST_F(RocksEngineTest, NobodyWaitsForRewritingThatIsPutOff) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  // The name is fixed, since the process that ends cannot clean up.
+  const std::string directory = test_path("kv_test_piled_up");
+  EXPECT_EXIT(pile_up(directory), testing::ExitedWithCode(kPiled), "");
+  std::filesystem::remove_all(directory);
+}
+
 TEST_F(RewritingTest, EndsForAStop) {
   fill();
   store_.rocks().end_compactions();
