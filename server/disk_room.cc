@@ -16,7 +16,6 @@ constexpr std::chrono::seconds kLookEvery{1};
 constexpr uint64_t kNear = 4;
 constexpr std::chrono::milliseconds kLookWhenNear{100};
 constexpr std::chrono::milliseconds kTryEvery{100};
-constexpr uint64_t kMemtables = 3;  // that may be flushed at once
 
 }  // namespace
 
@@ -144,7 +143,7 @@ uint64_t DiskRoom::free_bytes() const {
 }
 
 bool DiskRoom::has_room_to_flush() const {
-  return places_.front()->free >= kMemtables * state_sizes().memtable;
+  return places_.front()->free >= room_to_flush(state_sizes().memtable);
 }
 
 bool DiskRoom::make_room(Disk disk, RoomFor what) {

@@ -32,6 +32,15 @@ Detached remove_backup(Services& services) {
   services.backups->finish();
 }
 
+Problem problem_of_copy(const Error& error) {
+  if (error.code != ErrorCode::kNoSpace) return problem_of(error);
+  return {.code = http::Code::kNoSpace,
+          .detail =
+              "the disk of this node is too full to copy its state first. Another node may "
+              "have room: GET /v1/cluster says whose disk is short of it",
+          .retry_after = kTryAgainAfter};
+}
+
 // This node's one backup at work, from its start to its removal.
 class BackupStream final : public http::BodyStream {
  public:
@@ -47,7 +56,7 @@ class BackupStream final : public http::BodyStream {
     Readers::Waiting waiting = services_.readers->run(*services_.loop, work);
     const bool done = co_await waiting;
     if (!done) co_return std::unexpected(problem_of_read(raft::RefusalReason::kOverloaded));
-    if (!reading) co_return std::unexpected(problem_of(reading.error()));
+    if (!reading) co_return std::unexpected(problem_of_copy(reading.error()));
     reading_ = std::move(*reading);
     co_return reading_->head();
   }

@@ -28,6 +28,12 @@ struct RoomMarks {
   }
 };
 
+// A flush takes the memory of all three families of the state (storage/kv) as one, each up to a
+// memtable: with less free than that, what asks for one of its own accord goes without.
+constexpr uint64_t room_to_flush(uint64_t memtable_bytes) {
+  return 3 * memtable_bytes;
+}
+
 // How large files should be: on a small disk a few of the usual size would be all there is, and
 // rewriting some of them must find room where it is short already.
 struct FileSizes {

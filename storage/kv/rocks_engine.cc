@@ -344,6 +344,13 @@ uint64_t RocksEngine::flush_count() const {
 Result<> RocksEngine::checkpoint(const std::string& directory) {
   const std::shared_ptr<Database> database = in_use();
   const std::string doing = fmt::format("copying the state to '{}'", directory);
+  // On a full disk the flush before it would wait for room, and take what others need more.
+  const uint64_t free_bytes = free_bytes_.load();
+  const uint64_t needed = room_to_flush(common_->options.memtable_bytes);
+  if (free_bytes < needed)
+    return fail(ErrorCode::kNoSpace,
+                fmt::format("{}: the disk has {} MiB free, and {} MiB are needed: make room there",
+                            doing, free_bytes >> 20, needed >> 20));
   rocksdb::Checkpoint* made = nullptr;
   HOLDFAST_TRY(done(rocksdb::Checkpoint::Create(database->db.get(), &made), doing));
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);

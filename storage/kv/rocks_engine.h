@@ -66,7 +66,8 @@ class RocksEngine final : public Engine {
   void start_flush() override;
   Result<> flush() override;
   uint64_t flush_count() const override;
-  // Files are linked where the file system can.
+  // Files are linked where the file system can. kNoSpace, and nothing was made: less is free, as
+  // far as was said, than the flush before it may need.
   Result<> checkpoint(const std::string& directory) override;
   Result<NamedValues> read_checkpoint(const std::string& directory,
                                       std::span<const std::string_view> names) const override;

@@ -47,6 +47,7 @@ class SnapshotApi : public ApiTest {
 
   std::string place() const { return directory_ + "/backup"; }
   bool is_there() const { return files::exists(place()); }
+  void set_free_bytes(uint64_t bytes) { rocks_->set_free_bytes(bytes); }
   // The reader thread removes it in its own time.
   void wait_until_removed() {
     settle_until([this] { return !is_there(); });
@@ -121,6 +122,17 @@ TEST_F(SnapshotApi, ABackupThatWasNotBegunTakesNoPlace) {
   refuses = raft::RefusalReason::kNoLeader;
   EXPECT_EQ(code_of(call("GET", "/v1/snapshot")), "no_leader");
   EXPECT_EQ(call("GET", "/v1/snapshot?consistency=local").status, 200);
+}
+
+TEST_F(SnapshotApi, ADiskThatIsTooFullIsNamed) {
+  set_free_bytes(1000);
+  const http::Response response = call("GET", "/v1/snapshot");
+  EXPECT_EQ(response.status, 507);
+  EXPECT_EQ(code_of(response), "no_space");
+  EXPECT_THAT(response.body, testing::HasSubstr("the disk of this node is too full to copy"));
+  wait_until_removed();
+  set_free_bytes(1 << 30);
+  EXPECT_EQ(call("GET", "/v1/snapshot").status, 200);
 }
 
 // The deadline is for the first byte: a checkpoint that is late is dropped.

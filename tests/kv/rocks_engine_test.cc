@@ -260,6 +260,18 @@ TEST_F(GuardedTest, AnInstalledStateIsNotRewrittenEither) {
   EXPECT_TRUE(engine_->compact());
 }
 
+TEST_F(GuardedTest, NoCopyIsMadeWithoutRoomForTheFlushBeforeIt) {
+  flush_one(0);
+  engine_->set_free_bytes((3 << 20) - 1);
+  const Result<> made = engine_->checkpoint(directory_ / "copy");
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, ErrorCode::kNoSpace);
+  EXPECT_THAT(made.error().message, testing::HasSubstr("2 MiB free, and 3 MiB are needed"));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "copy"));
+  engine_->set_free_bytes(3 << 20);
+  EXPECT_TRUE(engine_->checkpoint(directory_ / "copy"));
+}
+
 constexpr int kPiled = 17;
 
 // More flushed files than RocksDB lets pile up of itself, while nothing may be rewritten.
