@@ -62,6 +62,8 @@ struct Metrics::Families {
   Gauge& applied = gauge("holdfast_applied_index", "Index up to which entries are applied");
   Gauge& durable = gauge("holdfast_durable_index", "Index of the state that a restart would find");
   Gauge& revision = gauge("holdfast_revision", "Revision of the store");
+  Gauge& history_floor =
+      gauge("holdfast_history_floor", "Oldest revision whose state can still be read");
   Gauge& disk_free =
       gauge("holdfast_disk_free_bytes", "Free on the disk of state or log, the least");
   Gauge& short_of_room = gauge("holdfast_short_of_room", "1 if this node's disk is short of room");
@@ -119,6 +121,7 @@ std::string Metrics::render(const NodeStatus& status, Instant now) {
   f.applied.Set(number(status.raft.applied.value));
   f.durable.Set(number(status.durable.value));
   f.revision.Set(number(status.revision.value));
+  f.history_floor.Set(number(status.history_floor.value));
   f.disk_free.Set(number(status.disk_free_bytes));
   f.short_of_room.Set(status.raft.short_of_room ? 1 : 0);
   f.refuses_growth.Set(status.raft.refuses_growth ? 1 : 0);

@@ -326,6 +326,7 @@ void Node::Parts::start_service() {
                      replica_loop->post(raft::RoomChanged{is_short});
                    },
                .looked = [this](uint64_t bytes) { engine->set_free_bytes(bytes); }});
+  reclaim->start();
   replica_loop->start(*replica, [this](Instant now, const std::vector<raft::RoleChange>& roles) {
     after_turn(now, roles);
   });

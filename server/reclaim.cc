@@ -9,13 +9,18 @@
 namespace holdfast {
 namespace {
 
-constexpr std::chrono::seconds kForgetEvery{10};
-constexpr std::chrono::seconds kReclaimEvery{2};
+// The past cannot be had back: one disk that is short for a moment must not cost it, and a leader
+// whose own it is hands over meanwhile, where another has room.
+constexpr std::chrono::seconds kRefusedBefore{10};
+constexpr std::chrono::seconds kForgetEvery{30};
+// Each flush makes files, and on a disk where none may be rewritten they pile up.
+constexpr std::chrono::seconds kFlushEvery{30};
+constexpr std::chrono::seconds kLookEvery{2};
 
 }  // namespace
 
 Reclaim::Reclaim(RocksEngine& engine, const KvStateMachine& machine, const DiskRoom& room)
-    : engine_(engine), machine_(machine), room_(room), thread_([this] { run(); }) {}
+    : engine_(engine), machine_(machine), room_(room), flushed_floor_(machine.history_floor()) {}
 
 Reclaim::~Reclaim() {
   {
@@ -24,37 +29,47 @@ Reclaim::~Reclaim() {
   }
   ended_.notify_all();
   engine_.end_compactions();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 std::optional<Bytes> Reclaim::due(Instant now, const raft::Status& status) {
-  if (status.role != raft::Role::kLeader || !status.refuses_growth || now < next_)
+  if (status.role != raft::Role::kLeader || !status.refuses_growth) {
+    refusal_.reset();
     return std::nullopt;
+  }
+  if (!refusal_ || refusal_->term != status.term) refusal_ = {status.term, now};
+  if (now < refusal_->since + kRefusedBefore || now < next_) return std::nullopt;
   const Revision newest = machine_.revision();
   if (machine_.history_floor() >= newest) return std::nullopt;
   next_ = now + kForgetEvery;
+  log_warning(
+      "growing writes are refused for want of room, for {} s now: the past of all keys, below "
+      "revision {}, is given up on every node, whatever keep_history says, so that deletes make "
+      "room. Make room on the disks that are short of it (short_of_room in GET /v1/cluster), or "
+      "delete keys",
+      std::chrono::floor<std::chrono::seconds>(now - refusal_->since).count(), newest.value);
   return encode_command({.act = CompactCommand{.floor = newest}});
+}
+
+void Reclaim::start() {
+  thread_ = std::thread([this] { run(); });
 }
 
 bool Reclaim::pause() {
   std::unique_lock lock(mutex_);
-  return !ended_.wait_for(lock, kReclaimEvery, [this] { return is_over_; });
+  return !ended_.wait_for(lock, kLookEvery, [this] { return is_over_; });
 }
 
 void Reclaim::run() {
-  while (pause()) {
-    if (room_.is_short()) reclaim();
-  }
+  const SystemClock clock;
+  while (pause()) look(clock.now());
 }
 
-void Reclaim::reclaim() {
+void Reclaim::look(Instant now) {
   // On a disk that is fuller, deletes go into memory and the log, which have room for many; then
   // who writes asks for the reserve.
-  if (!room_.has_room_to_flush()) return;
-  if (machine_.durable() < machine_.summary().applied.index) {
-    if (const Result<> flushed = engine_.flush(); !flushed)
-      return log_warning("the log cannot be cut: {}", flushed.error().message);
-  }
+  if (!room_.is_short() || !room_.has_room_to_flush()) return;
+  if (machine_.durable() < machine_.summary().applied.index) flush(now);
   const Revision below = engine_.compacts_below();
   if (below <= rewritten_below_) return;
   if (const Result<> rewritten = engine_.compact(); !rewritten)
@@ -62,6 +77,15 @@ void Reclaim::reclaim() {
   rewritten_below_ = below;
   log_info("all files of the state were rewritten without what revision {} does not need",
            below.value);
+}
+
+void Reclaim::flush(Instant now) {
+  const Revision floor = machine_.history_floor();
+  if (floor == flushed_floor_ && now < next_flush_) return;
+  flushed_floor_ = floor;
+  next_flush_ = now + kFlushEvery;
+  if (const Result<> flushed = engine_.flush(); !flushed)
+    log_warning("the log cannot be cut: {}", flushed.error().message);
 }
 
 }  // namespace holdfast

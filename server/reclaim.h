@@ -27,21 +27,40 @@ class Reclaim {
   Reclaim(const Reclaim&) = delete;
   Reclaim& operator=(const Reclaim&) = delete;
 
-  // The payload of a command to propose now, for nobody: while growth is refused, the leader lets
-  // go of all versions but the newest, every 10 s. On the loop.
+  // The payload of a command to propose now, for nobody: all versions but the newest are let go of,
+  // on every node. Where this node, as one leader, has refused growth for 10 s on end, and then
+  // every 30 s at most. On the loop.
   std::optional<Bytes> due(Instant now, const raft::Status& status);
 
+  // From now on looks again and again, on its thread.
+  void start();
+  // Does what is due on this node: flushes what is to be cut from the log, every 30 s at most, and
+  // a raised history floor at once; rewrites all files when the engine knows of such a floor.
+  void look(Instant now);
+
  private:
+  struct Refusal {
+    Term term;
+    Instant since;
+  };
+
   void run();
-  void reclaim();
   bool pause();  // false: it is over
+  void flush(Instant now);
 
   RocksEngine& engine_;
   const KvStateMachine& machine_;
   const DiskRoom& room_;
-  Instant next_ = Instant::min();  // on the loop
 
-  Revision rewritten_below_;  // on the thread
+  // On the loop.
+  std::optional<Refusal> refusal_;
+  Instant next_ = Instant::min();
+
+  // On the thread that looks.
+  Instant next_flush_ = Instant::min();
+  Revision flushed_floor_;
+  Revision rewritten_below_;
+
   std::mutex mutex_;
   std::condition_variable ended_;
   bool is_over_ = false;

@@ -157,8 +157,10 @@ std::expected<void, Problem> check_room(const Services& services, const Command&
   if (!grows(command) || !services.status->read()->raft.refuses_growth) return {};
   return std::unexpected(Problem{
       .code = Code::kNoSpace,
-      .detail = "the disks of the cluster are short of room; nothing was changed. Reads and "
-                "deletes go on, and deletes make room; GET /v1/cluster says whose disk it is",
+      .detail =
+          "the disks of the cluster are short of room; nothing was changed. Reads and deletes go on, "
+          "and deletes make room: for it the past of all keys is given up, where this lasts, "
+          "whatever keep_history says. GET /v1/cluster says whose disk it is",
       .retry_after = std::chrono::seconds(5)});
 }
 

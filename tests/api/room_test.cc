@@ -13,6 +13,7 @@ class RoomApi : public ApiTest {
     status.raft.refuses_growth = does;
     status.raft.short_of_room = does;
     status.disk_free_bytes = 12345;
+    status.history_floor = {77};
     publish(status);
   }
   std::string lease() {
@@ -40,6 +41,12 @@ TEST_F(RoomApi, WhatGrowsIsRefusedBeforeItIsProposed) {
   }
   EXPECT_EQ(call("GET", "/v1/kv/a").body, "1");
   EXPECT_EQ(call("GET", "/v1/kv/b").status, 404);
+}
+
+TEST_F(RoomApi, TheRefusalSaysWhatItCostsIfItLasts) {
+  refuse_growth(true);
+  EXPECT_THAT(call("PUT", "/v1/kv/a", "1").body,
+              testing::HasSubstr("the past of all keys is given up"));
 }
 
 TEST_F(RoomApi, WhatMakesRoomAndWhatReadsGoesOn) {
@@ -83,8 +90,8 @@ TEST_F(RoomApi, ANodeSaysIt) {
   EXPECT_EQ(ready.status, 200) << "it serves";
   EXPECT_EQ(ready.body, "ready, but for growing writes: no room on the disks\n");
   const std::string metrics = call("GET", "/metrics").body;
-  for (const char* gauge :
-       {"holdfast_disk_free_bytes 12345", "holdfast_short_of_room 1", "holdfast_refuses_growth 1"})
+  for (const char* gauge : {"holdfast_disk_free_bytes 12345", "holdfast_short_of_room 1",
+                            "holdfast_refuses_growth 1", "holdfast_history_floor 77"})
     EXPECT_THAT(metrics, testing::HasSubstr(gauge));
 }
 
