@@ -155,13 +155,17 @@ std::expected<void, Problem> refuse_once(const Request& request) {
 
 std::expected<void, Problem> check_room(const Services& services, const Command& command) {
   if (!grows(command) || !services.status->read()->raft.refuses_growth) return {};
+  std::string detail =
+      "the disks of the cluster are short of room; nothing was changed. Reads and deletes go on, "
+      "and deletes make room: for it the past of all keys is given up, where this lasts, whatever "
+      "keep_history says. GET /v1/cluster says whose disk it is";
+  // The refusal comes before it is looked up what was done under the key.
+  if (command.once)
+    detail +=
+        ". This speaks of this request alone: an earlier one under its Idempotency-Key may have "
+        "been done; send it again when there is room, and the answer will say so";
   return std::unexpected(Problem{
-      .code = Code::kNoSpace,
-      .detail =
-          "the disks of the cluster are short of room; nothing was changed. Reads and deletes go on, "
-          "and deletes make room: for it the past of all keys is given up, where this lasts, "
-          "whatever keep_history says. GET /v1/cluster says whose disk it is",
-      .retry_after = std::chrono::seconds(5)});
+      .code = Code::kNoSpace, .detail = std::move(detail), .retry_after = std::chrono::seconds(5)});
 }
 
 std::expected<void, Problem> refuse_body(const Request& request) {

@@ -25,7 +25,8 @@ std::expected<std::optional<Once>, http::Problem> once_of(const http::Request& r
 // For the calls that keep no answer: a key would promise what they do not do.
 std::expected<void, http::Problem> refuse_once(const http::Request& request);
 
-// 507 for what makes the state grow, while the cluster's disks are short of room.
+// 507 for what makes the state grow, while the cluster's disks are short of room. `not_applied` is
+// this request alone: an earlier one under its Idempotency-Key may have been done.
 std::expected<void, http::Problem> check_room(const Services& services, const Command& command);
 
 // For the calls that take no body.

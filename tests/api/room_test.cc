@@ -43,6 +43,21 @@ TEST_F(RoomApi, WhatGrowsIsRefusedBeforeItIsProposed) {
   EXPECT_EQ(call("GET", "/v1/kv/b").status, 404);
 }
 
+TEST_F(RoomApi, TheRefusalSaysWhatItDoesNotSpeakOf) {
+  const Headers once = {{"Idempotency-Key", "abc"}};
+  call("PUT", "/v1/kv/a", "1", once);
+  refuse_growth(true);
+  const auto detail_of = [this](const Headers& headers) {
+    return nlohmann::json::parse(call("PUT", "/v1/kv/a", "1", headers).body)
+        .at("detail")
+        .get<std::string>();
+  };
+  EXPECT_THAT(detail_of(once), testing::HasSubstr("an earlier one under its Idempotency-Key may"));
+  EXPECT_THAT(detail_of({}), testing::Not(testing::HasSubstr("Idempotency-Key")));
+  refuse_growth(false);
+  EXPECT_EQ(call("PUT", "/v1/kv/a", "1", once).header("Idempotency-Replayed"), "true");
+}
+
 TEST_F(RoomApi, TheRefusalSaysWhatItCostsIfItLasts) {
   refuse_growth(true);
   EXPECT_THAT(call("PUT", "/v1/kv/a", "1").body,
