@@ -12,8 +12,6 @@ namespace holdfast {
 namespace {
 
 constexpr std::chrono::seconds kLookEvery{1};
-// With less room than this many times what is short, more can come in a second than may be missed.
-constexpr uint64_t kNear = 4;
 constexpr std::chrono::milliseconds kLookWhenNear{100};
 constexpr std::chrono::milliseconds kTryEvery{100};
 
@@ -76,7 +74,7 @@ void DiskRoom::run(const Told& told) {
 
 bool DiskRoom::pause() {
   const bool is_near = std::ranges::any_of(places_, [](const std::unique_ptr<Place>& place) {
-    return place->free < kNear * place->marks.short_below;
+    return place->free < place->marks.watched_below();
   });
   std::unique_lock lock(mutex_);
   return !ended_.wait_for(lock, is_near ? kLookWhenNear : std::chrono::milliseconds(kLookEvery),

@@ -6,14 +6,13 @@
 
 #include "storage/base/bytes.h"
 #include "storage/base/check.h"
+#include "storage/fs/room.h"
 
 namespace holdfast {
 namespace {
 
 // So that no sync takes long, and none of the log's waits behind a whole snapshot.
 constexpr uint64_t kUnsyncedBytesMax = 16 << 20;
-// The log goes on beside a transfer.
-constexpr uint64_t kSpareBytes = 256 << 20;
 
 }  // namespace
 
@@ -93,7 +92,7 @@ Result<IncomingSnapshot> IncomingSnapshot::begin(FileSystem& fs, const std::stri
       HOLDFAST_TRY(remove_files(fs, directory + "/" + name));
   }
   HOLDFAST_ASSIGN(DiskSpace space, fs.space(directory));
-  const uint64_t wanted = offer.bytes() + kSpareBytes;
+  const uint64_t wanted = offer.bytes() + room_beside_copy(space.total);
   if (space.free < wanted) {
     HOLDFAST_TRY(make_room());
     HOLDFAST_ASSIGN(space, fs.space(directory));

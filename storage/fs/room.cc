@@ -16,6 +16,10 @@ RoomMarks RoomMarks::of(uint64_t disk_bytes) {
           .enough_from = short_below + short_below / 4};
 }
 
+uint64_t room_beside_copy(uint64_t disk_bytes) {
+  return std::min(disk_bytes / 16, 256 * kMiB);
+}
+
 FileSizes FileSizes::of(uint64_t disk_bytes) {
   const auto share = [disk_bytes](uint64_t part, uint64_t most) {
     return std::clamp(disk_bytes / part / kMiB * kMiB, kMiB, most);

@@ -1,6 +1,7 @@
 #pragma once
 
-// When a disk is short of room, by its size. Pure.
+// When a disk is short of room, and what a file may take of it, by its size: all such figures, and
+// why each is what it is. Pure.
 
 #include <cstdint>
 #include <functional>
@@ -16,17 +17,30 @@ enum class RoomFor : uint8_t {
 using AskForRoom = std::function<bool(RoomFor)>;
 
 struct RoomMarks {
-  uint64_t reserve;      // held back by a file (Reserve), and not counted as room
-  uint64_t short_below;  // less room than this: short
-  uint64_t enough_from;  // so much again: not short any more
+  // Held back by a file (Reserve), and not counted as room. A sixteenth of the disk, 64 MiB at
+  // most: by it a node with a full disk flushes once, writes some log of deletes, and starts.
+  uint64_t reserve;
+  // Less room than this: short. An eighth, 1 GiB at most: what a node at full speed writes in some
+  // seconds, until all have heard that growth is refused, and room to rewrite files in all the
+  // same.
+  uint64_t short_below;
+  // So much again: not short any more. A quarter more, or growth would be refused and allowed by
+  // turns, with each file that comes and goes.
+  uint64_t enough_from;
 
-  // A part of the disk, or, on large ones, what a node at full speed fills in some seconds.
   static RoomMarks of(uint64_t disk_bytes);
 
   bool is_short(bool was_short, uint64_t room) const {
     return room < (was_short ? enough_from : short_below);
   }
+  // With less free than this it is looked at more often: more than `short_below` can be written
+  // between two looks of the usual kind, and may then be missed.
+  uint64_t watched_below() const { return 4 * short_below; }
 };
+
+// What must be free beside a state that a peer sends: the log goes on meanwhile, at most so fast as
+// the state comes. On a small disk, a sixteenth; else a small state would have no room on it.
+uint64_t room_beside_copy(uint64_t disk_bytes);
 
 // A flush takes the memory of all three families of the state (storage/kv) as one, each up to a
 // memtable: with less free than that, what asks for one of its own accord goes without.
@@ -35,7 +49,9 @@ constexpr uint64_t room_to_flush(uint64_t memtable_bytes) {
 }
 
 // How large files should be: on a small disk a few of the usual size would be all there is, and
-// rewriting some of them must find room where it is short already.
+// rewriting some of them must find room where it is short already: eleven tables are less than
+// `short_below`, what a flush takes less than the reserve, a segment less than half of
+// `short_below`.
 struct FileSizes {
   uint64_t segment;   // of the log
   uint64_t table;     // of the state; up to eleven are rewritten at once

@@ -130,7 +130,7 @@ Result<> FaultyFileSystem::sync_directory(const std::string& directory) {
 }
 
 Result<DiskSpace> FaultyFileSystem::space(const std::string&) const {
-  return DiskSpace{.free = free, .total = UINT64_MAX};
+  return DiskSpace{.free = free, .total = total};
 }
 
 std::string free_loopback_address() {

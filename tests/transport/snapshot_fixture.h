@@ -79,6 +79,7 @@ class FaultyFileSystem final : public FileSystem {
   using Before = std::function<Result<>(const std::string& act, const std::string& path)>;
   Before before = [](const std::string&, const std::string&) -> Result<> { return {}; };
   uint64_t free = UINT64_MAX;
+  uint64_t total = UINT64_MAX;
   std::function<void(const std::string& path, std::string& bytes)> after_read;
 
   Result<std::unique_ptr<File>> create(const std::string& path) override;

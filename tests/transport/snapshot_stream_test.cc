@@ -360,6 +360,18 @@ TEST(SnapshotStream, AFullDiskIsKnownBeforeItBegins) {
   EXPECT_TRUE(one.deliver(two.address()));
 }
 
+TEST(SnapshotStream, ASmallDiskKeepsLessFree) {
+  ReceivingNode two;
+  two.fs.total = 320 * kMiB;
+  two.fs.free = 20 * kMiB + 100;
+  two.start();
+  SendingNode one({{"a", std::string(101, 'x')}});
+  one.start();
+  EXPECT_FALSE(one.deliver(two.address()));
+  one.files = {{"a", std::string(100, 'x')}};
+  EXPECT_TRUE(one.deliver(two.address()));
+}
+
 TEST(SnapshotStream, WhatCanBeSparedMakesWay) {
   ReceivingNode two;
   two.fs.free = 256 * kMiB + 100;
