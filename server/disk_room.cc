@@ -64,11 +64,11 @@ void DiskRoom::watch(Told told) {
 }
 
 void DiskRoom::run(const Told& told) {
-  bool was_short = false;
+  RoomLevel was = RoomLevel::kEnough;
   do {
     look_at_all();
     told.looked(places_.front()->free);
-    if (is_short() != was_short) told.changed(was_short = is_short());
+    if (level_ != was) told.changed(was = level_);
   } while (pause());
 }
 
@@ -82,12 +82,12 @@ bool DiskRoom::pause() {
 }
 
 void DiskRoom::look_at_all() {
-  bool is_short = false;
+  RoomLevel level = RoomLevel::kEnough;
   for (const std::unique_ptr<Place>& place : places_) {
     look(*place);
-    is_short |= place->is_short;
+    if (place->level != RoomLevel::kEnough) level = RoomLevel::kShort;
   }
-  is_short_.store(is_short, std::memory_order_relaxed);
+  level_ = places_.back()->level == RoomLevel::kFull ? RoomLevel::kFull : level;
 }
 
 // What is not known stays as it was: a disk that cannot be asked will fail a write soon enough.
@@ -108,14 +108,14 @@ Result<> DiskRoom::judge(Place& place) const {
   place.free = space.free;
   HOLDFAST_ASSIGN(const uint64_t lacks, place.reserve.lacks());
   const uint64_t room = space.free - std::min(lacks, space.free);
-  const bool is_short = place.marks.is_short(place.is_short, room);
-  if (is_short && !place.is_short)
+  const RoomLevel was = std::exchange(place.level, place.marks.level(place.level, room));
+  const bool is_short = place.level != RoomLevel::kEnough;
+  if (is_short && was == RoomLevel::kEnough)
     log_warning(
         "{} has {} MiB free, less than {} MiB: growing writes are refused until there are {}",
         place.directory, room >> 20, place.marks.short_below >> 20, place.marks.enough_from >> 20);
-  if (!is_short && place.is_short)
+  if (!is_short && was != RoomLevel::kEnough)
     log_info("{} has {} MiB free: room enough again", place.directory, room >> 20);
-  place.is_short = is_short;
   if (is_short || lacks == 0) return {};
   return place.reserve.take();
 }

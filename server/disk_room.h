@@ -36,14 +36,15 @@ class DiskRoom {
 
   // Called from the thread that looks.
   struct Told {
-    std::function<void(bool is_short)> changed;       // first, if one is short already
+    // Short: one of them; full: the log's. First, if it is so already.
+    std::function<void(RoomLevel)> changed;
     std::function<void(uint64_t free_bytes)> looked;  // each time, of the state's disk
   };
   // From now on looks again and again.
   void watch(Told told);
 
   // Any thread.
-  bool is_short() const { return is_short_.load(std::memory_order_relaxed); }
+  bool is_short() const { return level_.load(std::memory_order_relaxed) != RoomLevel::kEnough; }
   uint64_t free_bytes() const;  // of the disk that has the least
   // For what a flush of the state may need, on its disk.
   bool has_room_to_flush() const;
@@ -67,7 +68,7 @@ class DiskRoom {
     Reserve reserve;
     std::atomic<uint64_t> free = UINT64_MAX;  // as it was last seen
     // Of the thread that looks.
-    bool is_short = false;
+    RoomLevel level = RoomLevel::kEnough;
     bool is_known = true;  // the last look found out all that it is for
   };
 
@@ -83,7 +84,7 @@ class DiskRoom {
 
   FileSystem& fs_;
   std::vector<std::unique_ptr<Place>> places_;  // of the state; of the log, where it has its own
-  std::atomic<bool> is_short_ = false;
+  std::atomic<RoomLevel> level_ = RoomLevel::kEnough;
 
   std::mutex mutex_;
   std::condition_variable ended_;

@@ -321,9 +321,10 @@ void Node::Parts::start_service() {
   transport->set_detours(detours(config, directory.identity().first_members));
   follow_members();
   room->watch({.changed =
-                   [this](bool is_short) {
+                   [this](RoomLevel level) {
+                     const bool is_short = level != RoomLevel::kEnough;
                      log->be_thrifty(is_short);
-                     replica_loop->post(raft::RoomChanged{is_short});
+                     replica_loop->post(raft::RoomChanged{is_short, level == RoomLevel::kFull});
                    },
                .looked = [this](uint64_t bytes) { engine->set_free_bytes(bytes); }});
   reclaim->start();

@@ -40,6 +40,10 @@ void Raft::follow(NodeId leader) {
 
 void Raft::on_append(NodeId from, Append&& append) {
   follow(from);
+  // A log that waits for room can write no vote either, and a group that then loses its leader has
+  // none any more. So as long as the leader has a majority with room, entries are taken for lost,
+  // and what is left is for votes. Where it has none, they are deletes, and need this disk.
+  if (!append.entries.empty() && room_.is_full && !refuses_growth()) return;
   if (!is_contiguous(append)) return;
   skip_what_is_in_the_state(append, log_.before());
   if (log_.term_at(append.previous.index) != append.previous.term) {
@@ -82,7 +86,7 @@ void Raft::on_heartbeat(NodeId from, const Heartbeat& heartbeat) {
   if (heartbeat.reach) note_reach(*heartbeat.reach);
   send(from, HeartbeatReply{heartbeat.round, verified_,
                             currency_.moment_of_answer(now_, config_.heartbeat / 4), quarantined_,
-                            awaits_state_, installing_.has_value(), short_of_room_});
+                            awaits_state_, installing_.has_value(), room_.is_short});
   // An acknowledgement may have been lost, and without a further append nothing would repeat it.
   const LogIndex match = std::min(verified_, log_.persisted());
   if (match > heartbeat.commit) send(from, Appended{match});

@@ -82,9 +82,10 @@ struct Calendar {
   uint64_t wall_ms;
 };
 
-// This node's disk is short of room, or has enough again.
+// This node's disk is short of room, or full as well, or has enough again.
 struct RoomChanged {
   bool is_short;
+  bool is_full = false;
 };
 
 // The answer to a LoadOrder. No entries: the log does not go back so far any more.

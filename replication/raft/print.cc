@@ -187,7 +187,9 @@ std::string to_text(const Input& input) {
           [](const Installed& in) { return "Installed position=" + to_text(in.position); },
           [](const Calendar& in) { return fmt::format("Calendar wall={}", in.wall_ms); },
           [](const RoomChanged& in) {
-            return std::string(in.is_short ? "RoomChanged short" : "RoomChanged enough");
+            return std::string(in.is_full    ? "RoomChanged full"
+                               : in.is_short ? "RoomChanged short"
+                                             : "RoomChanged enough");
           },
       },
       input);

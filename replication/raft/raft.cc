@@ -69,7 +69,7 @@ void Raft::step(Instant now, Input input) {
                  [&](SnapshotArrived& arrived) { on_snapshot_arrived(std::move(arrived)); },
                  [&](Installed& installed) { on_installed(std::move(installed)); },
                  [&](Calendar& calendar) { stamps_.set_calendar(now_, calendar.wall_ms); },
-                 [&](RoomChanged& room) { short_of_room_ = room.is_short; },
+                 [&](RoomChanged& room) { room_ = room; },
              },
              input);
 }
@@ -299,7 +299,7 @@ Status Raft::status() const {
                 .fenced = fenced_,
                 .quarantined = quarantined_,
                 .awaits_state = awaits_state_,
-                .short_of_room = short_of_room_,
+                .short_of_room = room_.is_short,
                 .refuses_growth = refuses_growth(),
                 .removed = removed_,
                 .proposals_bytes = pending_bytes_,

@@ -226,7 +226,7 @@ class Raft {
 
   std::deque<std::pair<WriteTicket, Instant>> unanswered_writes_;
   bool fenced_ = false;
-  bool short_of_room_ = false;
+  RoomChanged room_{.is_short = false};
 
   std::map<RequestId, Pending> pending_;
   std::set<RequestId> unsent_;  // of pending_: term 0

@@ -23,7 +23,7 @@ size_t Raft::voters_with_room() const {
   for (const NodeId voter : members().voters()) {
     const auto found = leader.followers.find(voter);
     const bool has_room = found == leader.followers.end()
-                              ? !short_of_room_
+                              ? !room_.is_short
                               : !found->second.short_of_room && is_in_contact(found->second);
     if (has_room) ++count;
   }
@@ -37,7 +37,7 @@ bool Raft::refuses_growth() const {
     return follower->leader_refuses_growth;
   const LeaderRole* leader = std::get_if<LeaderRole>(&role_);
   if (leader == nullptr) return false;
-  if (short_of_room_) return true;
+  if (room_.is_short) return true;
   bool any_is_short = false;
   for (const auto& [id, follower] : leader->followers)
     any_is_short |= follower.short_of_room && members().votes(id);
@@ -47,7 +47,7 @@ bool Raft::refuses_growth() const {
 // Where a majority has room, one of it leads on, and nothing need be refused.
 void Raft::yield_to_room() {
   LeaderRole& leader = std::get<LeaderRole>(role_);
-  if (!short_of_room_ || leader.handover || now_ < leader.next_yield) return;
+  if (!room_.is_short || leader.handover || now_ < leader.next_yield) return;
   if (voters_with_room() * 2 <= members().voters().size()) return;
   leader.next_yield = now_ + kYieldPatience * config_.election_timeout;
   start_handover(leader, {});

@@ -16,6 +16,8 @@ enum class RoomFor : uint8_t {
 // Asked by such a write; to be answered when it is worth another try. False: there is no hope.
 using AskForRoom = std::function<bool(RoomFor)>;
 
+enum class RoomLevel : uint8_t { kEnough, kShort, kFull };
+
 struct RoomMarks {
   // Held back by a file (Reserve), and not counted as room. A sixteenth of the disk, 64 MiB at
   // most: by it a node with a full disk flushes once, writes some log of deletes, and starts.
@@ -30,8 +32,12 @@ struct RoomMarks {
 
   static RoomMarks of(uint64_t disk_bytes);
 
-  bool is_short(bool was_short, uint64_t room) const {
-    return room < (was_short ? enough_from : short_below);
+  // Full: less room than another reserve, so that what can be done without is, before the reserve
+  // itself is needed.
+  RoomLevel level(RoomLevel was, uint64_t room) const {
+    if (room < (was == RoomLevel::kFull ? 2 : 1) * reserve) return RoomLevel::kFull;
+    const bool was_short = was != RoomLevel::kEnough;
+    return room < (was_short ? enough_from : short_below) ? RoomLevel::kShort : RoomLevel::kEnough;
   }
   // With less free than this it is looked at more often: more than `short_below` can be written
   // between two looks of the usual kind, and may then be missed.

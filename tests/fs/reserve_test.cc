@@ -94,12 +94,17 @@ TEST(RoomMarksTest, OnAShortDiskThereIsRoomToRewriteFiles) {
   }
 }
 
-TEST(RoomMarksTest, ShortIsLeftLaterThanItIsEntered) {
-  const RoomMarks marks{.reserve = 1, .short_below = 100, .enough_from = 125};
-  EXPECT_FALSE(marks.is_short(false, 100));
-  EXPECT_TRUE(marks.is_short(false, 99));
-  EXPECT_TRUE(marks.is_short(true, 124));
-  EXPECT_FALSE(marks.is_short(true, 125));
+TEST(RoomMarksTest, ALevelIsLeftLaterThanItIsEntered) {
+  const RoomMarks marks{.reserve = 10, .short_below = 100, .enough_from = 125};
+  EXPECT_EQ(marks.level(RoomLevel::kEnough, 100), RoomLevel::kEnough);
+  EXPECT_EQ(marks.level(RoomLevel::kEnough, 99), RoomLevel::kShort);
+  EXPECT_EQ(marks.level(RoomLevel::kShort, 124), RoomLevel::kShort);
+  EXPECT_EQ(marks.level(RoomLevel::kShort, 125), RoomLevel::kEnough);
+  EXPECT_EQ(marks.level(RoomLevel::kShort, 10), RoomLevel::kShort);
+  EXPECT_EQ(marks.level(RoomLevel::kEnough, 9), RoomLevel::kFull);
+  EXPECT_EQ(marks.level(RoomLevel::kFull, 19), RoomLevel::kFull);
+  EXPECT_EQ(marks.level(RoomLevel::kFull, 20), RoomLevel::kShort);
+  EXPECT_EQ(marks.level(RoomLevel::kFull, 125), RoomLevel::kEnough);
 }
 
 TEST(PosixTest, SaysHowMuchRoomThereIs) {

@@ -29,9 +29,9 @@ class DiskRoomTest : public testing::Test {
   }
   void watch() {
     room_->watch({.changed =
-                      [this](bool is_short) {
+                      [this](RoomLevel level) {
                         const std::lock_guard lock(mutex_);
-                        told_ = is_short;
+                        told_ = level;
                         changed_.notify_all();
                       },
                   .looked =
@@ -44,7 +44,17 @@ class DiskRoomTest : public testing::Test {
   }
   bool wait_told(bool is_short) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return told_ == is_short; });
+    return changed_.wait_for(lock, std::chrono::seconds(30),
+                             [&] { return told_ && (*told_ != RoomLevel::kEnough) == is_short; });
+  }
+  bool wait_told_full() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(30),
+                             [&] { return told_ == RoomLevel::kFull; });
+  }
+  std::optional<RoomLevel> told_now() {
+    const std::lock_guard lock(mutex_);
+    return told_;
   }
   // Until a look that began after this has ended.
   bool wait_look() {
@@ -60,7 +70,7 @@ class DiskRoomTest : public testing::Test {
   TakenDisk disk_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::optional<bool> told_;
+  std::optional<RoomLevel> told_;
   uint64_t looked_ = 0;
   uint64_t looks_ = 0;
   std::unique_ptr<DiskRoom> room_;
@@ -79,6 +89,17 @@ TEST_F(DiskRoomTest, ShortIsToldAndTakenBackByItself) {
   EXPECT_FALSE(room_->is_short());
   const std::lock_guard lock(mutex_);
   EXPECT_EQ(looked_, kMarks.enough_from);
+}
+
+TEST_F(DiskRoomTest, FullIsToldOfTheDiskOfTheLogAlone) {
+  open("log");
+  watch();
+  disk_.take(kDisk);
+  EXPECT_TRUE(wait_told(true));
+  EXPECT_TRUE(wait_look());
+  EXPECT_EQ(told_now(), RoomLevel::kShort);
+  disk_.take(kDisk - 2 * kMarks.reserve + 1, "log");
+  EXPECT_TRUE(wait_told_full());
 }
 
 TEST_F(DiskRoomTest, TheReserveIsForAFullDiskOnly) {

@@ -113,6 +113,33 @@ TEST_F(RaftRoomTest, AllHearItFromTheLeader) {
   EXPECT_FALSE(refuses());
 }
 
+// As long as the others can do without it.
+TEST_F(RaftRoomTest, AFullDiskIsSparedForVotes) {
+  start();
+  const auto takes = [this](uint64_t index) {
+    append(2, {Term{index == 1 ? 0U : 2U}, LogIndex{index - 1}}, 1);
+    settle();
+    return raft_->status().last.index.value == index;
+  };
+  EXPECT_TRUE(takes(1));
+  step(RoomChanged{true});
+  EXPECT_TRUE(takes(2)) << "short is not full";
+  step(RoomChanged{true, true});
+  lines_.clear();
+  EXPECT_FALSE(takes(3));
+  EXPECT_FALSE(said("Append")) << "neither taken nor rejected: it is as if it had been lost";
+  Heartbeat heartbeat{LogIndex{}, 2};
+  heartbeat.refuses_growth = true;
+  receive(kOther, 2, heartbeat);
+  settle();
+  EXPECT_TRUE(takes(3)) << "the leader has nobody else with room";
+  receive(kOther, 2, Heartbeat{LogIndex{}, 3});
+  settle();
+  EXPECT_FALSE(takes(4));
+  step(RoomChanged{true, false});
+  EXPECT_TRUE(takes(4));
+}
+
 TEST_F(RaftRoomTest, ALeaderThatIsShortHandsOverToWhoHasRoom) {
   start();
   lead();
