@@ -22,7 +22,7 @@ Result<> flip(const std::string& directory, const std::string& key) {
   row->value.front() ^= 1;
   row->info.hash ^= 1;
   HOLDFAST_ASSIGN(const Stamp made, engine->made(newest));
-  engine->write({.revisions = {{newest, made, {{key, *row}}}}});
+  engine->write({.revisions = {{newest, made, {{key, row}}}}});
   return engine->flush();
 }
 
