@@ -28,6 +28,7 @@ constexpr Duration kNodeTimeoutMax = std::chrono::seconds(60);
 constexpr Duration kRepeatedWithin = std::chrono::minutes(9);
 constexpr std::string_view kIdempotencyKey = "Idempotency-Key";
 constexpr std::string_view kTooManyRequests = "too_many_requests";
+constexpr std::string_view kRangeTooLarge = "range_too_large";
 
 std::string_view spelled(Consistency consistency) {
   return consistency == Consistency::kLocal ? "local" : "linearizable";
@@ -110,11 +111,16 @@ bool asks_to_slow_down(const Refusal& refusal) {
   return refusal.code == kTooManyRequests || refusal.code == "overloaded";
 }
 
+// What the cluster answers under a key and does not keep: for want of room, or because the answer
+// would be too large for it. Neither says anything of an earlier try, nor of one without a key.
+bool is_not_kept(const Refusal& refusal) {
+  return refusal.code == kTooManyRequests || refusal.code == kRangeTooLarge;
+}
+
 // How a call ends that was refused at last. Where an earlier try was left open, only what the
 // cluster itself decided under the key says how that one ended, too.
 WriteOutcome<HttpResponse> end(Refusal last, std::optional<Unknown> unknown) {
-  const bool was_decided = last.code == "precondition_failed" || last.code == "lease_not_found" ||
-                           last.code == "range_too_large";
+  const bool was_decided = last.code == "precondition_failed" || last.code == "lease_not_found";
   if (unknown && !was_decided) return *std::move(unknown);
   return last;
 }
@@ -389,20 +395,23 @@ WriteOutcome<HttpResponse> KvClient::call(HttpRequest request, Effect effect, Bo
     if (sink != nullptr && sink->begun && !answer)
       return Refusal{.code = "cut_off", .retryable = true, .message = answer.error().message};
     turn_to_next_endpoint();
-    if (effect != Effect::kReads && is_unknown(answer)) {
+    const bool is_left_open = effect != Effect::kReads && is_unknown(answer);
+    if (is_left_open) {
       ++counts_.unknown;
       if (effect == Effect::kWrites) return Unknown{std::move(pacing.last.message)};
       unknown = Unknown{pacing.last.message};
-    } else {
-      if (!pacing.last.retryable) return end(std::move(pacing.last), std::move(unknown));
+    }
+    const bool goes_without_key =
+        effect == Effect::kNamedWrites && !unknown && is_not_kept(pacing.last);
+    if (!is_left_open) {
+      const bool may_go_on = pacing.last.retryable || goes_without_key;
+      if (!may_go_on) return end(std::move(pacing.last), std::move(unknown));
       ++counts_.refused;
       const bool found_nobody = !answer && answer.error().delivery == Delivery::kNotServed;
       pacing.unreachable_in_a_row += found_nobody ? 1 : 0;
     }
-    const bool goes_without_key =
-        effect == Effect::kNamedWrites && !unknown && pacing.last.code == kTooManyRequests;
     if (goes_without_key) {
-      // No room for its answer, and nothing of it was sent that could happen: it needs no key.
+      // Its answer is not kept, and nothing of it was sent that could happen: it needs no key.
       std::erase_if(request.headers,
                     [](const HttpHeader& header) { return header.name == kIdempotencyKey; });
       effect = Effect::kWrites;

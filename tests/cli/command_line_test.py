@@ -82,10 +82,12 @@ class Retries(CommandLineTest):
                     self.assertEqual(self.cluster.store.revision, before + 1)
 
     def test_where_no_answer_can_be_kept_it_goes_without_a_key(self):
-        self.cluster.nodes[0].faults = [(429, "too_many_requests", "not_applied")]
-        self.expect(OK, "put", "a", "b")
-        self.assertIn("Idempotency-Key", self.cluster.nodes[0].requests[-1][3])
-        self.assertNotIn("Idempotency-Key", self.cluster.nodes[1].requests[-1][3])
+        for fault in ((429, "too_many_requests", "not_applied"), (413, "range_too_large", "not_applied")):
+            with self.subTest(fault=fault):
+                self.cluster.nodes[0].faults = [fault]
+                self.expect(OK, "put", "a", "b")
+                self.assertIn("Idempotency-Key", self.cluster.nodes[0].requests[-1][3])
+                self.assertNotIn("Idempotency-Key", self.cluster.nodes[1].requests[-1][3])
 
     def test_refused_is_made_again_at_the_next_node(self):
         self.cluster.nodes[0].faults = [NO_LEADER]

@@ -172,10 +172,10 @@ TEST_F(KvClientTest, WhatWasOnceUnknownIsNotRefusedByWhatDidNotHappenLater) {
     KvClient kv = client({server.endpoint()}, seconds(2), true);
     EXPECT_TRUE(std::holds_alternative<Unknown>(kv.put("a", "x"))) << later;
   }
-  // A refusal under the key is the first try's own answer; a mismatch, say, is not.
+  // A refusal that is kept under the key is the first try's own answer; a mismatch, say, is not.
   for (const auto& [status, code, is_decided] : {std::tuple{412, "precondition_failed", true},
                                                  {404, "lease_not_found", true},
-                                                 {413, "range_too_large", true},
+                                                 {413, "range_too_large", false},
                                                  {422, "idempotency_mismatch", false},
                                                  {404, "key_not_found", false}}) {
     ScriptedServer server({{Kind::kAnswer, kTimeout},
@@ -184,6 +184,25 @@ TEST_F(KvClientTest, WhatWasOnceUnknownIsNotRefusedByWhatDidNotHappenLater) {
     EXPECT_EQ(std::holds_alternative<Refusal>(outcome), is_decided) << code;
     EXPECT_EQ(std::holds_alternative<Unknown>(outcome), !is_decided) << code;
   }
+}
+
+TEST_F(KvClientTest, WhatIsNotKeptUnderAKeyIsMadeOnceMoreWithoutOne) {
+  const std::string too_large = problem_answer(413, "range_too_large", "not_applied", false);
+  ScriptedServer stores({{Kind::kAnswer, too_large}, {Kind::kAnswer, kStored}});
+  EXPECT_TRUE(std::holds_alternative<PutAnswer>(
+      client({stores.endpoint()}, seconds(20), true).put("a", "x")));
+  EXPECT_TRUE(pauses_.empty());
+  ScriptedServer refuses({{Kind::kAnswer, too_large}, {Kind::kAnswer, too_large}});
+  KvClient kv = client({refuses.endpoint()}, seconds(20), true);
+  const auto outcome = kv.put("a", "x");
+  ASSERT_TRUE(std::holds_alternative<Refusal>(outcome));
+  EXPECT_EQ(std::get<Refusal>(outcome).code, "range_too_large");
+  EXPECT_EQ(kv.counts().sent, 2u);
+  // What was open is not closed by a later try without a key, which could be the second one.
+  ScriptedServer open({{Kind::kAnswer, kTimeout}, {Kind::kAnswer, too_large}});
+  KvClient careful = client({open.endpoint()}, seconds(20), true);
+  EXPECT_TRUE(std::holds_alternative<Unknown>(careful.put("a", "x")));
+  EXPECT_EQ(careful.counts().sent, 2u);
 }
 
 TEST_F(KvClientTest, ANodeIsAskedForAMinuteAtMostAndAgainIfThereIsTime) {
