@@ -62,10 +62,14 @@ Result<int> open_locked(const std::string& path) {
     if (descriptor < 0) return failed("open", path);
     const bool is_ours = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0;
     if (is_ours && is_still_named(descriptor, path)) return descriptor;
+    const int error = errno;
     ::close(descriptor);
-    if (!is_ours)
+    if (is_ours) continue;
+    if (error == EWOULDBLOCK)
       return fail(ErrorCode::kInvalid,
                   fmt::format("another backup is being written to '{}' now", path));
+    errno = error;
+    return failed("lock", path);
   }
 }
 

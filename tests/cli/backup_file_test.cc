@@ -1,13 +1,31 @@
 #include "client/cli/backup_file.h"
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
 #include "storage/backup/writer.h"
 #include "storage/base/check.h"
+
+namespace {
+
+// Why a lock fails next; 0: it is asked of the system.
+int lock_error = 0;
+
+}  // namespace
+
+// Instead of the library's: a file system without locks cannot be had for a test.
+extern "C" int flock(int descriptor, int operation) noexcept {
+  if (lock_error == 0) return static_cast<int>(::syscall(SYS_flock, descriptor, operation));
+  errno = lock_error;
+  return -1;
+}
 
 namespace holdfast::cli {
 namespace {
@@ -85,6 +103,15 @@ TEST_F(BackupFileTest, TwoAtOnceDoNotMix) {
   }
   std::ifstream stored(path(), std::ios::binary);
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>(stored), {}), bytes());
+}
+
+TEST_F(BackupFileTest, AFileSystemWithoutLocksIsNoOtherBackup) {
+  lock_error = ENOLCK;
+  const Result<BackupFile> file = BackupFile::create(path());
+  lock_error = 0;
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().code, ErrorCode::kIo);
+  EXPECT_TRUE(file.error().message.starts_with("lock " + part() + ": ")) << file.error().message;
 }
 
 TEST_F(BackupFileTest, WhatGotItsNameMeanwhileStays) {
