@@ -6,6 +6,18 @@
 #include "storage/kv/own_names.h"
 
 namespace holdfast {
+namespace {
+
+constexpr uint64_t kFirstReleased = 2;
+
+// Its layout changed without another number: what it holds would be taken for something else.
+std::unexpected<Error> never_released() {
+  return fail(ErrorCode::kInvalid,
+              "the state has a form which no release wrote, and which cannot be read: start the "
+              "build that wrote it, export with that build, import here");
+}
+
+}  // namespace
 
 std::string encode_format(uint64_t format) {
   std::string out;
@@ -15,11 +27,12 @@ std::string encode_format(uint64_t format) {
 
 Result<> check_format(const NamedValues& values) {
   const auto found = values.find(kFormat);
-  if (found == values.end()) return {};
+  if (found == values.end()) return values.contains(kHead) ? never_released() : Result<>();
   if (found->second.size() != sizeof(uint64_t))
     return fail(ErrorCode::kCorrupt,
                 "the state's format cannot be read: restore this node from its peers");
   const auto format = load_fixed<uint64_t>(found->second.data());
+  if (format < kFirstReleased) return never_released();
   if (format <= kStateFormat) return {};
   return fail(ErrorCode::kInvalid,
               fmt::format("the state has format {}, and this program reads formats up to {}: start "

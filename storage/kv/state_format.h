@@ -1,7 +1,8 @@
 #pragma once
 
 // The form of all that a state holds, as a number in it: raised when an older program could no more
-// read what a newer one writes. A state from before it was written down has form 1.
+// read what a newer one writes. Form 1, which need not even be written down, is from before the
+// first release, whose form was 2.
 
 #include <cstdint>
 #include <string>
@@ -13,10 +14,11 @@
 namespace holdfast {
 
 // Under kFormat (own_names.h), as a u64.
-inline constexpr uint64_t kStateFormat = 1;
+inline constexpr uint64_t kStateFormat = 2;
 
 std::string encode_format(uint64_t format);
-// kInvalid: the state with these named values is of a newer form. kCorrupt: it cannot be read.
+// kInvalid: the state with these named values is of a newer form, or of one that no release wrote.
+// kCorrupt: it cannot be read. A state that has no entry yet may be without a form.
 Result<> check_format(const NamedValues& values);
 
 }  // namespace holdfast

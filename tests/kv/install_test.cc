@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "storage/kv/state_format.h"
 #include "tests/kv/expect_same.h"
 
 namespace holdfast {
@@ -187,6 +188,7 @@ TEST_P(InstallTest, WhatCannotBeInstalledChangesNothing) {
   EXPECT_EQ(follower_.machine->install(nothing).error().code, ErrorCode::kInvalid);
 
   EngineBatch unreadable;
+  unreadable.meta.emplace_back("format", encode_format(kStateFormat));
   unreadable.meta.emplace_back("head", "short");
   empty.store->engine().write(unreadable);
   const std::string damaged = bring(empty, follower_, "damaged");

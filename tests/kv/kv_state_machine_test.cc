@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "storage/kv/state_format.h"
 #include "tests/kv/engine_over.h"
 #include "tests/kv/kv_model.h"
 
@@ -366,6 +367,7 @@ TEST(KvStateMachineDeathTest, AnEntryThatCannotBeUnderstoodStopsTheProcess) {
 
 TEST_P(KvStateMachineTest, AHeadThatCannotBeReadIsNotOpened) {
   EngineBatch batch;
+  batch.meta.emplace_back("format", encode_format(kStateFormat));
   batch.meta.emplace_back("head", "short");
   store_->engine().write(batch);
   const auto opened = KvStateMachine::open(store_->engine());

@@ -1,7 +1,8 @@
-// Which states a program reads: its own and older ones, and no newer one.
+// Which states a program reads: its own, and older ones that a release wrote.
 
 #include "storage/kv/state_format.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -33,8 +34,25 @@ class StateFormatTest : public testing::TestWithParam<StoreKind> {
     store_->engine().write(batch);
   }
   Result<std::unique_ptr<KvStateMachine>> open() { return KvStateMachine::open(store_->engine()); }
+  // The state as it is, sent to another node.
+  void expect_not_installed() {
+    const std::string name = fmt::format("checkpoint {}", ++checkpoints_);
+    ASSERT_TRUE(store_->engine().checkpoint(store_->checkpoint_path(name)));
+    const std::unique_ptr<TestStore> other = make_store(GetParam());
+    auto machine = KvStateMachine::open(other->engine()).value();
+    store_->send(name, *other);
+    const auto head = machine->read_snapshot_head(other->checkpoint_path(name));
+    ASSERT_FALSE(head);
+    EXPECT_EQ(head.error().code, ErrorCode::kInvalid);
+    const Result<> installed = machine->install(other->checkpoint_path(name));
+    ASSERT_FALSE(installed);
+    EXPECT_EQ(installed.error().code, ErrorCode::kInvalid);
+  }
 
   const std::unique_ptr<TestStore> store_ = make_store(GetParam());
+
+ private:
+  int checkpoints_ = 0;
 };
 
 TEST_P(StateFormatTest, IsWrittenWithTheFirstEntry) {
@@ -50,7 +68,7 @@ TEST_P(StateFormatTest, ANewerOneIsRefusedWithBothVersions) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::kInvalid);
   EXPECT_EQ(opened.error().message,
-            "the state has format 2, and this program reads formats up to 1: start the newer "
+            "the state has format 3, and this program reads formats up to 2: start the newer "
             "program that wrote it");
   EXPECT_EQ(store_->engine().get_meta(kFormat).value(), encode_format(kStateFormat + 1));
 }
@@ -58,26 +76,21 @@ TEST_P(StateFormatTest, ANewerOneIsRefusedWithBothVersions) {
 TEST_P(StateFormatTest, ASnapshotOfANewerOneIsNotInstalled) {
   make();
   write_format(encode_format(kStateFormat + 1));
-  ASSERT_TRUE(store_->engine().checkpoint(store_->checkpoint_path("newer")));
-  const std::unique_ptr<TestStore> other = make_store(GetParam());
-  auto machine = KvStateMachine::open(other->engine()).value();
-  store_->send("newer", *other);
-  const auto head = machine->read_snapshot_head(other->checkpoint_path("newer"));
-  ASSERT_FALSE(head);
-  EXPECT_EQ(head.error().code, ErrorCode::kInvalid);
-  const Result<> installed = machine->install(other->checkpoint_path("newer"));
-  ASSERT_FALSE(installed);
-  EXPECT_EQ(installed.error().code, ErrorCode::kInvalid);
+  expect_not_installed();
 }
 
-TEST_P(StateFormatTest, OlderOnesAreReadAndThenHaveThisOne) {
+TEST_P(StateFormatTest, TheOneBeforeTheFirstReleaseIsRefused) {
   make();
-  for (const std::optional<std::string>& older :
+  for (const std::optional<std::string>& before :
        {std::optional<std::string>(), std::optional(encode_format(1))}) {
-    write_format(older);
+    write_format(before);
     const auto opened = open();
-    ASSERT_TRUE(opened) << opened.error().message;
-    EXPECT_EQ((*opened)->revision(), Revision{2});
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, ErrorCode::kInvalid);
+    EXPECT_THAT(opened.error().message,
+                testing::HasSubstr("which no release wrote, and which cannot be read"));
+    EXPECT_EQ(store_->engine().get_meta(kFormat).value(), before) << "nothing is changed";
+    expect_not_installed();
   }
 }
 
