@@ -19,6 +19,15 @@ std::optional<Row> Draft::get(std::string_view key) const {
   return own == rows_.end() ? below_.get(key) : own->second.row;
 }
 
+Draft::LookedUp Draft::look_up(std::string_view key, bool is_shown) const {
+  if (!is_shown) return {newest(key), std::nullopt};
+  LookedUp found{std::nullopt, get(key)};
+  if (!found.shown) return found;
+  found.info = found.shown->info;
+  found.shown->info.hash = 0;
+  return found;
+}
+
 void Draft::scan(const RangeScan& scan, const Engine::Visitor& visit) const {
   const auto row_of = [this](const Written& own) -> const std::optional<Row>& {
     ++passed_;

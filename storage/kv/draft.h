@@ -22,6 +22,12 @@ class Draft {
   std::optional<RowInfo> newest(std::string_view key) const;
   // As newest, with the value.
   std::optional<Row> get(std::string_view key) const;
+  // What newest() says, and get() where it is shown to a client: without its hash. One look.
+  struct LookedUp {
+    std::optional<RowInfo> info;
+    std::optional<Row> shown;
+  };
+  LookedUp look_up(std::string_view key, bool is_shown) const;
   // As Engine::scan, of the newest versions; `scan.at` is not looked at.
   void scan(const RangeScan& scan, const Engine::Visitor& visit) const;
   // The keys in [start, end), sorted, and what is newest of each; an empty `end` means to the last

@@ -20,21 +20,6 @@ Revision mod_revision_of(const std::optional<RowInfo>& row) {
   return row ? row->mod_revision : Revision{};
 }
 
-// The newest version of a key, looked up once, and as an answer shows it where that is wanted.
-struct LookedUp {
-  std::optional<RowInfo> info;
-  std::optional<Row> shown;
-};
-
-LookedUp look_up(const Draft& draft, std::string_view key, bool is_shown) {
-  if (!is_shown) return {draft.newest(key), std::nullopt};
-  LookedUp found{std::nullopt, draft.get(key)};
-  if (!found.shown) return found;
-  found.info = found.shown->info;
-  found.shown->info.hash = 0;
-  return found;
-}
-
 }  // namespace
 
 Reply KvStateMachine::make(Command& command, Overlay& overlay, Answer answer) {
@@ -71,7 +56,7 @@ Revision KvStateMachine::finish(Draft draft, Overlay& overlay) {
 }
 
 Reply KvStateMachine::draw_up(PutCommand& put, const NamedOverlay& named, Draft& draft) const {
-  LookedUp old = look_up(draft, put.key, put.prev);
+  Draft::LookedUp old = draft.look_up(put.key, put.prev);
   const Revision current = mod_revision_of(old.info);
   if (!all_hold(put.conditions, current)) return refuse(ReplyStatus::kPreconditionFailed, current);
   const std::optional<Bond> bond = bond_of(put, named);
@@ -81,7 +66,7 @@ Reply KvStateMachine::draw_up(PutCommand& put, const NamedOverlay& named, Draft&
 }
 
 Reply KvStateMachine::draw_up(DeleteCommand& remove, const NamedOverlay&, Draft& draft) const {
-  LookedUp old = look_up(draft, remove.key, remove.prev);
+  Draft::LookedUp old = draft.look_up(remove.key, remove.prev);
   const Revision current = mod_revision_of(old.info);
   if (!all_hold(remove.conditions, current))
     return refuse(ReplyStatus::kPreconditionFailed, current);

@@ -102,15 +102,12 @@ class Execution {
     result.items.push_back({std::string(key), std::move(row)});
   }
 
-  // Looks the key up, once, and shows what is there if that is wanted.
-  std::optional<RowInfo> look_up(const std::string& key, bool is_shown, OperationResult& result) {
+  // What is there before a change, which is shown if that is wanted.
+  std::optional<RowInfo> replaced(const std::string& key, bool is_shown, OperationResult& result) {
     result.wants_prev = is_shown;
-    if (!is_shown) return draft_.newest(key);
-    std::optional<Row> row = draft_.get(key);
-    if (!row) return std::nullopt;
-    const RowInfo info = row->info;
-    show(key, *std::move(row), result);
-    return info;
+    Draft::LookedUp old = draft_.look_up(key, is_shown);
+    if (old.shown) show(key, *std::move(old.shown), result);
+    return old.info;
   }
 
   void obey(PutCommand& put, OperationResult& result) {
@@ -120,7 +117,7 @@ class Execution {
       reply_.lease = put.lease;
       return refuse(ReplyStatus::kLeaseNotFound);
     }
-    const std::optional<RowInfo> old = look_up(put.key, put.prev, result);
+    const std::optional<RowInfo> old = replaced(put.key, put.prev, result);
     if (!may_write(put.key.size() + put.value.size())) return;
     draft_.put(std::move(put.key), old, std::move(put.value), *bond);
     result.created = !old;
@@ -128,7 +125,7 @@ class Execution {
 
   void obey(DeleteCommand& remove, OperationResult& result) {
     result.kind = Kind::kDelete;
-    const std::optional<RowInfo> old = look_up(remove.key, remove.prev, result);
+    const std::optional<RowInfo> old = replaced(remove.key, remove.prev, result);
     if (!may_write(remove.key.size()) || !old) return;
     draft_.remove(std::move(remove.key), *old);
     result.deleted = 1;
