@@ -42,8 +42,9 @@ Result<MendedLog> open_only_copy(FileSystem& fs, const std::string& path,
   if (opened || opened.error().code != ErrorCode::kCorrupt) return opened;
   return fail(ErrorCode::kCorrupt,
               opened.error().message +
-                  ". Nothing was changed. No other node has the entries: restore a backup, or look "
-                  "at what is whole with holdfast recover");
+                  ". Nothing that is needed was changed: at most, files of what is in the state "
+                  "too were put aside as *.damaged. No other node has the entries: restore a "
+                  "backup, or look at what is whole with holdfast recover");
 }
 
 Result<MendedLog> open_log(FileSystem& fs, const std::string& path,

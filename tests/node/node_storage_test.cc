@@ -12,9 +12,13 @@
 #include "server/members_note.h"
 #include "server/rebuild.h"
 #include "storage/fs/posix.h"
+#include "storage/kv/command.h"
+#include "storage/log/segment.h"
 
 namespace holdfast {
 namespace {
+
+namespace files = std::filesystem;
 
 const SegmentedLog::Options kLog{.segment_bytes = 1 << 20, .salt = 1};
 const raft::Member kSelf{NodeId{1}, "n1", "h1:1", true};
@@ -33,7 +37,7 @@ class NodeStorageTest : public testing::Test {
     ASSERT_TRUE(opened && write_first_entry(opened->recovered, *opened->log, kAlone));
     ASSERT_TRUE(open()) << "first start";
   }
-  void TearDown() override { std::filesystem::remove_all(group_); }
+  void TearDown() override { files::remove_all(group_); }
 
   StoragePlaces places() const { return {.group = group_, .log = log_path()}; }
   std::string log_path() const { return group_ + "/log"; }
@@ -50,13 +54,32 @@ class NodeStorageTest : public testing::Test {
   }
 
   void damage_state() const {
-    for (const auto& file : std::filesystem::recursive_directory_iterator(group_)) {
+    for (const auto& file : files::recursive_directory_iterator(group_)) {
       if (!file.path().filename().string().starts_with("MANIFEST")) continue;
       if (file.path().string().find("damaged-state") != std::string::npos) continue;
       std::ofstream(file.path(), std::ios::trunc) << "not what was written";
     }
   }
-  bool there(const std::string& path) const { return std::filesystem::exists(group_ + "/" + path); }
+  static void flip_byte(const std::string& path, std::streamoff at) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(at);
+    const int byte = file.get();
+    file.seekp(at);
+    file.put(static_cast<char>(byte ^ 8));
+  }
+  // Two of these fill a segment.
+  static void append(SegmentedLog& log, LogIndex index) {
+    LogWrite write{};
+    write.append.push_back(std::make_shared<const LogEntry>(LogEntry{
+        .index = index,
+        .term = {1},
+        .kind = EntryKind::kCommand,
+        .origin = {},
+        .payload = encode_command({.act = PutCommand{"k", std::string(400'000, 'v'), {}}})}));
+    ASSERT_TRUE(log.write(std::span(&write, 1)));
+    ASSERT_TRUE(log.sync());
+  }
+  bool there(const std::string& path) const { return files::exists(group_ + "/" + path); }
 
   PosixFileSystem fs_;
   std::string group_;
@@ -69,6 +92,31 @@ TEST_F(NodeStorageTest, AloneADamagedStateIsTouchedByNobody) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt);
   EXPECT_FALSE(there("REBUILD") || there("damaged-state"));
+}
+
+TEST_F(NodeStorageTest, AloneItIsSaidThatDamageOfNoConsequenceWasPutAside) {
+  {
+    auto storage = open();
+    ASSERT_TRUE(storage);
+    // Three segments, and the first one's entries are in the state.
+    for (uint64_t index = 2; index <= 7; ++index) append(*storage->log, {index});
+    const auto entries = storage->log->read({kSelf.id, {1}, {4}, 10 << 20});
+    ASSERT_TRUE(entries && entries->size() == 4);
+    std::vector<Completion> completions;
+    storage->machine->apply(*entries, kSelf.id, completions);
+    ASSERT_TRUE(storage->engine->flush());
+    ASSERT_GE(storage->log->segment(), 3U);
+  }
+  const std::string needless = segment_path(log_path(), 1);
+  const std::string needed = segment_path(log_path(), 2);
+  flip_byte(needless, 500'000);
+  flip_byte(needed, 500'000);
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt);
+  EXPECT_TRUE(files::exists(needless + ".damaged") && files::exists(needed));
+  EXPECT_THAT(opened.error().message, testing::HasSubstr("were put aside as *.damaged"));
+  EXPECT_THAT(opened.error().message, testing::Not(testing::HasSubstr("Nothing was changed")));
 }
 
 TEST_F(NodeStorageTest, WhoWasJoinedByOthersMakesADamagedStateAnew) {
@@ -140,20 +188,13 @@ TEST_F(NodeStorageTest, ALogThatIsToldToLackEntriesIsInQuarantineAfterARestartTo
 TEST_F(NodeStorageTest, NoFlippedByteOfTheNotedMembersIsBelieved) {
   suspicion_->follow(kWithOthers);
   const std::string path = group_ + "/MEMBERS";
-  const auto size = std::filesystem::file_size(path);
-  for (uintmax_t at = 0; at < size; ++at) {
-    const auto flip = [&] {
-      std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-      file.seekg(static_cast<std::streamoff>(at));
-      const int byte = file.get();
-      file.seekp(static_cast<std::streamoff>(at));
-      file.put(static_cast<char>(byte ^ 8));
-    };
-    flip();
+  const auto size = static_cast<std::streamoff>(files::file_size(path));
+  for (std::streamoff at = 0; at < size; ++at) {
+    flip_byte(path, at);
     const auto noted = noted_members(fs_, group_);
     ASSERT_TRUE(noted);
     EXPECT_FALSE(*noted) << at;
-    flip();
+    flip_byte(path, at);
   }
   EXPECT_EQ(noted_members(fs_, group_).value(), kWithOthers);
 }
