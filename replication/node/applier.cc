@@ -64,11 +64,13 @@ void Applier::tell_members(const std::vector<EntryPtr>& entries) {
 // Without it nothing could be applied any more, and who sent it believes it to be there.
 void Applier::install(const raft::InstallOrder& order) {
   const auto must = [&order](const auto& outcome) {
-    if (!outcome)
-      fatal(
-          fmt::format("the state that a peer sent ({}) could not be put in use: {}. Check the "
-                      "disk, then start this process again: it will be sent anew",
-                      order.source, outcome.error().message));
+    if (outcome) return;
+    // A state that this program has no use for, of a newer format say, stays so whatever is sent.
+    const bool is_refused = outcome.error().code == ErrorCode::kInvalid;
+    fatal(fmt::format(
+        "the state that a peer sent ({}) could not be put in use: {}{}", order.source,
+        outcome.error().message,
+        is_refused ? "" : ". Check the disk, then start this process again: it will be sent anew"));
   };
   const Result<SnapshotHead> head = machine_.read_snapshot_head(order.source);
   must(head);
