@@ -1,8 +1,5 @@
 #include "server/api/json_body.h"
 
-#include <ctime>
-#include <functional>
-
 #include <nlohmann/json.hpp>
 
 #include "tests/api/api_fixture.h"
@@ -21,12 +18,6 @@ std::string times(size_t count, std::string_view text) {
   std::string all;
   for (size_t i = 0; i < count; ++i) all.append(text);
   return all;
-}
-
-double processor_seconds(const std::function<void()>& work) {
-  const std::clock_t begun = std::clock();
-  work();
-  return static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC;
 }
 
 TEST(JsonBody, NestsOnlySoDeep) {
@@ -63,15 +54,12 @@ TEST(JsonBody, IsJsonAndNothingBehind) {
     EXPECT_THAT(objection(body), HasSubstr("no JSON")) << body;
 }
 
-// A body of many small objects once took minutes: each object's end went through all before it.
-// What is counted is the time of the processor, against that of nothing but the parser.
+// Many small objects: what goes at each one's end through all before it takes longer for these than
+// any test may.
 TEST(JsonBody, CostsWhatItsLengthCosts) {
-  constexpr size_t kObjects = 100'000;
+  constexpr size_t kObjects = 1'000'000;
   const std::string body = "[" + times(kObjects, R"({"a":1},)") + "{}]";
-  const double parser =
-      processor_seconds([&] { EXPECT_TRUE(nlohmann::json::parse(body).is_array()); });
-  const double ours = processor_seconds([&] { EXPECT_EQ(objection(body, 3 * kObjects + 2), ""); });
-  EXPECT_LT(ours, 30 * parser + 0.05);
+  EXPECT_EQ(objection(body, 3 * kObjects + 2), "");
 }
 
 class JsonBodyApi : public ApiTest {};
