@@ -47,25 +47,27 @@ TEST(LetGo, WholeSegmentsThatNobodyNeeds) {
   EXPECT_EQ(kept.recovered().last, (LogPosition{{9}, {40}}));
 }
 
-TEST(LetGo, ASegmentWithoutABatchDoesNotHoldTheHardStateAlone) {
-  SimFileSystem fs(1);
-  KeptLog kept(fs);
+// Holds a hard state and an entry in a first segment that is exactly full: the marker begins the
+// next one, which has no batch.
+void fill_one_segment(KeptLog& kept) {
   kept.keep({hard_state()});
-  // Exactly full: the marker begins the next segment.
   const size_t rest = kSmallSegment - 2 * kLogBlockBytes;
   kept.append(1, 1, 1, rest - BatchHeader::kBytes - 2 * kRecordHeaderBytes);
   ASSERT_TRUE(kept.log().write_marker());
   ASSERT_EQ(kept.log().segment(), 2U);
+}
+
+TEST(LetGo, ASegmentWithoutABatchDoesNotHoldTheHardStateAlone) {
+  SimFileSystem fs(1);
+  KeptLog kept(fs);
+  fill_one_segment(kept);
   EXPECT_TRUE(kept.let_go(1000).empty());
 }
 
 TEST(LetGo, NorDoTwoSegmentsWithoutABatch) {
   SimFileSystem fs(1);
   KeptLog kept(fs);
-  kept.keep({hard_state()});
-  const size_t rest = kSmallSegment - 2 * kLogBlockBytes;
-  kept.append(1, 1, 1, rest - BatchHeader::kBytes - 2 * kRecordHeaderBytes);
-  ASSERT_TRUE(kept.log().write_marker());
+  fill_one_segment(kept);
   // A batch larger than the second begins a third, and the power fails before it is synced.
   const LogWrite lost = KeptLog::entries(2, 2, 1, 2 * kSmallSegment);
   ASSERT_TRUE(kept.log().write(std::span(&lost, 1)));
