@@ -174,14 +174,17 @@ inline Command random_command(Random& random, LogIndex index, Revision newest) {
 inline EntryPtr make_entry(LogIndex index, EntryKind kind, Bytes payload, Origin origin = {},
                            std::optional<Stamp> stamp = {}) {
   // The term only has to grow; time falls now and then, as no leader would let it, and leaps where
-  // a cluster was idle.
-  const uint64_t ms = index.value * 10 + (index.value * 7919) % 100 + index.value / 400 * 350'000;
+  // a cluster was idle. The calendar falls and leaps elsewhere: it may be set.
+  const uint64_t cluster_ms =
+      index.value * 10 + (index.value * 7919) % 100 + index.value / 400 * 350'000;
+  const uint64_t wall_ms =
+      1'000'000 + index.value * 13 + (index.value * 104'729) % 130 + index.value / 300 * 900'000;
   return std::make_shared<const LogEntry>(LogEntry{index,
                                                    {1 + index.value / 100},
                                                    kind,
                                                    origin,
                                                    std::move(payload),
-                                                   stamp.value_or(Stamp{ms, 1'000'000 + ms})});
+                                                   stamp.value_or(Stamp{cluster_ms, wall_ms})});
 }
 
 inline EntryPtr random_entry(Random& random, LogIndex index, Revision newest) {
