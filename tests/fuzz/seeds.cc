@@ -168,12 +168,12 @@ void make_http(Corpus corpus) {
 
 void make_txn(Corpus corpus) {
   for (const std::string_view body :
-       {R"({"if":[{"key":"a","target":"value","op":"=","value":"x"}],)"
+       {R"({"if":[{"key":"a","target":"value","op":"==","value":"x"}],)"
         R"("then":[{"put":{"key":"a","value":"y","ttl":"5s","prev":true}}],)"
         R"("else":[{"get":{"key":"a"}}]})",
         R"({"then":[{"delete":{"key_base64":"YQ=="}},{"delete":{"prefix":"a"}},)"
         R"({"scan":{"start":"a","end":"b","limit":3,"reverse":true,"keys_only":true}}]})",
-        R"({"then":[{"put":{"key":"a","value_base64":"AAE=","lease":"1f"}}]})"})
+        R"({"then":[{"put":{"key":"a","value_base64":"AAE=","lease":"000000000000001f"}}]})"})
     corpus.add(body);
 }
 
