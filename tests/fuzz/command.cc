@@ -79,11 +79,13 @@ void decode_one(uint8_t kind, std::string_view bytes) {
   }
 }
 
-// Time as leaders stamp it, and leaps.
+// Time as leaders stamp it, and leaps: the calendar apart, since it may be set.
 Stamp next_stamp(FuzzInput& input, Stamp stamp) {
-  const auto by = input.take<uint8_t>();
-  const uint64_t ms = by < 128 ? by : uint64_t{by} * 5'000;
-  return {stamp.cluster_ms + ms, stamp.wall_ms + ms};
+  const auto step = [&input] {
+    const auto by = input.take<uint8_t>();
+    return by < 128 ? by : uint64_t{by} * 5'000;
+  };
+  return {stamp.cluster_ms + step(), stamp.wall_ms + step()};
 }
 
 std::vector<EntryPtr> read_log(FuzzInput& input) {

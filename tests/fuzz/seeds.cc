@@ -66,7 +66,8 @@ void make_command(Corpus corpus, Random random) {
   for (int i = 0; i < 60; ++i) {
     std::string log;
     for (uint64_t index = 1; index <= random.between(2, 25); ++index) {
-      put_fixed(log, static_cast<uint8_t>(random.below(160)));
+      for (int clock = 0; clock < 2; ++clock)
+        put_fixed(log, static_cast<uint8_t>(random.below(160)));
       put_counted(log, encode_command(random_command(random, {index}, {index})).view());
     }
     corpus.add(static_cast<uint8_t>(128 + i), log);
