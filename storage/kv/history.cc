@@ -3,17 +3,12 @@
 #include <algorithm>
 
 #include "storage/base/codec.h"
+#include "storage/kv/stored_bytes.h"
 
 namespace holdfast {
 namespace {
 
 constexpr std::string_view kKeepHistory = "setting/keep_history";
-
-std::string encode(uint64_t number) {
-  std::string out;
-  put_fixed(out, number);
-  return out;
-}
 
 std::string encode_floor(Revision floor, uint64_t looked_ms) {
   std::string out;
@@ -105,7 +100,7 @@ void History::change(NamedOverlay& named, const SettingsCommand& change) {
   if (!change.keep_history_ms || *change.keep_history_ms == newest_settings_.keep_history_ms)
     return;
   newest_settings_.keep_history_ms = *change.keep_history_ms;
-  put(named, kKeepHistory, encode(*change.keep_history_ms));
+  put(named, kKeepHistory, encode_number(*change.keep_history_ms));
 }
 
 void History::raise(NamedOverlay& named, Revision floor) {

@@ -5,6 +5,7 @@
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
 #include "storage/kv/must.h"
+#include "storage/kv/stored_bytes.h"
 
 namespace holdfast {
 namespace {
@@ -29,12 +30,6 @@ std::string once_name(std::string_view key) {
 uint64_t bytes_of(std::string_view key, std::string_view value) {
   return kOnce.size() + key.size() + value.size() + Idempotency::kDue.size() + sizeof(uint64_t) +
          key.size();
-}
-
-std::string encode_bytes(uint64_t bytes) {
-  std::string value;
-  put_fixed(value, bytes);
-  return value;
 }
 
 std::unexpected<Error> damaged() {
@@ -111,11 +106,11 @@ void Idempotency::forget(NamedOverlay& named, std::string_view key, std::string_
 void Idempotency::count(NamedOverlay& named, uint64_t bytes) {
   const std::string name(kBytes);
   if (bytes_ == 0) {
-    named.add(name, encode_bytes(bytes));
+    named.add(name, encode_number(bytes));
   } else if (bytes == 0) {
-    named.remove(name, encode_bytes(bytes_));
+    named.remove(name, encode_number(bytes_));
   } else {
-    named.replace(name, encode_bytes(bytes_), encode_bytes(bytes));
+    named.replace(name, encode_number(bytes_), encode_number(bytes));
   }
   bytes_ = bytes;
 }

@@ -10,6 +10,7 @@
 #include "storage/kv/overlay.h"
 #include "storage/kv/own_names.h"
 #include "storage/kv/state_format.h"
+#include "storage/kv/stored_bytes.h"
 #include "storage/kv/transaction.h"
 
 // The named values in the engine:
@@ -218,7 +219,7 @@ void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
   }
 
   if (std::exchange(format_due_, false))
-    batch.meta.emplace_back(kFormat, encode_format(kStateFormat));
+    batch.meta.emplace_back(kFormat, encode_number(kStateFormat));
   if (urls_changed_) batch.meta.emplace_back(kClientUrls, encode_urls(urls_));
   if (members_changed_) batch.meta.emplace_back(kMembers, members_);
   if (check_changed_) batch.meta.emplace_back(kAgreement, encode_check(check_));

@@ -19,12 +19,6 @@ std::unexpected<Error> never_released() {
 
 }  // namespace
 
-std::string encode_format(uint64_t format) {
-  std::string out;
-  put_fixed(out, format);
-  return out;
-}
-
 Result<> check_format(const NamedValues& values) {
   const auto found = values.find(kFormat);
   if (found == values.end()) return values.contains(kHead) ? never_released() : Result<>();

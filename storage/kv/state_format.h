@@ -5,8 +5,6 @@
 // first release, whose form was 2.
 
 #include <cstdint>
-#include <string>
-#include <string_view>
 
 #include "storage/base/result.h"
 #include "storage/kv/engine.h"
@@ -16,7 +14,6 @@ namespace holdfast {
 // Under kFormat (own_names.h), as a u64.
 inline constexpr uint64_t kStateFormat = 2;
 
-std::string encode_format(uint64_t format);
 // kInvalid: the state with these named values is of a newer form, or of one that no release wrote.
 // kCorrupt: it cannot be read. A state that has no entry yet may be without a form.
 Result<> check_format(const NamedValues& values);

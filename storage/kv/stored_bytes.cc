@@ -33,6 +33,12 @@ Result<Stamp> take_made(FixedReader& change) {
 
 }  // namespace
 
+std::string encode_number(uint64_t number) {
+  std::string out;
+  put_fixed(out, number);
+  return out;
+}
+
 std::array<char, 8> feed_key(Revision revision) {
   return std::bit_cast<std::array<char, 8>>(__builtin_bswap64(revision.value));
 }

@@ -3,6 +3,7 @@
 // What lies in RocksDB under each key, as bytes. Pure.
 
 #include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,9 @@ namespace holdfast {
 
 // In front of a row's value.
 inline constexpr size_t kRowHeaderBytes = 40;
+
+// A named value that is one number.
+std::string encode_number(uint64_t number);
 
 void encode_row(const Row& row, std::string& out);  // replaces what is in `out`
 // `bytes` begin with a row's header. The key is named in the error.

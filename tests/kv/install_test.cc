@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "storage/kv/state_format.h"
+#include "storage/kv/stored_bytes.h"
 #include "tests/kv/expect_same.h"
 
 namespace holdfast {
@@ -188,7 +189,7 @@ TEST_P(InstallTest, WhatCannotBeInstalledChangesNothing) {
   EXPECT_EQ(follower_.machine->install(nothing).error().code, ErrorCode::kInvalid);
 
   EngineBatch unreadable;
-  unreadable.meta.emplace_back("format", encode_format(kStateFormat));
+  unreadable.meta.emplace_back("format", encode_number(kStateFormat));
   unreadable.meta.emplace_back("head", "short");
   empty.store->engine().write(unreadable);
   const std::string damaged = bring(empty, follower_, "damaged");

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "storage/kv/state_format.h"
+#include "storage/kv/stored_bytes.h"
 #include "tests/kv/engine_over.h"
 #include "tests/kv/kv_model.h"
 
@@ -367,7 +368,7 @@ TEST(KvStateMachineDeathTest, AnEntryThatCannotBeUnderstoodStopsTheProcess) {
 
 TEST_P(KvStateMachineTest, AHeadThatCannotBeReadIsNotOpened) {
   EngineBatch batch;
-  batch.meta.emplace_back("format", encode_format(kStateFormat));
+  batch.meta.emplace_back("format", encode_number(kStateFormat));
   batch.meta.emplace_back("head", "short");
   store_->engine().write(batch);
   const auto opened = KvStateMachine::open(store_->engine());

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "storage/kv/kv_state_machine.h"
+#include "storage/kv/stored_bytes.h"
 #include "tests/kv/test_stores.h"
 
 namespace holdfast {
@@ -58,31 +59,31 @@ class StateFormatTest : public testing::TestWithParam<StoreKind> {
 TEST_P(StateFormatTest, IsWrittenWithTheFirstEntry) {
   EXPECT_EQ(store_->engine().get_meta(kFormat).value(), std::nullopt);
   make();
-  EXPECT_EQ(store_->engine().get_meta(kFormat).value(), encode_format(kStateFormat));
+  EXPECT_EQ(store_->engine().get_meta(kFormat).value(), encode_number(kStateFormat));
 }
 
 TEST_P(StateFormatTest, ANewerOneIsRefusedWithBothVersions) {
   make();
-  write_format(encode_format(kStateFormat + 1));
+  write_format(encode_number(kStateFormat + 1));
   const auto opened = open();
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::kInvalid);
   EXPECT_EQ(opened.error().message,
             "the state has format 3, and this program reads formats up to 2: start the newer "
             "program that wrote it");
-  EXPECT_EQ(store_->engine().get_meta(kFormat).value(), encode_format(kStateFormat + 1));
+  EXPECT_EQ(store_->engine().get_meta(kFormat).value(), encode_number(kStateFormat + 1));
 }
 
 TEST_P(StateFormatTest, ASnapshotOfANewerOneIsNotInstalled) {
   make();
-  write_format(encode_format(kStateFormat + 1));
+  write_format(encode_number(kStateFormat + 1));
   expect_not_installed();
 }
 
 TEST_P(StateFormatTest, TheOneBeforeTheFirstReleaseIsRefused) {
   make();
   for (const std::optional<std::string>& before :
-       {std::optional<std::string>(), std::optional(encode_format(1))}) {
+       {std::optional<std::string>(), std::optional(encode_number(1))}) {
     write_format(before);
     const auto opened = open();
     ASSERT_FALSE(opened);

@@ -8,6 +8,7 @@
 #include "storage/kv/kv_state_machine.h"
 #include "storage/kv/memory_engine.h"
 #include "storage/kv/state_format.h"
+#include "storage/kv/stored_bytes.h"
 
 namespace holdfast {
 namespace {
@@ -27,7 +28,7 @@ class ApplierDeathTest : public testing::Test {
 
 TEST_F(ApplierDeathTest, AStateOfANewerFormatIsNoMatterOfTheDisk) {
   EngineBatch batch;
-  batch.meta.emplace_back("format", encode_format(kStateFormat + 1));
+  batch.meta.emplace_back("format", encode_number(kStateFormat + 1));
   engine_.write(batch);
   ASSERT_TRUE(engine_.checkpoint("newer"));
   EXPECT_DEATH(install("newer"), testing::AllOf(testing::HasSubstr("start the newer program"),
