@@ -26,9 +26,12 @@ namespace holdfast {
 namespace {
 
 constexpr size_t kHeadBytes = 48;
-// What is asked of a state before it is installed.
-constexpr std::array kWords = {kFormat,    kHead,      kClientUrls,    kMembers,
-                               kInstalled, kAgreement, History::kFloor};
+// What is asked of a state before it is installed: what it has of itself, and its floor.
+constexpr auto kWords = [] {
+  std::array<std::string_view, kOwnNames.size() + 1> words;
+  *std::ranges::copy(kOwnNames, words.begin()).out = History::kFloor;
+  return words;
+}();
 
 std::string encode_head(const StateSummary& head) {
   std::string out;
