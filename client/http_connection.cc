@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
@@ -19,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "storage/base/check.h"
+#include "storage/base/descriptor.h"
 #include "storage/base/result.h"
 
 namespace holdfast {
@@ -32,30 +32,6 @@ constexpr size_t kBodyBytesMax = 256 * 1024 * 1024;
 constexpr uint32_t kHeaderBytesMax = 64 * 1024;
 // A host that does not answer at all must not use up the time that another node could use.
 constexpr Duration kConnectPatience = std::chrono::seconds(1);
-
-class Socket {
- public:
-  explicit Socket(int fd = -1) : fd_(fd) {}
-  ~Socket() { close(); }
-  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Socket& operator=(Socket&& other) noexcept {
-    if (this != &other) {
-      close();
-      fd_ = std::exchange(other.fd_, -1);
-    }
-    return *this;
-  }
-
-  int fd() const { return fd_; }
-  bool is_open() const { return fd_ >= 0; }
-  void close() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-
- private:
-  int fd_;
-};
 
 std::string system_words(int error) {
   return std::generic_category().message(error);
@@ -75,24 +51,24 @@ short wait_for(int fd, short events, Instant deadline, const Clock& clock) {
   }
 }
 
-Result<Socket> connect_to(const addrinfo& address, Instant deadline, const Clock& clock) {
-  Socket socket(::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+Result<Descriptor> connect_to(const addrinfo& address, Instant deadline, const Clock& clock) {
+  Descriptor socket(::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.is_open()) return fail(ErrorCode::kIo, system_words(errno));
   const int on = 1;
-  ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (::connect(socket.fd(), address.ai_addr, address.ai_addrlen) == 0) return socket;
+  ::setsockopt(socket.number(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (::connect(socket.number(), address.ai_addr, address.ai_addrlen) == 0) return socket;
   if (errno != EINPROGRESS) return fail(ErrorCode::kUnavailable, system_words(errno));
-  if (wait_for(socket.fd(), POLLOUT, deadline, clock) == 0) {
+  if (wait_for(socket.number(), POLLOUT, deadline, clock) == 0) {
     return fail(ErrorCode::kUnavailable, "the host did not answer in time");
   }
   int error = 0;
   socklen_t size = sizeof error;
-  ::getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
+  ::getsockopt(socket.number(), SOL_SOCKET, SO_ERROR, &error, &size);
   if (error != 0) return fail(ErrorCode::kUnavailable, system_words(error));
   return socket;
 }
 
-Result<Socket> connect_to(const Endpoint& endpoint, Instant deadline, const Clock& clock) {
+Result<Descriptor> connect_to(const Endpoint& endpoint, Instant deadline, const Clock& clock) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
@@ -106,7 +82,7 @@ Result<Socket> connect_to(const Endpoint& endpoint, Instant deadline, const Cloc
   }
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
   const Instant connect_deadline = std::min(deadline, clock.now() + kConnectPatience);
-  Result<Socket> last = fail(ErrorCode::kUnavailable, "no address");
+  Result<Descriptor> last = fail(ErrorCode::kUnavailable, "no address");
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
     last = connect_to(*address, connect_deadline, clock);
     if (last) return last;
@@ -200,7 +176,7 @@ class HttpConnection::Wire {
                                                  BodySink* sink) {
     if (socket_.is_open() && !is_idle()) close();
     if (!socket_.is_open()) {
-      Result<Socket> connected = connect_to(endpoint_, deadline, clock_);
+      Result<Descriptor> connected = connect_to(endpoint_, deadline, clock_);
       if (!connected) return no_answer(Delivery::kNotServed, connected.error().message);
       socket_ = std::move(*connected);
     }
@@ -221,7 +197,7 @@ class HttpConnection::Wire {
   // first turns most "unknown" outcomes of a restart into a plain reconnect.
   bool is_idle() const {
     char byte = 0;
-    const ssize_t seen = ::recv(socket_.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    const ssize_t seen = ::recv(socket_.number(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return seen < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
   }
 
@@ -240,7 +216,7 @@ class HttpConnection::Wire {
     const std::string head = request_head(request, endpoint_);
     const size_t size = head.size() + request.body.size();
     for (size_t sent = 0; sent < size;) {
-      const short ready = wait_for(socket_.fd(), POLLOUT | POLLIN, deadline, clock_);
+      const short ready = wait_for(socket_.number(), POLLOUT | POLLIN, deadline, clock_);
       if (ready == 0) {
         return no_answer(Delivery::kNotServed, "it did not take the request in time");
       }
@@ -265,7 +241,7 @@ class HttpConnection::Wire {
     msghdr message{};
     message.msg_iov = parts.data();
     message.msg_iovlen = parts.size();
-    return ::sendmsg(socket_.fd(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return ::sendmsg(socket_.number(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   }
 
   std::expected<HttpResponse, NoAnswer> receive(const HttpRequest& request, Sent sent,
@@ -278,11 +254,11 @@ class HttpConnection::Wire {
     parser.body_limit(boost::none);  // AnyBody has one
     parser.skip(request.method == "HEAD");
     while (!parser.is_done()) {
-      if (wait_for(socket_.fd(), POLLIN, deadline, clock_) == 0) {
+      if (wait_for(socket_.number(), POLLIN, deadline, clock_) == 0) {
         return no_answer(delivery, "no answer in time");
       }
       auto space = buffer_.prepare(kReadBytes);
-      const ssize_t count = ::recv(socket_.fd(), space.data(), space.size(), MSG_DONTWAIT);
+      const ssize_t count = ::recv(socket_.number(), space.data(), space.size(), MSG_DONTWAIT);
       if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
       if (count < 0) return no_answer(delivery, system_words(errno));
       buffer_.commit(static_cast<size_t>(count));
@@ -324,7 +300,7 @@ class HttpConnection::Wire {
 
   const Endpoint endpoint_;
   const Clock& clock_;
-  Socket socket_;
+  Descriptor socket_;
   beast::flat_buffer buffer_;
   bool keep_alive_ = true;
 };

@@ -99,25 +99,17 @@ Result<DirectoryLock> DirectoryLock::take_to_read(const std::string& path) {
 
 Result<DirectoryLock> DirectoryLock::take(const std::string& path, int open_flags) {
   const std::string name = path + "/LOCK";
-  const int descriptor = ::open(name.c_str(), open_flags | O_CLOEXEC, 0600);
-  if (descriptor < 0 && errno == ENOENT && (open_flags & O_CREAT) == 0) return DirectoryLock(-1);
-  if (descriptor < 0)
+  Descriptor file(::open(name.c_str(), open_flags | O_CLOEXEC, 0600));
+  if (!file.is_open() && errno == ENOENT && (open_flags & O_CREAT) == 0)
+    return DirectoryLock(Descriptor());
+  if (!file.is_open())
     return fail(ErrorCode::kIo, fmt::format("open {}: {}", name, std::strerror(errno)));
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-    ::close(descriptor);
+  if (::flock(file.number(), LOCK_EX | LOCK_NB) != 0)
     return fail(ErrorCode::kInvalid,
                 fmt::format("another process uses {}: stop it first, or give this node a folder of "
                             "its own (--data-dir)",
                             path));
-  }
-  return DirectoryLock(descriptor);
-}
-
-DirectoryLock::DirectoryLock(DirectoryLock&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)) {}
-
-DirectoryLock::~DirectoryLock() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+  return DirectoryLock(std::move(file));
 }
 
 Result<DataDirectory> DataDirectory::open(FileSystem& fs, std::string path, const std::string& name,

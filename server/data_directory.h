@@ -11,8 +11,10 @@
 //   DIR/RESERVE                room that is held back (disk_room.h)
 
 #include <string>
+#include <utility>
 
 #include "replication/raft/membership.h"
+#include "storage/base/descriptor.h"
 #include "storage/base/ids.h"
 #include "storage/base/result.h"
 #include "storage/fs/file_system.h"
@@ -54,15 +56,12 @@ class DirectoryLock {
   static Result<DirectoryLock> take(const std::string& path);
   // As take, but makes no file: a folder without LOCK is not in use, and is not held either.
   static Result<DirectoryLock> take_to_read(const std::string& path);
-  ~DirectoryLock();
-  DirectoryLock(DirectoryLock&& other) noexcept;
-  DirectoryLock& operator=(DirectoryLock&&) = delete;
 
  private:
-  explicit DirectoryLock(int descriptor) : descriptor_(descriptor) {}
+  explicit DirectoryLock(Descriptor file) : file_(std::move(file)) {}
   static Result<DirectoryLock> take(const std::string& path, int open_flags);
 
-  int descriptor_;  // -1: holds nothing
+  Descriptor file_;  // none: holds nothing
 };
 
 class DataDirectory {

@@ -19,13 +19,8 @@ namespace {
 bool sync_directory_of(const std::string& path) {
   const std::string parent = std::filesystem::path(path).parent_path();
   const char* const directory = parent.empty() ? "." : parent.c_str();
-  const int descriptor = ::open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return false;
-  const bool synced = ::fsync(descriptor) == 0;
-  const int error = errno;
-  ::close(descriptor);
-  errno = error;
-  return synced;
+  const Descriptor opened(::open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return opened.is_open() && ::fsync(opened.number()) == 0;
 }
 
 std::unexpected<Error> taken(const std::string& path) {
@@ -36,10 +31,10 @@ std::unexpected<Error> taken(const std::string& path) {
 }
 
 // Whoever holds the lock writes to the file, and may then have renamed or removed it.
-bool is_still_named(int descriptor, const std::string& path) {
+bool is_still_named(const Descriptor& descriptor, const std::string& path) {
   struct stat ours{};
   struct stat named{};
-  return ::fstat(descriptor, &ours) == 0 && ::stat(path.c_str(), &named) == 0 &&
+  return ::fstat(descriptor.number(), &ours) == 0 && ::stat(path.c_str(), &named) == 0 &&
          ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }
 
@@ -56,50 +51,40 @@ std::unexpected<Error> failed(std::string_view act, const std::string& path) {
 }
 
 // Made if it is not there, and written to by nobody else as long as it is open.
-Result<int> open_locked(const std::string& path) {
+Result<Descriptor> open_locked(const std::string& path) {
   while (true) {
-    const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (descriptor < 0) return failed("open", path);
-    const bool is_ours = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0;
+    Descriptor descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    if (!descriptor.is_open()) return failed("open", path);
+    const bool is_ours = ::flock(descriptor.number(), LOCK_EX | LOCK_NB) == 0;
     if (is_ours && is_still_named(descriptor, path)) return descriptor;
-    const int error = errno;
-    ::close(descriptor);
     if (is_ours) continue;
-    if (error == EWOULDBLOCK)
-      return fail(ErrorCode::kInvalid,
-                  fmt::format("another backup is being written to '{}' now", path));
-    errno = error;
-    return failed("lock", path);
+    if (errno != EWOULDBLOCK) return failed("lock", path);
+    return fail(ErrorCode::kInvalid,
+                fmt::format("another backup is being written to '{}' now", path));
   }
 }
 
 }  // namespace
 
 Result<BackupFile> BackupFile::create(const std::string& path) {
-  if (path == "-") return BackupFile(path, "standard output", STDOUT_FILENO);
+  if (path == "-") {
+    const std::string name = "standard output";
+    Descriptor output(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
+    if (!output.is_open()) return failed("open", name);
+    return BackupFile(path, name, std::move(output));
+  }
   std::error_code unknown;
   if (std::filesystem::exists(path, unknown)) return taken(path);
   const std::string part = path + ".part";
-  HOLDFAST_ASSIGN(const int descriptor, open_locked(part));
-  BackupFile file(path, part, descriptor);
-  if (::ftruncate(descriptor, 0) != 0) return failed("cut", part);
+  HOLDFAST_ASSIGN(Descriptor descriptor, open_locked(part));
+  BackupFile file(path, part, std::move(descriptor));
+  if (::ftruncate(file.descriptor_.number(), 0) != 0) return failed("cut", part);
   return file;
 }
 
-BackupFile::BackupFile(BackupFile&& other) noexcept
-    : path_(std::move(other.path_)),
-      part_(std::move(other.part_)),
-      descriptor_(std::exchange(other.descriptor_, -1)),
-      reader_(std::move(other.reader_)),
-      head_(other.head_),
-      checksum_(other.checksum_),
-      stored_bytes_(other.stored_bytes_) {}
-
 BackupFile::~BackupFile() {
-  if (descriptor_ < 0 || !is_file()) return;
   // While it is locked: behind that the name may be another's.
-  ::unlink(part_.c_str());
-  ::close(descriptor_);
+  if (descriptor_.is_open() && is_file()) ::unlink(part_.c_str());
 }
 
 Result<> BackupFile::take(std::string_view bytes) {
@@ -113,7 +98,7 @@ Result<> BackupFile::take(std::string_view bytes) {
   }
   stored_bytes_ += bytes.size();
   while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+    const ssize_t written = ::write(descriptor_.number(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return failed("write", part_);
     bytes.remove_prefix(static_cast<size_t>(written));
@@ -124,9 +109,9 @@ Result<> BackupFile::take(std::string_view bytes) {
 Result<> BackupFile::finish() {
   HOLDFAST_TRY(reader_.finish());
   if (!is_file()) return {};
-  if (::fsync(descriptor_) != 0) return failed("sync", part_);
+  if (::fsync(descriptor_.number()) != 0) return failed("sync", part_);
   if (!rename_to_new(part_, path_)) return errno == EEXIST ? taken(path_) : failed("rename", part_);
-  ::close(std::exchange(descriptor_, -1));
+  descriptor_.close();
   if (!sync_directory_of(path_)) return failed("sync the directory of", path_);
   return {};
 }

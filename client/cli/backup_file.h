@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "storage/backup/reader.h"
+#include "storage/base/descriptor.h"
 #include "storage/base/result.h"
 
 namespace holdfast::cli {
@@ -19,7 +20,7 @@ class BackupFile {
   static Result<BackupFile> create(const std::string& path);
   // A file that was not finished is removed.
   ~BackupFile();
-  BackupFile(BackupFile&& other) noexcept;
+  BackupFile(BackupFile&&) = default;
   BackupFile& operator=(BackupFile&&) = delete;
 
   // kCorrupt: what comes is not what was sent. kIo: it cannot be written.
@@ -33,13 +34,13 @@ class BackupFile {
   uint64_t state_bytes() const { return reader_.file_bytes(); }      // so far, of head()->bytes
 
  private:
-  BackupFile(std::string path, std::string part, int descriptor)
-      : path_(std::move(path)), part_(std::move(part)), descriptor_(descriptor) {}
+  BackupFile(std::string path, std::string part, Descriptor descriptor)
+      : path_(std::move(path)), part_(std::move(part)), descriptor_(std::move(descriptor)) {}
   bool is_file() const { return path_ != "-"; }
 
   std::string path_;
   std::string part_;
-  int descriptor_;  // -1: closed
+  Descriptor descriptor_;  // closed: it is finished
   backup::Reader reader_;
   std::optional<backup::Head> head_;
   uint64_t checksum_ = 0;

@@ -22,35 +22,24 @@ std::unexpected<Error> failed(std::string_view name, std::string_view act) {
 
 // By the system's own calls: a stream of the library tells a failed read as the end of the file.
 Result<Input> Input::open(const std::string& path) {
-  if (path == "-") return Input("standard input", STDIN_FILENO);
-  std::string name = fmt::format("'{}'", path);
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return failed(name, "opened");
-  return Input(std::move(name), descriptor);
+  const bool is_standard = path == "-";
+  std::string name = is_standard ? "standard input" : fmt::format("'{}'", path);
+  Descriptor descriptor(is_standard ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                    : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!descriptor.is_open()) return failed(name, "opened");
+  return Input(std::move(name), std::move(descriptor));
 }
 
-Input::Input(std::string name, int descriptor)
+Input::Input(std::string name, Descriptor descriptor)
     : name_(std::move(name)),
-      descriptor_(descriptor),
-      begin_(::lseek(descriptor, 0, SEEK_CUR)),
+      descriptor_(std::move(descriptor)),
+      begin_(::lseek(descriptor_.number(), 0, SEEK_CUR)),
       buffer_(kBlockBytes, '\0') {}
-
-Input::Input(Input&& other) noexcept
-    : name_(std::move(other.name_)),
-      descriptor_(std::exchange(other.descriptor_, -1)),
-      begin_(other.begin_),
-      buffer_(std::move(other.buffer_)),
-      at_(other.at_),
-      filled_(other.filled_) {}
-
-Input::~Input() {
-  if (descriptor_ > STDIN_FILENO) ::close(descriptor_);
-}
 
 Result<std::string_view> Input::next_block() {
   if (at_ == filled_) {
     ssize_t count = 0;
-    do count = ::read(descriptor_, buffer_.data(), buffer_.size());
+    do count = ::read(descriptor_.number(), buffer_.data(), buffer_.size());
     while (count < 0 && errno == EINTR);
     if (count < 0) return failed(name_, "read");
     at_ = 0;
@@ -75,7 +64,7 @@ Result<bool> Input::next_line(std::string& line) {
 
 Result<> Input::rewind() {
   at_ = filled_ = 0;
-  if (::lseek(descriptor_, begin_, SEEK_SET) < 0) return failed(name_, "read again");
+  if (::lseek(descriptor_.number(), begin_, SEEK_SET) < 0) return failed(name_, "read again");
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <sys/types.h>
 
+#include "storage/base/descriptor.h"
 #include "storage/base/result.h"
 
 namespace holdfast::cli {
@@ -14,9 +15,6 @@ class Input {
  public:
   // "-": standard input.
   static Result<Input> open(const std::string& path);
-  ~Input();
-  Input(Input&& other) noexcept;
-  Input& operator=(Input&&) = delete;
 
   // What comes next, good until the next call; empty: the end. kIo, with the system's words: it
   // cannot be read, which is never taken for its end.
@@ -29,10 +27,10 @@ class Input {
   Result<> rewind();
 
  private:
-  Input(std::string name, int descriptor);
+  Input(std::string name, Descriptor descriptor);
 
   std::string name_;
-  int descriptor_;
+  Descriptor descriptor_;
   off_t begin_;  // where it began; negative: it has no places
   std::string buffer_;
   size_t at_ = 0;  // of what was read and not given away

@@ -7,22 +7,10 @@
 #include <string_view>
 
 #include "storage/base/clock.h"
+#include "storage/base/descriptor.h"
 #include "storage/base/result.h"
 
 namespace holdfast {
-
-// Owns a file descriptor.
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor();
-  Descriptor(Descriptor&& other) noexcept : number_(other.number_) { other.number_ = -1; }
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  int number() const { return number_; }
-
- private:
-  int number_;  // -1: moved away
-};
 
 // With which one thread calls another out of its waiting.
 class Interrupt {
