@@ -97,6 +97,7 @@ struct Node::Parts {
 
   Instant published;
   raft::Members followed;  // the transport has these
+  LogIndex log_end;        // at the start
   Hello hello() const;
   Result<> listen();
   Result<bool> become_member();
@@ -248,6 +249,7 @@ Result<> Node::Parts::open_storage() {
 
 Result<> Node::Parts::start_replica(raft::Recovered recovered) {
   const NodeId self = directory.identity().node;
+  log_end = recovered.last;
   replica_loop = std::make_unique<ReplicaLoop>(loop, clock);
   ReplicaLoop& mailbox = *replica_loop;
   gates =
@@ -316,7 +318,10 @@ void Node::Parts::start_service() {
       [this](NodeId peer) { replica_loop->post(raft::PeerGone{peer}); });
   scrub = std::make_unique<Scrub>(
       Scrub::Options{
-          .every = config.scrub_every, .log = log_path(), .bytes_a_second = kScrubBytesASecond},
+          .every = config.scrub_every,
+          .log = log_path(),
+          .bytes_a_second = kScrubBytesASecond,
+          .has_replayed = [this] { return machine->summary().applied.index >= log_end; }},
       fs, *engine, *suspicion, metrics);
   transport->set_detours(detours(config, directory.identity().first_members));
   follow_members();

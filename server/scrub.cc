@@ -12,12 +12,11 @@ namespace holdfast {
 namespace {
 
 constexpr Duration kLook = std::chrono::seconds(1);
-// What its log still brings to a state that is made anew is mostly there by then.
 constexpr Duration kWhenInDoubt = std::chrono::seconds(10);
 
 }  // namespace
 
-Scrub::Scrub(Options options, FileSystem& fs, const RocksEngine& engine, Suspicion& suspicion,
+Scrub::Scrub(Options options, FileSystem& fs, RocksEngine& engine, Suspicion& suspicion,
              Metrics& metrics)
     : options_(std::move(options)),
       fs_(fs),
@@ -49,11 +48,26 @@ void Scrub::run() {
   const Duration look = std::min(options_.every, kLook);
   for (Duration waited{}; pause(look);) {
     waited += look;
-    const bool in_doubt = suspicion_.doubts_state();
-    if (waited < options_.every && !(in_doubt && waited >= kWhenInDoubt)) continue;
-    if (pass() && in_doubt) suspicion_.state_is_proven();
+    if (!is_due(waited)) continue;
+    if (suspicion_.doubts_state() && options_.has_replayed()) {
+      prove_state();
+    } else {
+      pass();
+    }
     waited = {};
   }
+}
+
+bool Scrub::is_due(Duration waited) const {
+  return waited >=
+         std::min(options_.every, suspicion_.doubts_state() ? kWhenInDoubt : options_.every);
+}
+
+// What is only in memory proves nothing of the disk.
+void Scrub::prove_state() {
+  if (const Result<> flushed = engine_.flush(); !flushed)
+    return log_warning("the state was not written out: {}", flushed.error().message);
+  if (pass()) suspicion_.state_is_proven();
 }
 
 bool Scrub::pass() {

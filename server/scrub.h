@@ -6,6 +6,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -26,11 +27,13 @@ class Scrub {
     Duration every;
     std::string log;          // the log's folder
     uint64_t bytes_a_second;  // on the average of a file and the pause behind it
+    // Whether the state holds all that the log had at the start; asked on the scrub's thread.
+    std::function<bool()> has_replayed;
   };
 
   // All that is given by reference outlives it. Damage is told to `suspicion`, that of the state
   // through the engine.
-  Scrub(Options options, FileSystem& fs, const RocksEngine& engine, Suspicion& suspicion,
+  Scrub(Options options, FileSystem& fs, RocksEngine& engine, Suspicion& suspicion,
         Metrics& metrics);
   ~Scrub();  // ends a pass in the middle
   Scrub(const Scrub&) = delete;
@@ -38,13 +41,15 @@ class Scrub {
 
  private:
   void run();
-  bool pass();                  // true: all is whole
+  bool is_due(Duration waited) const;
+  bool pass();  // true: all is whole
+  void prove_state();
   bool pause(Duration length);  // false: it is over
   bool spend(uint64_t bytes);
 
   const Options options_;
   FileSystem& fs_;
-  const RocksEngine& engine_;
+  RocksEngine& engine_;
   Suspicion& suspicion_;
   Metrics& metrics_;
   std::mutex mutex_;

@@ -51,9 +51,10 @@ bool Suspicion::doubts_state() const {
 
 void Suspicion::state_is_proven() {
   const std::lock_guard lock(mutex_);
+  const Result<> ended = end_rebuild(fs_, group_);
+  if (!ended)
+    return log_warning("that the state is whole again was not noted: {}", ended.error().message);
   state_in_doubt_ = false;
-  if (const Result<> ended = end_rebuild(fs_, group_); !ended)
-    log_warning("that the state is whole again was not noted: {}", ended.error().message);
 }
 
 void Suspicion::state_is_damaged(const std::string& what) {
