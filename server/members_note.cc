@@ -31,7 +31,14 @@ Result<std::optional<raft::Members>> noted_members(FileSystem& fs, const std::st
 Result<> note_members(FileSystem& fs, const std::string& group, const raft::Members& members) {
   HOLDFAST_ASSIGN(const std::optional<raft::Members> noted, noted_members(fs, group));
   if (noted == members) return {};
-  return write_note(fs, path_in(group), kKind, raft::encode_members(members).view());
+  const std::string path = path_in(group);
+  const Result<> written = write_note(fs, path, kKind, raft::encode_members(members).view());
+  if (written) return {};
+  log_warning("the members of this node's group were not noted: {}", written.error().message);
+  HOLDFAST_ASSIGN(const bool there, fs.exists(path));
+  if (!there) return {};
+  HOLDFAST_TRY(fs.remove(path));
+  return fs.sync_directory(group);
 }
 
 }  // namespace holdfast

@@ -349,7 +349,12 @@ void Node::Parts::after_turn(Instant now, const std::vector<raft::RoleChange>& r
   // A change of members is on the board before it can be committed, and so before it is answered.
   if (is_new_list || !roles.empty() || now - published >= kPublishEvery) publish(now);
   gates->look_again(now);
-  if (repairs->any() || replica->raft().quarantined()) repairs->settle(replica->status(), *log);
+  if (replica->raft().quarantine_is_due()) {
+    repairs->begin_quarantine(replica->status());
+    replica_loop->post(raft::QuarantineNoted{});
+  } else if (repairs->any()) {
+    repairs->settle(replica->status(), *log);
+  }
 }
 
 // The leader may be unknown to a list of members that is older than it.

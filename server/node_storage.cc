@@ -14,10 +14,14 @@
 namespace holdfast {
 namespace {
 
-// As far as the state says, or what is known without it.
-Result<raft::Members> newest_members(const KvStateMachine& machine, const raft::Members& known) {
+// As the state says, or what is known without it.
+Result<raft::Members> newest_members(const KvStateMachine& machine, const raft::Members& known,
+                                     Suspicion& suspicion) {
   const std::string newest = machine.members_payload();
-  return newest.empty() ? known : raft::decode_members(newest);
+  if (newest.empty()) return known;
+  HOLDFAST_ASSIGN(raft::Members members, raft::decode_members(newest));
+  suspicion.follow(members);
+  return members;
 }
 
 // Drops the state first where that is noted, and where it cannot even be opened.
@@ -84,12 +88,11 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
   HOLDFAST_ASSIGN(std::optional<RebuildNote> rebuild, read_rebuild_note(fs, places.group));
   HOLDFAST_ASSIGN(const std::optional<raft::Members> noted, noted_members(fs, places.group));
   const raft::Members known = noted.value_or(identity.first_members);
-  suspicion.follow(known);
+  suspicion.assume(known);
   HOLDFAST_ASSIGN(storage.engine, open_state(fs, places.group, has_peers(known, identity.node),
                                              suspicion, std::move(state), rebuild));
   HOLDFAST_ASSIGN(storage.machine, KvStateMachine::open(*storage.engine));
-  HOLDFAST_ASSIGN(const raft::Members members, newest_members(*storage.machine, known));
-  suspicion.follow(members);
+  HOLDFAST_ASSIGN(const raft::Members members, newest_members(*storage.machine, known, suspicion));
   HOLDFAST_ASSIGN(MendedLog mended,
                   open_log(fs, places.log, options, storage.machine->applied().index,
                            has_peers(members, identity.node)));
@@ -103,10 +106,11 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
                     "disk not mounted?), or remove the node's data folder and let it join "
                     "anew (--join)",
                     places.log));
-  HOLDFAST_ASSIGN(
-      storage.recovered,
-      recover_replica(on_disk, *mended.opened.log, *storage.machine, known,
-                      {.entries = mended.quarantine.has_value(), .state = rebuild.has_value()}));
+  HOLDFAST_ASSIGN(storage.recovered,
+                  recover_replica(on_disk, *mended.opened.log, *storage.machine, known,
+                                  {.entries = mended.quarantine.has_value(),
+                                   .state = rebuild.has_value(),
+                                   .members = !noted.has_value()}));
   if (storage.recovered.lacks_state) {
     log_error(
         "the state of this node was damaged: {}. A peer is asked for its own; what was dropped is "
@@ -126,8 +130,8 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
 
 void Repairs::begin_quarantine(const raft::Status& status) {
   const std::string why = fmt::format(
-      "the log in {} ends at entry {}, and the leader knows that it held more: the disk "
-      "has forgotten what it had synced",
+      "the log in {} ends at entry {}, and the leader knows that it held others, or more: the "
+      "disk has forgotten what it had synced",
       places_.log, status.last.index.value);
   const Result<> noted =
       holdfast::begin_quarantine(fs_, places_.log, {status.term, status.vote}, why);
@@ -138,7 +142,6 @@ void Repairs::begin_quarantine(const raft::Status& status) {
 }
 
 void Repairs::settle(const raft::Status& status, LogWriter& log) {
-  if (status.quarantined && !quarantined_) begin_quarantine(status);
   if (quarantined_ && !status.quarantined) {
     const Result<std::vector<std::string>> files = left_of_quarantine(fs_, places_.log);
     if (!files) return log_warning("the log is whole again, but: {}", files.error().message);

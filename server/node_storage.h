@@ -47,14 +47,13 @@ class Repairs {
         lacks_state_(found.lacks_state) {}
 
   bool any() const { return quarantined_ || lacks_state_; }
-  // To be called where a repair goes on, or the log turns out to be in quarantine: that is on disk
-  // before this returns. The note of a quarantine that is over is removed; until it is gone, a
-  // start begins where it says. The other one stays until the new state is proven.
+  // The log turned out to lack what it had acknowledged: that is on disk when this returns.
+  void begin_quarantine(const raft::Status& status);
+  // To be called where a repair goes on. The note of a quarantine that is over is removed; until it
+  // is gone, a start begins where it says. The other one stays until the new state is proven.
   void settle(const raft::Status& status, LogWriter& log);
 
  private:
-  void begin_quarantine(const raft::Status& status);
-
   FileSystem& fs_;
   const StoragePlaces places_;
   Suspicion& suspicion_;

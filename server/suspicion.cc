@@ -22,13 +22,21 @@ bool has_peers(const raft::Members& members, NodeId self) {
 Suspicion::Suspicion(FileSystem& fs, std::string group, NodeId self)
     : fs_(fs), group_(std::move(group)), self_(self) {}
 
+void Suspicion::assume(raft::Members members) {
+  const std::lock_guard lock(mutex_);
+  if (!is_noted_) members_ = std::move(members);
+}
+
 void Suspicion::follow(const raft::Members& members) {
   const std::lock_guard lock(mutex_);
-  if (members == members_) return;
-  members_ = members;
-  // It is needed only for a state that cannot be opened.
+  if (is_noted_ && members == members_) return;
   if (const Result<> noted = note_members(fs_, group_, members); !noted)
-    log_warning("the members of this node's group were not noted: {}", noted.error().message);
+    fatal(
+        fmt::format("an old list of this node's members could neither be replaced nor removed: {}. "
+                    "Check the disk, then start this process again",
+                    noted.error().message));
+  members_ = members;
+  is_noted_ = true;
 }
 
 void Suspicion::stop_if_alone(const std::string& what) const {

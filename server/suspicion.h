@@ -17,8 +17,10 @@ class Suspicion {
  public:
   Suspicion(FileSystem& fs, std::string group, NodeId self);
 
-  // Who belongs to the group, as far as is committed; it is noted on the disk. None: nothing is
-  // known yet. Blocking, where it is another list than before.
+  // Who belongs to the group, as long as nothing is said to follow(). It may be out of date.
+  void assume(raft::Members members);
+  // Who belongs to it, as the state says; that is noted on the disk before this returns. Blocking,
+  // where it is another list than before.
   void follow(const raft::Members& members);
 
   // The state was made anew after damage. It is in doubt until all of it has been read back: what
@@ -39,6 +41,7 @@ class Suspicion {
   const NodeId self_;
   mutable std::mutex mutex_;  // held until the end: the first who finds something decides
   raft::Members members_;
+  bool is_noted_ = false;  // else they are assumed
   bool state_in_doubt_ = false;
 };
 

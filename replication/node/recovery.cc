@@ -96,7 +96,7 @@ Result<std::optional<LogPosition>> restart_needed(const Recovered& on_disk,
 
 Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& log,
                                         const KvStateMachine& machine,
-                                        const raft::Members& first_members, const Lost& lost) {
+                                        const raft::Members& known_members, const Lost& lost) {
   const LogPosition state = machine.applied();
   raft::Recovered recovered{.hard_state = on_disk.hard_state,
                             .before = on_disk.before,
@@ -110,7 +110,10 @@ Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& 
                             .quarantined = lost.entries,
                             .lacks_state = lost.state && state.index < on_disk.before.index};
   // Where the log begins everything was in the state, and committed.
-  if (recovered.lacks_state) recovered.applied = recovered.members_index = on_disk.before.index;
+  if (recovered.lacks_state) {
+    recovered.applied = recovered.members_index = on_disk.before.index;
+    recovered.guesses_members = lost.members;
+  }
   HOLDFAST_ASSIGN(const std::optional<LogPosition> begin, restart_needed(on_disk, machine, lost));
   if (!begin) {
     for (const TermRun& run : on_disk.terms) recovered.runs.push_back({run.first, run.term});
@@ -127,7 +130,7 @@ Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& 
     recovered.last = state.index;
   }
   const std::string members = machine.members_payload();
-  recovered.members = first_members;
+  recovered.members = known_members;
   if (!members.empty()) {
     HOLDFAST_ASSIGN(recovered.members, raft::decode_members(members));
   }

@@ -29,6 +29,7 @@ inline bool was_begun(const Recovered& on_disk) {
 struct Lost {
   bool entries = false;  // the log ends earlier than it did
   bool state = false;    // it was dropped, to be made anew
+  bool members = false;  // whom the state named is not known: the list given for it is a guess
 };
 
 // Where the log must be made to begin: a state that was installed just before a crash may be ahead
@@ -38,10 +39,10 @@ Result<std::optional<LogPosition>> restart_needed(const Recovered& on_disk,
                                                   const KvStateMachine& machine,
                                                   const Lost& lost = {});
 
-// `first_members` count as long as neither the state nor the log hold any. Makes the log begin
+// `known_members` count as long as neither the state nor the log hold any. Makes the log begin
 // where that is needed; fails as restart_needed does.
 Result<raft::Recovered> recover_replica(const Recovered& on_disk, SegmentedLog& log,
                                         const KvStateMachine& machine,
-                                        const raft::Members& first_members, const Lost& lost = {});
+                                        const raft::Members& known_members, const Lost& lost = {});
 
 }  // namespace holdfast

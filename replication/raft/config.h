@@ -42,6 +42,8 @@ struct Recovered {
   // The state was damaged and is gone, and the log does not go back to the first entry: a peer must
   // send the state. `applied` is then where the log begins.
   bool lacks_state = false;
+  // Of one that lacks the state: `members` may be an older list than the one at `members_index`.
+  bool guesses_members = false;
 };
 
 }  // namespace holdfast::raft

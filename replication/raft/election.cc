@@ -49,8 +49,10 @@ void Raft::start_election(VotePhase phase, Cause cause) {
 bool Raft::may_stand() const {
   // What neither the state nor an entry tells is the time that the cluster's clock goes on from.
   if (awaits_state_ && log_.last() == log_.before()) return false;
-  return membership_.may_vote(config_.self, commit_) && !removed_ && !fenced_ && !quarantined_ &&
-         !installing_;
+  // A majority of a list that is out of date may share nobody with one of the list that counts.
+  if (awaits_state_ && membership_.is_guess()) return false;
+  return membership_.may_vote(config_.self, commit_) && !removed_ && !fenced_ &&
+         !quarantine_.is_on() && !installing_;
 }
 
 bool Raft::hears_leader() const {
@@ -60,7 +62,7 @@ bool Raft::hears_leader() const {
 
 void Raft::on_vote_request(NodeId from, const VoteRequest& request) {
   // Whoever lost entries does not know who lacks them.
-  const bool up_to_date = request.last >= log_.last() && !quarantined_;
+  const bool up_to_date = request.last >= log_.last() && !quarantine_.is_on();
   // By what is committed: a list that may still be taken back ends nobody's membership.
   if (membership_.at(commit_).was_removed(from))
     return send(from, VoteReply{request.phase, request.term, false, true});

@@ -78,18 +78,21 @@ void Raft::on_append(NodeId from, Append&& append) {
 
 void Raft::on_heartbeat(NodeId from, const Heartbeat& heartbeat) {
   follow(from);
-  // The leader knows what was acknowledged here, and the disk has forgotten it.
-  if (heartbeat.commit > log_.last().index) quarantined_ = true;
-  set_commit(quarantined_ ? std::min(heartbeat.commit, verified_) : heartbeat.commit);
+  if (!quarantine_.is_on() && lost(heartbeat.commit)) quarantine_.begin();
+  if (quarantine_.is_due()) return;
+  const LogIndex commit = heartbeat.commit.index;
+  set_commit(quarantine_.is_on() ? std::min(commit, verified_) : commit);
   std::get<FollowerRole>(role_).leader_refuses_growth = heartbeat.refuses_growth;
   if (heartbeat.proof) currency_.take(*heartbeat.proof, applied_);
-  if (heartbeat.reach) note_reach(*heartbeat.reach);
-  send(from, HeartbeatReply{heartbeat.round, verified_,
-                            currency_.moment_of_answer(now_, config_.heartbeat / 4), quarantined_,
-                            awaits_state_, installing_.has_value(), room_.is_short});
+  if (heartbeat.reach && currency_.was_given(heartbeat.reach->after_moment))
+    quarantine_.heed_reach(heartbeat.reach->last);
+  send(from,
+       HeartbeatReply{heartbeat.round, verified_,
+                      currency_.moment_of_answer(now_, config_.heartbeat / 4), quarantine_.is_on(),
+                      awaits_state_, installing_.has_value(), room_.is_short});
   // An acknowledgement may have been lost, and without a further append nothing would repeat it.
   const LogIndex match = std::min(verified_, log_.persisted());
-  if (match > heartbeat.commit) send(from, Appended{match});
+  if (match > commit) send(from, Appended{match});
 }
 
 void Raft::set_commit(LogIndex commit) {

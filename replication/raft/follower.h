@@ -3,6 +3,7 @@
 // One follower as its leader sees it. A value in the leader's table.
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <utility>
@@ -46,6 +47,9 @@ struct CatchUp {
   Instant began;
   bool done = false;
 };
+
+// Who may be chosen to lead next.
+enum class Among : uint8_t { kAll, kThoseWithRoom };
 
 struct Follower {
   LogIndex match;  // known to be on its disk and equal to ours

@@ -82,6 +82,10 @@ struct Calendar {
   uint64_t wall_ms;
 };
 
+// That the log may lack what was acknowledged is on disk (Status::quarantine_is_due): no restart
+// forgets it.
+struct QuarantineNoted {};
+
 // This node's disk is short of room, or full as well, or has enough again.
 struct RoomChanged {
   bool is_short;
@@ -106,8 +110,8 @@ struct TransferLeader {
   NodeId target;
 };
 
-using Input =
-    std::variant<Wake, Received, Propose, ReadBarrier, Persisted, Applied, Loaded, PeerGone,
-                 TransferLeader, SnapshotDone, SnapshotArrived, Installed, Calendar, RoomChanged>;
+using Input = std::variant<Wake, Received, Propose, ReadBarrier, Persisted, Applied, Loaded,
+                           PeerGone, TransferLeader, SnapshotDone, SnapshotArrived, Installed,
+                           Calendar, RoomChanged, QuarantineNoted>;
 
 }  // namespace holdfast::raft

@@ -155,7 +155,8 @@ Result<MemberChange> decode_change(std::string_view bytes) {
   return fail(ErrorCode::kInvalid, "a change of members that this version does not know");
 }
 
-Membership::Membership(LogIndex index, Members first) {
+Membership::Membership(LogIndex index, Members first, bool is_guess) {
+  if (is_guess) guessed_at_ = index;
   history_.emplace_back(index, std::move(first));
 }
 
@@ -186,6 +187,7 @@ bool Membership::may_vote(NodeId id, LogIndex commit) const {
 }
 
 void Membership::installed(LogIndex index, Members members) {
+  guessed_at_.reset();
   std::erase_if(history_, [index](const auto& item) { return item.first <= index; });
   history_.emplace(history_.begin(), index, std::move(members));
 }

@@ -4,6 +4,7 @@
 // appended, committed or not (dissertation, section 4.1), so cutting the log may bring back the
 // one before it.
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -63,10 +64,12 @@ Result<Members> decode_members(std::string_view bytes);
 
 class Membership {
  public:
-  // `first` are the members at `index`: from the applied state, or none yet (index 0).
-  Membership(LogIndex index, Members first);
+  // `first` are the members at `index`: from the applied state, or none yet (index 0); or a guess,
+  // and may be an older list.
+  Membership(LogIndex index, Members first, bool is_guess = false);
 
   const Members& current() const { return history_.back().second; }
+  bool is_guess() const { return guessed_at_ == index(); }
   LogIndex index() const { return history_.back().first; }  // of the current list
   const Members& at(LogIndex index) const;  // the newest at or before it, or the first
   // By any list that may count: the one at `commit`, or a newer one.
@@ -79,6 +82,7 @@ class Membership {
 
  private:
   std::vector<std::pair<LogIndex, Members>> history_;  // never empty
+  std::optional<LogIndex> guessed_at_;
 };
 
 }  // namespace holdfast::raft

@@ -73,11 +73,12 @@ struct Reach {
   friend bool operator==(const Reach&, const Reach&) = default;
 };
 
-// Never waits behind a disk, on either side. `commit` is never beyond what the follower is known
-// to match. `round` orders the leader's heartbeats within its term. `reach` is for one in
-// quarantine. While it refuses growth, so do all: disks are short of room.
+// Never waits behind a disk, on either side. `commit` is committed, and never beyond what the
+// follower is known to match: one that does not have that entry has a disk that forgot it. `round`
+// orders the leader's heartbeats within its term. `reach` is for one in quarantine. While it
+// refuses growth, so do all: disks are short of room.
 struct Heartbeat {
-  LogIndex commit;
+  LogPosition commit;
   uint64_t round;
   std::optional<CurrencyProof> proof = std::nullopt;
   std::optional<Reach> reach = std::nullopt;

@@ -115,7 +115,7 @@ std::string to_text(const MessageBody& body) {
                                to_text(m.hint));
           },
           [](const Heartbeat& m) {
-            return fmt::format("Heartbeat commit={} round={}{}{}", m.commit.value, m.round,
+            return fmt::format("Heartbeat commit={} round={}{}{}", to_text(m.commit), m.round,
                                m.reach ? fmt::format(" reach={}", m.reach->last.value) : "",
                                m.refuses_growth ? " refuses_growth" : "");
           },
@@ -191,6 +191,7 @@ std::string to_text(const Input& input) {
                                : in.is_short ? "RoomChanged short"
                                              : "RoomChanged enough");
           },
+          [](const QuarantineNoted&) { return std::string("QuarantineNoted"); },
       },
       input);
 }

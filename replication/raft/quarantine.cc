@@ -9,9 +9,11 @@
 // be older than an acknowledgement. So the leader says how far its log goes in answer to this life.
 //
 // Whether it is so is known from the start, where damage shows; or the first heartbeat says it, of
-// a disk that forgot a synced tail without a trace.
+// a disk that forgot a synced tail, or a cut, without a trace. That is noted before it is answered.
 //
 // What is fetched again and synced counts for a commit like anybody's: it is on this disk.
+
+#include "replication/raft/quarantine.h"
 
 #include <algorithm>
 
@@ -19,14 +21,18 @@
 
 namespace holdfast::raft {
 
-void Raft::note_reach(const Reach& reach) {
-  const bool answers_this_life = currency_.was_given(reach.after_moment);
-  if (quarantined_ && answers_this_life && !must_match_) must_match_ = reach.last;
+void Quarantine::heed_reach(LogIndex last) {
+  if (is_on() && !must_match_) must_match_ = last;
 }
 
-void Raft::leave_quarantine_if_whole() {
-  if (!quarantined_ || !must_match_) return;
-  quarantined_ = std::min(verified_, log_.persisted()) < *must_match_;
+void Quarantine::end_if_whole(LogIndex match) {
+  if (is_on() && must_match_ && match >= *must_match_) stage_ = Stage::kOff;
+}
+
+// An entry that was acknowledged here, and is committed.
+bool Raft::lost(LogPosition committed) const {
+  const std::optional<Term> have = log_.term_at(committed.index);
+  return have ? have != committed.term : committed.index > log_.last().index;
 }
 
 // The leader takes back what it knew of a follower that may lack what it acknowledged.

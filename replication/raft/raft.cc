@@ -31,7 +31,7 @@ Raft::Raft(Config config, Recovered recovered, Random random, Instant now)
       hard_state_(start_state(recovered)),
       log_(recovered.before, std::move(recovered.runs), recovered.last),
       stamps_(recovered.stamp),
-      membership_(recovered.members_index, std::move(recovered.members)),
+      membership_(recovered.members_index, std::move(recovered.members), recovered.guesses_members),
       heartbeat_deadline_(now + config.heartbeat),
       verified_(recovered.applied),
       commit_(recovered.applied),
@@ -39,7 +39,7 @@ Raft::Raft(Config config, Recovered recovered, Random random, Instant now)
       applied_(recovered.applied),
       currency_(random_.next()),
       awaits_state_(recovered.lacks_state),
-      quarantined_(recovered.quarantined),
+      quarantine_(recovered.quarantined),
       run_(currency_.first()),
       next_attempt_(random_.next()) {
   CHECK(config_.self);
@@ -70,6 +70,7 @@ void Raft::step(Instant now, Input input) {
                  [&](Installed& installed) { on_installed(std::move(installed)); },
                  [&](Calendar& calendar) { stamps_.set_calendar(now_, calendar.wall_ms); },
                  [&](RoomChanged& room) { room_ = room; },
+                 [&](QuarantineNoted&) { quarantine_.noted(); },
              },
              input);
 }
@@ -184,7 +185,7 @@ Output Raft::take_output() {
       become_follower(hard_state_.term, {});
   }
   send_reads();
-  leave_quarantine_if_whole();
+  quarantine_.end_if_whole(std::min(verified_, log_.persisted()));
   emit_committed();
   note_own_removal();
   announce_role();
@@ -240,7 +241,7 @@ void Raft::set_hard_state(HardState state) {
   // What is committed is in the log of every later leader.
   if (state.term > hard_state_.term) {
     verified_ = commit_;
-    must_match_.reset();
+    quarantine_.forget_reach();
   }
   hard_state_ = state;
   log_.set_hard_state(state);
@@ -297,7 +298,8 @@ Status Raft::status() const {
                 .current_as_of = currency_.as_of(),
                 .cluster_ms = is_leader() ? stamps_.cluster_ms(now_) : stamps_.last().cluster_ms,
                 .fenced = fenced_,
-                .quarantined = quarantined_,
+                .quarantined = quarantine_.is_on(),
+                .quarantine_is_due = quarantine_.is_due(),
                 .awaits_state = awaits_state_,
                 .short_of_room = room_.is_short,
                 .refuses_growth = refuses_growth(),

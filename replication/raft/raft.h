@@ -32,6 +32,7 @@
 #include "replication/raft/input.h"
 #include "replication/raft/membership.h"
 #include "replication/raft/output.h"
+#include "replication/raft/quarantine.h"
 #include "replication/raft/raft_log.h"
 #include "replication/raft/roles.h"
 #include "replication/raft/stamp_clock.h"
@@ -49,7 +50,7 @@ class Raft {
   Instant next_deadline() const;  // give Wake{} no later than this
   Status status() const;
   const Members& members() const { return membership_.current(); }
-  bool quarantined() const { return quarantined_; }
+  bool quarantine_is_due() const { return quarantine_.is_due(); }
   const RaftLog& log() const { return log_; }
 
  private:
@@ -85,7 +86,7 @@ class Raft {
   void tell_target();
   void end_handover_if_late();
   void on_take_over(NodeId from);
-  NodeId fittest_successor() const;
+  NodeId fittest_successor(Among among) const;
   bool is_in_contact(const Follower& follower) const;
   bool is_fit(NodeId id, const Follower& follower) const;
   void hand_over_for_want_of_state();
@@ -129,8 +130,7 @@ class Raft {
   void yield_to_room();
 
   // quarantine.cc: a log that lost what was acknowledged
-  void note_reach(const Reach& reach);
-  void leave_quarantine_if_whole();
+  bool lost(LogPosition committed) const;
   void doubt(Follower& follower, LogIndex verified);
 
   // replicate.cc: leader
@@ -220,10 +220,7 @@ class Raft {
   uint64_t snapshots_ordered_ = 0;
   bool removed_ = false;
   bool awaits_state_;
-
-  bool quarantined_;
-  std::optional<LogIndex> must_match_;  // with this term's leader, to leave the quarantine
-
+  Quarantine quarantine_;
   std::deque<std::pair<WriteTicket, Instant>> unanswered_writes_;
   bool fenced_ = false;
   RoomChanged room_{.is_short = false};

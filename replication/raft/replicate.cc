@@ -126,8 +126,11 @@ void Raft::start_heartbeat_round() {
 }
 
 void Raft::send_heartbeat(NodeId to, Follower& follower) {
-  const LogIndex commit = std::min(commit_, follower.match);
-  follower.told_commit = std::max(follower.told_commit, commit);
+  LogPosition commit{.index = std::min(commit_, follower.match)};
+  // What the log does not reach back to is left unsaid.
+  const std::optional<Term> term = log_.term_at(commit.index);
+  commit = term ? LogPosition{*term, commit.index} : LogPosition{};
+  follower.told_commit = std::max(follower.told_commit, commit.index);
   std::optional<Reach> reach;
   if (follower.quarantined) reach = Reach{follower.newest_moment, log_.last().index};
   send(to, Heartbeat{commit, std::get<LeaderRole>(role_).round, follower.proof, reach,

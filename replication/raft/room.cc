@@ -50,7 +50,8 @@ void Raft::yield_to_room() {
   if (!room_.is_short || leader.handover || now_ < leader.next_yield) return;
   if (voters_with_room() * 2 <= members().voters().size()) return;
   leader.next_yield = now_ + kYieldPatience * config_.election_timeout;
-  start_handover(leader, {});
+  if (const NodeId target = fittest_successor(Among::kThoseWithRoom))
+    start_handover(leader, target);
 }
 
 }  // namespace holdfast::raft

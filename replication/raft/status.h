@@ -33,6 +33,7 @@ struct Status {
   uint64_t cluster_ms = 0;                // the leader: the cluster's clock now; else as last heard
   bool fenced = false;                    // the disk has stopped answering
   bool quarantined = false;               // the log lost entries, and has not been filled again
+  bool quarantine_is_due = false;         // that was found just now: answered by QuarantineNoted
   bool awaits_state = false;              // it was lost, and a peer is to send it
   bool short_of_room = false;             // this node's disk
   bool refuses_growth = false;            // the leader does, as far as is known here

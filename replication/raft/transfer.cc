@@ -3,11 +3,20 @@
 // anybody, and those of followers as held. If the target leads, they go to it; if the deadline
 // passes, this leader goes on with them. So no client sees more than a pause.
 
+#include <tuple>
 #include <utility>
 
 #include "replication/raft/raft.h"
 
 namespace holdfast::raft {
+namespace {
+
+// All that it lacks is on its way.
+bool is_nearly_there(const Follower& follower, const RaftLog& log) {
+  return follower.next > log.last().index;
+}
+
+}  // namespace
 
 void Raft::transfer_leader(NodeId target) {
   if (LeaderRole* const leader = std::get_if<LeaderRole>(&role_)) {
@@ -18,7 +27,7 @@ void Raft::transfer_leader(NodeId target) {
 }
 
 void Raft::start_handover(LeaderRole& leader, NodeId target) {
-  if (!target) target = fittest_successor();
+  if (!target) target = fittest_successor(Among::kAll);
   const auto found = leader.followers.find(target);
   if (found == leader.followers.end() || !is_fit(target, found->second)) return;
   leader.handover =
@@ -29,21 +38,24 @@ bool Raft::is_in_contact(const Follower& follower) const {
   return follower.heard && now_ - follower.last_contact < config_.election_timeout;
 }
 
-// To lead, once it has all entries.
+// To lead, once it has all entries, which the log can still bring it.
 bool Raft::is_fit(NodeId id, const Follower& follower) const {
   return members().votes(id) && is_in_contact(follower) && !follower.quarantined &&
-         !follower.lacks_state && !std::holds_alternative<Snapshotting>(follower.progress);
+         !follower.lacks_state && !std::holds_alternative<Snapshotting>(follower.progress) &&
+         log_.term_at(follower.match);
 }
 
-// The voter with the longest log of those that are in contact, rather one whose disk has room;
-// none: there is none.
-NodeId Raft::fittest_successor() const {
+// Rather one that soon has everything, then one whose disk has room, then the one with the longest
+// log; none: nobody is fit.
+NodeId Raft::fittest_successor(Among among) const {
   const LeaderRole& leader = std::get<LeaderRole>(role_);
   NodeId fittest;
-  std::pair<bool, LogIndex> best;
+  std::tuple<bool, bool, LogIndex> best;
   for (const auto& [id, follower] : leader.followers) {
     if (!is_fit(id, follower)) continue;
-    const std::pair<bool, LogIndex> fitness(!follower.short_of_room, follower.match);
+    if (among == Among::kThoseWithRoom && follower.short_of_room) continue;
+    const std::tuple fitness(is_nearly_there(follower, log_), !follower.short_of_room,
+                             follower.match);
     if (fittest && fitness <= best) continue;
     fittest = id;
     best = fitness;
@@ -75,10 +87,13 @@ void Raft::end_handover_if_late() {
   for (auto& [from, forward] : ended.held) append_forward(from, std::move(forward));
 }
 
-// Its log was the longest, and nobody could be elected without it; but it serves nothing.
+// Its log was the longest, and nobody could be elected without it; but it serves nothing. While a
+// change of leader is on, changes wait: it begins when all that the target lacks is on its way.
 void Raft::hand_over_for_want_of_state() {
   LeaderRole& leader = std::get<LeaderRole>(role_);
-  if (awaits_state_ && !leader.handover) start_handover(leader, {});
+  if (!awaits_state_ || leader.handover) return;
+  const NodeId target = fittest_successor(Among::kAll);
+  if (target && is_nearly_there(leader.followers.at(target), log_)) start_handover(leader, target);
 }
 
 void Raft::on_take_over(NodeId from) {

@@ -85,7 +85,8 @@ Result<std::vector<EntryPtr>> entries_of(const Frame& frame, size_t count) {
 }
 
 void put_heartbeat(proto::Heartbeat& out, const raft::Heartbeat& in) {
-  out.set_commit(in.commit.value);
+  out.set_commit(in.commit.index.value);
+  out.set_commit_term(in.commit.term.value);
   out.set_round(in.round);
   out.set_refuses_growth(in.refuses_growth);
   if (in.proof) put_proof(out.mutable_proof(), *in.proof);
@@ -219,9 +220,10 @@ Result<raft::MessageBody> body_of(proto::PeerMessage& in, const Frame& frame) {
       return raft::AppendRejected{position_of(in.append_rejected().previous()),
                                   position_of(in.append_rejected().hint())};
     case proto::PeerMessage::kHeartbeat:
-      return raft::Heartbeat{LogIndex{in.heartbeat().commit()}, in.heartbeat().round(),
-                             proof_of(in.heartbeat()), reach_of(in.heartbeat()),
-                             in.heartbeat().refuses_growth()};
+      return raft::Heartbeat{
+          LogPosition{Term{in.heartbeat().commit_term()}, LogIndex{in.heartbeat().commit()}},
+          in.heartbeat().round(), proof_of(in.heartbeat()), reach_of(in.heartbeat()),
+          in.heartbeat().refuses_growth()};
     case proto::PeerMessage::kHeartbeatReply:
       return raft::HeartbeatReply{
           in.heartbeat_reply().round(),        LogIndex{in.heartbeat_reply().verified()},

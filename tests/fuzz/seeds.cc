@@ -94,19 +94,20 @@ std::vector<raft::MessageBody> bodies() {
                             {make_entry({8}, EntryKind::kBarrier, {}),
                              make_entry({9}, EntryKind::kCommand, Bytes("payload"))},
                             {6}};
-  return {raft::VoteRequest{raft::VotePhase::kPreVote, {3}, {{2}, {9}}, true},
-          raft::VoteReply{raft::VotePhase::kVote, {3}, true},
-          append,
-          raft::Appended{{9}},
-          raft::AppendRejected{{{2}, {9}}, {{1}, {4}}},
-          raft::Heartbeat{{4}, 17, raft::CurrencyProof{5, {4}}, raft::Reach{6, {9}}},
-          raft::HeartbeatReply{17, {9}, 5, true},
-          raft::Forward{1, 2, {{{5}, Bytes("one")}, {{6}, Bytes("two"), EntryKind::kMembers}}},
-          raft::ForwardRefused{raft::ForwardRefusal::kRejected, {3}, {{5}, {6}}, "why"},
-          raft::ReadRequest{3},
-          raft::ReadReply{3, {9}},
-          raft::HandOverRequest{{2}},
-          raft::TakeOver{}};
+  return {
+      raft::VoteRequest{raft::VotePhase::kPreVote, {3}, {{2}, {9}}, true},
+      raft::VoteReply{raft::VotePhase::kVote, {3}, true},
+      append,
+      raft::Appended{{9}},
+      raft::AppendRejected{{{2}, {9}}, {{1}, {4}}},
+      raft::Heartbeat{{Term{3}, LogIndex{4}}, 17, raft::CurrencyProof{5, {4}}, raft::Reach{6, {9}}},
+      raft::HeartbeatReply{17, {9}, 5, true},
+      raft::Forward{1, 2, {{{5}, Bytes("one")}, {{6}, Bytes("two"), EntryKind::kMembers}}},
+      raft::ForwardRefused{raft::ForwardRefusal::kRejected, {3}, {{5}, {6}}, "why"},
+      raft::ReadRequest{3},
+      raft::ReadReply{3, {9}},
+      raft::HandOverRequest{{2}},
+      raft::TakeOver{}};
 }
 
 std::string backup_taken_apart() {

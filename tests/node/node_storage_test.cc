@@ -175,14 +175,50 @@ TEST_F(NodeStorageTest, ALogThatIsToldToLackEntriesIsInQuarantineAfterARestartTo
                                             .loaded = [](NodeId, const std::vector<EntryPtr>&) {},
                                             .damaged = nullptr});
     Repairs repairs(fs_, places(), *suspicion_, storage->recovered);
-    raft::Status status{};
-    status.quarantined = true;
-    repairs.settle(status, log);
+    repairs.begin_quarantine(raft::Status{});
     EXPECT_TRUE(repairs.any());
   }
   const auto again = open();
   ASSERT_TRUE(again);
   EXPECT_TRUE(again->recovered.quarantined);
+}
+
+// By an old list, a majority may be found that shares nobody with one of the list that counts.
+TEST_F(NodeStorageTest, AListThatCannotBeReplacedIsRemoved) {
+  suspicion_->follow(kWithOthers);
+  std::filesystem::create_directories(group_ + "/MEMBERS.new");
+  suspicion_->follow(kAlone);
+  EXPECT_FALSE(there("MEMBERS"));
+  std::filesystem::remove(group_ + "/MEMBERS.new");
+  suspicion_->follow(kWithOthers);
+  EXPECT_EQ(noted_members(fs_, group_).value(), kWithOthers);
+}
+
+TEST_F(NodeStorageTest, WhatIsAssumedIsNotNoted) {
+  EXPECT_FALSE(there("MEMBERS"));
+}
+
+TEST_F(NodeStorageTest, WhoLostTheStateKnowsTheMembersByTheirNoteAlone) {
+  {
+    const auto opened = SegmentedLog::open(fs_, log_path(), kLog);
+    ASSERT_TRUE(opened);
+    LogWrite write;
+    write.ticket = {1};
+    write.restart_after = LogPosition{Term{1}, LogIndex{5}};
+    write.hard_state = HardState{Term{1}, {}};
+    ASSERT_TRUE(opened->log->write(std::span(&write, 1)) && opened->log->sync());
+  }
+  ASSERT_TRUE(note_damaged_state(fs_, group_, "for the test"));
+  {
+    const auto opened = open();
+    ASSERT_TRUE(opened) << opened.error().message;
+    EXPECT_TRUE(opened->recovered.lacks_state && opened->recovered.guesses_members);
+  }
+  suspicion_->follow(kWithOthers);
+  const auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_TRUE(opened->recovered.lacks_state && !opened->recovered.guesses_members);
+  EXPECT_EQ(opened->recovered.members, kWithOthers);
 }
 
 TEST_F(NodeStorageTest, NoFlippedByteOfTheNotedMembersIsBelieved) {

@@ -260,7 +260,8 @@ TEST_F(RaftMembersTest, ARemovedFollowerIsFedUntilItKnows) {
   wait(milliseconds(50));
   const bool told = std::ranges::any_of(sent_, [&](const Envelope& envelope) {
     const auto* heartbeat = std::get_if<Heartbeat>(&envelope.body);
-    return envelope.to == kThird && heartbeat && heartbeat->commit == raft_->status().last.index;
+    return envelope.to == kThird && heartbeat &&
+           heartbeat->commit.index == raft_->status().last.index;
   });
   EXPECT_TRUE(told);
   sent_.clear();

@@ -8,14 +8,17 @@ namespace {
 class RaftQuarantineTest : public RaftTest {
  protected:
   // Its log ends with `last` entries of term 1; before it was damaged it went on.
-  void start_quarantined(uint64_t last) {
+  void start_quarantined(uint64_t last) { start_with(last, /*is_known=*/true); }
+  // The disk says nothing of it.
+  void start_forgetful(uint64_t last) { start_with(last, /*is_known=*/false); }
+  void start_with(uint64_t last, bool is_known) {
     Recovered found;
     for (const NodeId id : {kSelf, kOther, kThird})
       found.members.list.push_back({id, "n" + std::to_string(id.value), "", true});
     found.hard_state = {Term{1}, {}};
     if (last > 0) found.runs = {{LogIndex{1}, Term{1}}};
     found.last = {last};
-    found.quarantined = true;
+    found.quarantined = is_known;
     Config limits;
     limits.self = kSelf;
     raft_.emplace(limits, std::move(found), Random(++lives_), now_);
@@ -33,6 +36,20 @@ class RaftQuarantineTest : public RaftTest {
   void reach(uint64_t term, uint64_t moment, uint64_t last) {
     receive(kOther, term, Heartbeat{{}, ++round_, std::nullopt, Reach{moment, LogIndex{last}}});
     settle();
+  }
+
+  // The leader says that this is committed, and was acknowledged here.
+  void hear_what_it_forgot(LogPosition committed) {
+    const uint64_t term = committed.term.value;
+    lines_.clear();
+    receive(kOther, term, Heartbeat{committed, ++round_});
+    settle();
+    EXPECT_TRUE(quarantined() && raft_->quarantine_is_due());
+    EXPECT_FALSE(said("HeartbeatReply")) << "a restart may forget what was said";
+    step(QuarantineNoted{});
+    receive(kOther, term, Heartbeat{committed, ++round_});
+    settle();
+    EXPECT_TRUE(said("HeartbeatReply") && said("quarantined"));
   }
 
   uint64_t round_ = 0;
@@ -60,15 +77,11 @@ TEST_F(RaftQuarantineTest, NeitherVotesNorStands) {
 }
 
 TEST_F(RaftQuarantineTest, BeginsWhereTheLeaderKnowsOfMoreThanThereIs) {
-  start();
-  append(1, {}, 2);
-  settle();
-  receive(kOther, 1, Heartbeat{LogIndex{2}, ++round_});
+  start_forgetful(2);
+  receive(kOther, 1, Heartbeat{{Term{1}, LogIndex{2}}, ++round_});
   settle();
   EXPECT_FALSE(quarantined());
-  receive(kOther, 1, Heartbeat{LogIndex{5}, ++round_});
-  settle();
-  EXPECT_TRUE(quarantined() && said("quarantined"));
+  hear_what_it_forgot({Term{1}, LogIndex{5}});
   EXPECT_LE(raft_->status().commit, LogIndex{2});
   receive(kThird, 2, VoteRequest{VotePhase::kVote, Term{2}, {Term{1}, LogIndex{2}}});
   settle();
@@ -78,6 +91,26 @@ TEST_F(RaftQuarantineTest, BeginsWhereTheLeaderKnowsOfMoreThanThereIs) {
   append(2, {Term{1}, LogIndex{2}}, 3);
   settle();
   EXPECT_FALSE(quarantined());
+}
+
+// The entries that a later leader's had replaced are back.
+TEST_F(RaftQuarantineTest, BeginsWhereTheDiskForgotACut) {
+  start_forgetful(3);
+  hear_what_it_forgot({Term{2}, LogIndex{3}});
+  EXPECT_EQ(raft_->status().commit, LogIndex{});
+  append(2, {Term{1}, LogIndex{2}}, 1, 3);
+  settle();
+  EXPECT_EQ(raft_->status().commit, LogIndex{3});
+}
+
+TEST_F(RaftQuarantineTest, NoVoteIsGivenWhileItIsNoted) {
+  start_forgetful(2);
+  receive(kOther, 1, Heartbeat{{Term{1}, LogIndex{5}}, ++round_});
+  receive(kThird, 2,
+          VoteRequest{VotePhase::kVote, Term{2}, {Term{1}, LogIndex{2}}, /*handed_over=*/true});
+  settle();
+  EXPECT_EQ(raft_->status().term, Term{2});
+  EXPECT_FALSE(raft_->status().vote);
 }
 
 TEST_F(RaftQuarantineTest, EndsWhenTheLogHoldsWhatTheLeadersHeldAtContact) {
@@ -126,7 +159,7 @@ TEST_F(RaftQuarantineTest, AnotherTermsLeaderIsMatchedAnew) {
 TEST_F(RaftQuarantineTest, EntriesThatItHoldsAreNotTakenForTheLeadersUnseen) {
   start_quarantined(3);
   // The leader knew the log to go to 5. Its third entry may be one that was cut since.
-  receive(kOther, 1, Heartbeat{LogIndex{5}, 1});
+  receive(kOther, 1, Heartbeat{{Term{1}, LogIndex{5}}, 1});
   settle();
   EXPECT_EQ(raft_->status().commit, LogIndex{});
   append(1, {Term{1}, LogIndex{1}}, 1, 5);

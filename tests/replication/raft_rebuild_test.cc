@@ -18,6 +18,7 @@ class RaftRebuildTest : public RaftTest {
     found.last = {last};
     found.applied = found.members_index = {5};
     found.lacks_state = true;
+    found.guesses_members = guesses_members_;
     Config limits;
     limits.self = kSelf;
     members_ = found.members;
@@ -33,6 +34,7 @@ class RaftRebuildTest : public RaftTest {
   }
 
   Members members_;
+  bool guesses_members_ = false;
 };
 
 TEST_F(RaftRebuildTest, AsksForTheStateAndServesNothingMeanwhile) {
@@ -92,7 +94,7 @@ TEST_F(RaftRebuildTest, TakesAStateThatItsLogGoesOnFrom) {
   // What follows it is in the log, on disk.
   EXPECT_TRUE(said("load for=1 first=8"));
   lines_.clear();
-  receive(kOther, 1, Heartbeat{LogIndex{8}, 2});
+  receive(kOther, 1, Heartbeat{{Term{1}, LogIndex{8}}, 2});
   settle();
   EXPECT_TRUE(said("HeartbeatReply"));
   EXPECT_FALSE(said("lacks_state"));
@@ -103,6 +105,49 @@ TEST_F(RaftRebuildTest, DoesNotStandWithoutAnyEntry) {
   start_without_state(5);
   wait(milliseconds(2000));
   EXPECT_EQ(raft_->status().role, Role::kFollower);
+}
+
+// By a list that is out of date, two may be elected in one term.
+TEST_F(RaftRebuildTest, DoesNotStandByAListThatIsAGuess) {
+  guesses_members_ = true;
+  start_without_state();
+  wait(milliseconds(2000));
+  EXPECT_EQ(raft_->status().role, Role::kFollower);
+  receive(kOther, 1,
+          Append{{Term{1}, LogIndex{8}},
+                 {std::make_shared<const LogEntry>(LogEntry{
+                     LogIndex{9}, Term{1}, EntryKind::kMembers, {}, encode_members(members_)})},
+                 {}});
+  settle();
+  wait(milliseconds(2000));
+  EXPECT_EQ(raft_->status().role, Role::kCandidate) << "its log says who they are";
+}
+
+TEST_F(RaftRebuildTest, ChangesDoNotWaitForASuccessorThatIsFarBehind) {
+  start_without_state();
+  lead();
+  const uint64_t term = raft_->status().term.value;
+  receive(kOther, term, AppendRejected{{Term{1}, LogIndex{8}}, {Term{1}, LogIndex{7}}});
+  receive(kOther, term, HeartbeatReply{1, LogIndex{7}});
+  wait(milliseconds(100));
+  const LogIndex last = raft_->status().last.index;
+  receive(kThird, term, Forward{77, 1, {{RequestId{1}, Bytes("x")}}});
+  settle();
+  EXPECT_EQ(raft_->status().last.index, last + 1);
+}
+
+// What the log does not reach back to, a leader without a state can give to nobody.
+TEST_F(RaftRebuildTest, DoesNotHandOverToWhoCannotCatchUp) {
+  start_without_state();
+  lead();
+  const uint64_t term = raft_->status().term.value;
+  receive(kOther, term, Appended{raft_->status().last.index});
+  receive(kThird, term, Appended{LogIndex{3}});
+  step(TransferLeader{kThird});
+  const LogIndex last = raft_->status().last.index;
+  receive(kThird, term, Forward{77, 1, {{RequestId{1}, Bytes("x")}}});
+  settle();
+  EXPECT_EQ(raft_->status().last.index, last + 1);
 }
 
 // The leader of a follower that lost its state.

@@ -99,17 +99,17 @@ TEST_F(RaftRoomTest, AllHearItFromTheLeader) {
   step(RoomChanged{true});
   wait(milliseconds(100));
   EXPECT_TRUE(said("refuses_growth"));
-  receive(kOther, raft_->status().term.value + 1, Heartbeat{LogIndex{}, 1});
+  receive(kOther, raft_->status().term.value + 1, Heartbeat{{}, 1});
   settle();
   EXPECT_FALSE(refuses()) << "the new leader has not said so";
   const uint64_t term = raft_->status().term.value;
-  Heartbeat heartbeat{LogIndex{}, 2};
+  Heartbeat heartbeat{{}, 2};
   heartbeat.refuses_growth = true;
   receive(kOther, term, heartbeat);
   settle();
   EXPECT_TRUE(refuses());
   EXPECT_TRUE(said("short_of_room"));
-  receive(kOther, term, Heartbeat{LogIndex{}, 3});
+  receive(kOther, term, Heartbeat{{}, 3});
   EXPECT_FALSE(refuses());
 }
 
@@ -128,12 +128,12 @@ TEST_F(RaftRoomTest, AFullDiskIsSparedForVotes) {
   lines_.clear();
   EXPECT_FALSE(takes(3));
   EXPECT_FALSE(said("Append")) << "neither taken nor rejected: it is as if it had been lost";
-  Heartbeat heartbeat{LogIndex{}, 2};
+  Heartbeat heartbeat{{}, 2};
   heartbeat.refuses_growth = true;
   receive(kOther, 2, heartbeat);
   settle();
   EXPECT_TRUE(takes(3)) << "the leader has nobody else with room";
-  receive(kOther, 2, Heartbeat{LogIndex{}, 3});
+  receive(kOther, 2, Heartbeat{{}, 3});
   settle();
   EXPECT_FALSE(takes(4));
   step(RoomChanged{true, false});

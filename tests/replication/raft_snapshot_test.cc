@@ -256,7 +256,7 @@ TEST_F(RaftSnapshotTest, NothingIsAppliedWhileAStateIsBeingInstalled) {
   settle();
   arrive(2, kFar, "a");
   append(1, {}, 3, 3);
-  receive(kOther, 2, Heartbeat{LogIndex{3}, 1});
+  receive(kOther, 2, Heartbeat{{Term{1}, LogIndex{3}}, 1});
   settle();
   EXPECT_FALSE(said("apply"));
 }

@@ -95,7 +95,7 @@ TEST_F(RaftTest, AFollowerWhoseStateIsBehindKeepsABoundedWindow) {
   settle();
   EXPECT_LE(raft_->log().window_bytes(), 1500U);
   // What was let go is read back to be applied.
-  receive(kOther, 1, Heartbeat{LogIndex{100}, 1});
+  receive(kOther, 1, Heartbeat{{Term{1}, LogIndex{100}}, 1});
   settle();
   EXPECT_TRUE(said("load for=1 first=1 last=100"));
 }
@@ -120,7 +120,7 @@ TEST_F(RaftTest, AFollowerIsCurrentAsOfItsReplyOnceItHasAppliedWhatWasProven) {
   start();
   append(1, {}, 2, 1);
   settle();
-  receive(kOther, 1, Heartbeat{LogIndex{1}, 3});
+  receive(kOther, 1, Heartbeat{{Term{1}, LogIndex{1}}, 3});
   settle();
   const Instant replied = now_;
   uint64_t moment = 0;
@@ -128,12 +128,12 @@ TEST_F(RaftTest, AFollowerIsCurrentAsOfItsReplyOnceItHasAppliedWhatWasProven) {
     if (const auto* reply = std::get_if<HeartbeatReply>(&envelope.body)) moment = reply->moment;
   }
   wait(milliseconds(20));
-  receive(kOther, 1, Heartbeat{LogIndex{1}, 5});
+  receive(kOther, 1, Heartbeat{{Term{1}, LogIndex{1}}, 5});
   wait(milliseconds(20));
-  receive(kOther, 1, Heartbeat{LogIndex{1}, 6, CurrencyProof{moment, LogIndex{2}}});
+  receive(kOther, 1, Heartbeat{{Term{1}, LogIndex{1}}, 6, CurrencyProof{moment, LogIndex{2}}});
   settle();
   EXPECT_EQ(raft_->status().current_as_of, std::nullopt) << "entry 2 is not applied";
-  receive(kOther, 1, Heartbeat{LogIndex{2}, 7});
+  receive(kOther, 1, Heartbeat{{Term{1}, LogIndex{2}}, 7});
   settle();
   EXPECT_EQ(raft_->status().current_as_of, replied);
 }
@@ -236,7 +236,7 @@ TEST_F(RaftTest, AnAnswerToAReadCommitsNothing) {
   EXPECT_EQ(raft_->status().commit, LogIndex{});
   EXPECT_FALSE(said("readable"));
   // It waits for what it was told, and a word of the leader that this is committed.
-  receive(kOther, 1, Heartbeat{LogIndex{3}, 1});
+  receive(kOther, 1, Heartbeat{{Term{1}, LogIndex{3}}, 1});
   settle();
   EXPECT_TRUE(said("readable 5"));
 }
@@ -263,7 +263,7 @@ TEST_F(RaftTest, WhoLeadsNoMoreServesNoReadThatItTookAsLeader) {
   receive(kOther, 1, Appended{LogIndex{1}});
   settle();
   read(5);
-  EXPECT_TRUE(said("1 -> 2 Heartbeat term=1 commit=1 round=1"));
+  EXPECT_TRUE(said("1 -> 2 Heartbeat term=1 commit=1/1 round=1"));
   receive(kThird, 2, Heartbeat{{}, 1});
   receive(kOther, 1, HeartbeatReply{1, LogIndex{1}});
   receive(kOther, 2, HeartbeatReply{1, LogIndex{1}});

@@ -56,12 +56,15 @@ bool Simulator::needs_state(NodeId id) const {
 }
 
 // Whoever lost its state can be led on from what another's holds, by the entries of its own log.
+// But if it does not know the members either, it does not stand, and nobody may be elected without
+// it.
 bool Simulator::state_can_be_had(const std::vector<NodeId>& core) const {
   return std::ranges::all_of(core, [&](NodeId id) {
-    return !needs_state(id) || std::ranges::any_of(core, [&](NodeId other) {
-      return !needs_state(other) && node(other).is_up() &&
-             node(other).status().last.index >= node(id).log_before().index;
-    });
+    if (!needs_state(id)) return true;
+    return node(id).knows_members() && std::ranges::any_of(core, [&](NodeId other) {
+             return !needs_state(other) && node(other).is_up() &&
+                    node(other).status().last.index >= node(id).log_before().index;
+           });
   });
 }
 

@@ -52,6 +52,7 @@ void SimNode::apply(const std::vector<EntryPtr>& entries) {
   std::vector<Completion> completions;
   const Revision floor = machine_->history_floor();
   machine_->apply(entries, id_, completions);
+  note_members(entries);
   if (machine_->history_floor() > floor) watch_.marks.reach(Mark::kFloorRose);
   const Agreement agreement = judge_agreement(*machine_->hash_check(), members());
   if (agreement.majority) watch_.marks.reach(Mark::kHashesCompared);
@@ -76,6 +77,13 @@ void SimNode::apply(const std::vector<EntryPtr>& entries) {
         });
 }
 
+// It was in the log, and so it can be read.
+void SimNode::note_members(const std::vector<EntryPtr>& applied) {
+  for (const EntryPtr& entry : applied)
+    if (entry->kind == EntryKind::kMembers)
+      noted_members_ = raft::decode_members(entry->payload.view()).value();
+}
+
 // A crash may come before the switch, or between it and the restart of the log.
 void SimNode::install(const raft::InstallOrder& order) {
   const auto crashes = [this] {
@@ -92,6 +100,7 @@ void SimNode::install(const raft::InstallOrder& order) {
   watch_.marks.reach(Mark::kStateInstalled);
   watch_.trace.mix(machine_->state_hash());
   watch_.invariants.installed(id_, order.position, machine_->state_hash());
+  noted_members_ = *members;
   if (crashes()) return outside_.wants_crash(id_);
   after(watch_.random.between(Duration{}, Duration(microseconds(200))),
         [this, installed = raft::Installed{order.position, *std::move(members), head->stamp}] {

@@ -59,6 +59,7 @@ void SimNode::damage_state() {
   engine_ = std::make_unique<MemoryEngine>();
   applied_at_crash_ = {};
   rebuilds_ = true;
+  if (watch_.random.chance(0.3)) noted_members_.reset();
   watch_.invariants.lost_state(id_);
 }
 

@@ -197,9 +197,11 @@ Result<raft::Recovered> SimNode::recover(Recovered& on_disk) {
     }
     watch_.invariants.begun(id_, on_disk.hard_state, first);
   }
-  HOLDFAST_ASSIGN(raft::Recovered recovered,
-                  recover_replica(on_disk, *log_, *machine_, members,
-                                  {.entries = quarantined_, .state = rebuilds_}));
+  HOLDFAST_ASSIGN(
+      raft::Recovered recovered,
+      recover_replica(
+          on_disk, *log_, *machine_, noted_members_.value_or(members),
+          {.entries = quarantined_, .state = rebuilds_, .members = !noted_members_.has_value()}));
   if (recovered.before != on_disk.before) watch_.marks.reach(Mark::kStateAheadOfLog);
   return recovered;
 }
@@ -283,7 +285,7 @@ void SimNode::turn() {
   if (status.current_as_of) current_as_of = clock_.when(*status.current_as_of);
   watch_.invariants.stepped(id_, watch_.agenda.now(), current_as_of);
   if (status.removed) return after({}, [this] { leave(); });
-  if (status.quarantined && !quarantined_)
+  if (status.quarantine_is_due)
     watch_.invariants.fail("an honest disk forgets nothing",
                            fmt::format("node {} is told that its log lacks entries", id_.value));
   if (quarantined_ && !status.quarantined) leave_quarantine();

@@ -70,6 +70,7 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   bool is_lost() const { return lost_; }
   bool is_whole() const { return !lost_ && !damaged_ && !quarantined_ && !rebuilds_; }
   bool lacks_state_alone() const { return rebuilds_ && !lost_ && !damaged_ && !quarantined_; }
+  bool knows_members() const { return noted_members_.has_value(); }
   LogPosition log_before() const { return replica_->raft().log().before(); }
   bool is_gone() const { return gone_; }  // it was removed, and has ended
   const raft::Members& first_members() const { return first_members_; }
@@ -130,6 +131,7 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   void answer_loads(const std::vector<LoadOrder>& loads);
   void work_apply();
   void apply(const std::vector<EntryPtr>& entries);
+  void note_members(const std::vector<EntryPtr>& applied);
   void install(const raft::InstallOrder& order);
   void died_of(const char* what, const Error& error);
 
@@ -151,6 +153,7 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   bool lost_ = false;
   bool gone_ = false;
   raft::Members first_members_;  // that it knows of before its log holds any; none: a spare
+  std::optional<raft::Members> noted_members_;  // beside the state
   LogIndex applied_at_crash_;
   uint64_t own_requests_ = 0;
   NodeClock clock_;

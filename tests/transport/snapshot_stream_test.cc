@@ -457,7 +457,8 @@ TEST(SnapshotStream, MessagesGoOnBesideATransfer) {
   boost::asio::io_context loop;
   const std::string address = free_loopback_address();
   TcpTransport messenger(loop, {kPeerProtocol, kTestCluster, NodeId{1}, "n1", address}, Random(1));
-  messenger.start(kFirstGroup, [](const raft::Envelope&) {}, nullptr);
+  messenger.start(
+      kFirstGroup, [](const raft::Envelope&) {}, nullptr);
   messenger.set_peers({{NodeId{2}, "n2", two.address(), true}});
   SendingNode one({{"a", bytes_of_length(24 * kMiB)}});
   one.how.bytes_per_second = 32 * kMiB;
@@ -468,7 +469,7 @@ TEST(SnapshotStream, MessagesGoOnBesideATransfer) {
   uint64_t round = 0;
   const Instant deadline = SystemClock().now() + kTestPatience;
   while (one.done.all().empty() && SystemClock().now() < deadline) {
-    messenger.send({{NodeId{1}, NodeId{2}, Term{1}, raft::Heartbeat{LogIndex{0}, ++round}}});
+    messenger.send({{NodeId{1}, NodeId{2}, Term{1}, raft::Heartbeat{{}, ++round}}});
     loop.run_for(std::chrono::milliseconds(2));
     loop.restart();
     beside = two.messages.all().size();

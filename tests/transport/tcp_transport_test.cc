@@ -47,7 +47,7 @@ struct Peer {
 };
 
 raft::Envelope ping(uint64_t from, uint64_t to, uint64_t round) {
-  return {NodeId{from}, NodeId{to}, Term{1}, raft::Heartbeat{LogIndex{0}, round}};
+  return {NodeId{from}, NodeId{to}, Term{1}, raft::Heartbeat{{}, round}};
 }
 
 class TcpTransportTest : public testing::Test {
@@ -146,7 +146,8 @@ TEST_F(TcpTransportTest, ConnectsAgainAfterAPeerCameBack) {
   TcpTransport back(loop_, {kPeerProtocol, ClusterId{9}, NodeId{2}, "n2", address}, Random(4));
   ASSERT_TRUE(back.listen(address).has_value());
   size_t received = 0;
-  back.start(kFirstGroup, [&](const raft::Envelope&) { ++received; }, nullptr);
+  back.start(
+      kFirstGroup, [&](const raft::Envelope&) { ++received; }, nullptr);
   EXPECT_TRUE(run_until([&] { return received > 0; }, &one.transport, {ping(1, 2, 0)}));
 }
 
