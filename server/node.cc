@@ -1,12 +1,9 @@
 #include "server/node.h"
 
 #include <algorithm>
-#include <csignal>
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "replication/node/applier.h"
 #include "replication/node/replica_loop.h"
@@ -23,6 +20,7 @@
 #include "server/bootstrap.h"
 #include "server/data_directory.h"
 #include "server/disk_room.h"
+#include "server/drain.h"
 #include "server/gates.h"
 #include "server/http/listener.h"
 #include "server/join.h"
@@ -44,9 +42,6 @@ namespace holdfast {
 namespace net = boost::asio;
 namespace {
 
-constexpr Duration kDrainPatience = std::chrono::seconds(5);
-constexpr auto kHandoverLook = std::chrono::milliseconds(2);
-constexpr auto kDrainLook = std::chrono::milliseconds(20);
 constexpr Duration kPublishEvery = std::chrono::milliseconds(10);
 constexpr Duration kOwnPatience = std::chrono::seconds(1);
 
@@ -66,8 +61,7 @@ struct Node::Parts {
   DataDirectory directory;
   Random random{random_from_system()};
   net::io_context loop{1};
-  net::signal_set signals{loop, SIGTERM, SIGINT};
-  net::steady_timer timer{loop};
+  std::unique_ptr<Drain> drain;
   std::unique_ptr<TcpTransport> transport;
   std::unique_ptr<Suspicion> suspicion;
   std::unique_ptr<Repairs> repairs;
@@ -108,10 +102,7 @@ struct Node::Parts {
   void after_turn(Instant now, const std::vector<raft::RoleChange>& roles);
   void publish(Instant now);
   void follow_members();
-  void stop_on_signal();
-  void drain_when_handed_over(Instant deadline);
-  void drain();
-  void stop_when_drained(Instant deadline);
+  void prepare_drain();
   void leave();
   NodeEnd say_removed() const;
   Result<> stop();
@@ -394,7 +385,25 @@ void Node::Parts::leave() {
   const Result<> noted = directory.note_removal(fs);
   if (!noted) fatal(noted.error().message);
   gates->gate(0).abandon();
-  drain();
+  drain->begin();
+}
+
+// Before anything that takes time: a signal that comes meanwhile is kept until it can be heeded.
+void Node::Parts::prepare_drain() {
+  drain = std::make_unique<Drain>(
+      loop, clock, config.election_timeout,
+      Drain::Seams{.give_leadership_up = [this] { replica_loop->post(raft::TransferLeader{}); },
+                   .may_hand_over =
+                       [this] {
+                         return replica->status().role == raft::Role::kLeader &&
+                                replica->raft().members().voters().size() > 1;
+                       },
+                   .refuse_connections =
+                       [this] {
+                         listener->stop();
+                         connections->drain();
+                       },
+                   .connections = [this] { return connections->size(); }});
 }
 
 NodeEnd Node::Parts::say_removed() const {
@@ -403,42 +412,6 @@ NodeEnd Node::Parts::say_removed() const {
       "as a new member",
       config.data_dir);
   return NodeEnd::kRemoved;
-}
-
-// First no new connections, then the answers that are owed, then the rest.
-void Node::Parts::stop_on_signal() {
-  signals.async_wait([this](boost::system::error_code code, int signal) {
-    if (code) return;
-    log_info("stopping: {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
-    replica_loop->post(raft::TransferLeader{});
-    drain_when_handed_over(clock.now() + config.election_timeout);
-  });
-}
-
-// A planned stop costs no election: the leadership goes to another member first, if one is there.
-void Node::Parts::drain_when_handed_over(Instant deadline) {
-  const raft::Status status = replica->status();
-  const bool can_hand_over = replica->raft().members().voters().size() > 1;
-  if (status.role == raft::Role::kLeader && can_hand_over && clock.now() < deadline) {
-    timer.expires_after(kHandoverLook);
-    timer.async_wait([this, deadline](boost::system::error_code code) {
-      if (!code) drain_when_handed_over(deadline);
-    });
-    return;
-  }
-  drain();
-}
-
-void Node::Parts::drain() {
-  listener->stop();
-  connections->drain();
-  stop_when_drained(clock.now() + kDrainPatience);
-}
-
-void Node::Parts::stop_when_drained(Instant deadline) {
-  if (connections->size() == 0 || clock.now() >= deadline) return loop.stop();
-  timer.expires_after(kDrainLook);
-  timer.async_wait([this, deadline](boost::system::error_code) { stop_when_drained(deadline); });
 }
 
 Result<> Node::Parts::stop() {
@@ -483,6 +456,7 @@ Result<std::unique_ptr<Node>> Node::open(const Config& config) {
   log_info("holdfastd {}: node {} ({:016x}), data in {}", HOLDFAST_VERSION, identity.name,
            identity.node.value, config.data_dir);
   HOLDFAST_ASSIGN(parts->room, DiskRoom::open(parts->fs, config.data_dir, config.log_dir));
+  parts->prepare_drain();
   HOLDFAST_TRY(parts->listen());
   return std::unique_ptr<Node>(new Node(std::move(parts)));
 }
@@ -497,7 +471,7 @@ Result<NodeEnd> Node::run() {
     if (!is_member) return NodeEnd::kStopped;
   }
   HOLDFAST_TRY(parts.open_storage());
-  parts.stop_on_signal();
+  parts.drain->begin_on_signal();
   parts.start_service();
   log_info("clients at http://{}", parts.config.listen);
   parts.loop.run();
