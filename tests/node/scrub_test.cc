@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
-#include <thread>
+#include <future>
 
 #include <gtest/gtest.h>
 
@@ -17,8 +17,10 @@ namespace {
 
 bool comes_true(const std::function<bool()>& condition) {
   const Instant deadline = SystemClock().now() + std::chrono::seconds(60);
+  std::promise<void> promise;
+  const std::future<void> never = promise.get_future();
   while (!condition() && SystemClock().now() < deadline)
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    never.wait_for(std::chrono::milliseconds(1));
   return condition();
 }
 

@@ -457,8 +457,7 @@ TEST(SnapshotStream, MessagesGoOnBesideATransfer) {
   boost::asio::io_context loop;
   const std::string address = free_loopback_address();
   TcpTransport messenger(loop, {kPeerProtocol, kTestCluster, NodeId{1}, "n1", address}, Random(1));
-  messenger.start(
-      kFirstGroup, [](const raft::Envelope&) {}, nullptr);
+  messenger.start(kFirstGroup, [](const raft::Envelope&) {}, nullptr);
   messenger.set_peers({{NodeId{2}, "n2", two.address(), true}});
   SendingNode one({{"a", bytes_of_length(24 * kMiB)}});
   one.how.bytes_per_second = 32 * kMiB;

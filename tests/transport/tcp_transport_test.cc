@@ -146,8 +146,7 @@ TEST_F(TcpTransportTest, ConnectsAgainAfterAPeerCameBack) {
   TcpTransport back(loop_, {kPeerProtocol, ClusterId{9}, NodeId{2}, "n2", address}, Random(4));
   ASSERT_TRUE(back.listen(address).has_value());
   size_t received = 0;
-  back.start(
-      kFirstGroup, [&](const raft::Envelope&) { ++received; }, nullptr);
+  back.start(kFirstGroup, [&](const raft::Envelope&) { ++received; }, nullptr);
   EXPECT_TRUE(run_until([&] { return received > 0; }, &one.transport, {ping(1, 2, 0)}));
 }
 
