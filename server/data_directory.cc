@@ -104,12 +104,13 @@ Result<DirectoryLock> DirectoryLock::take(const std::string& path, int open_flag
     return DirectoryLock(Descriptor());
   if (!file.is_open())
     return fail(ErrorCode::kIo, fmt::format("open {}: {}", name, std::strerror(errno)));
-  if (::flock(file.number(), LOCK_EX | LOCK_NB) != 0)
+  if (::flock(file.number(), LOCK_EX | LOCK_NB) == 0) return DirectoryLock(std::move(file));
+  if (errno == EWOULDBLOCK)
     return fail(ErrorCode::kInvalid,
                 fmt::format("another process uses {}: stop it first, or give this node a folder of "
                             "its own (--data-dir)",
                             path));
-  return DirectoryLock(std::move(file));
+  return fail(ErrorCode::kIo, fmt::format("lock {}: {}", name, std::strerror(errno)));
 }
 
 Result<DataDirectory> DataDirectory::open(FileSystem& fs, std::string path, const std::string& name,
