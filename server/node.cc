@@ -267,18 +267,16 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
           .installed =
               [&mailbox](raft::Installed installed) { mailbox.post(std::move(installed)); }});
   const std::string group = directory.group_path(kFirstGroup);
+  const auto verify = [this](const std::string& path) { return engine->read_back_file(path); };
   const SnapshotSending sending{
-      .self = hello(),
-      .group = kFirstGroup,
-      .directory = group + "/snapshots",
-      .verify = [this](const std::string& path) { return engine->read_back_file(path); }};
+      .self = hello(), .group = kFirstGroup, .directory = group + "/snapshots", .verify = verify};
   HOLDFAST_ASSIGN(
       snapshots,
       TcpSnapshots::open(fs, clock, sending, *machine, *transport,
                          {.post = [&mailbox](raft::Input input) { mailbox.post(std::move(input)); },
                           .make_room = [group] { return remove_damaged_state(group); }}));
   backups = std::make_unique<Backups>(fs, *machine, clock, directory.identity().cluster,
-                                      group + "/backup");
+                                      group + "/backup", verify);
   HOLDFAST_TRY(backups->remove());  // what a crash has left
   announcer = std::make_unique<Announcer>(
       self, Announcer::Addresses{client_url_of(config), hello().peer_address}, random.fork());

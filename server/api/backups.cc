@@ -9,12 +9,13 @@
 namespace holdfast {
 
 Backups::Backups(FileSystem& fs, StateMachine& machine, const Clock& clock, ClusterId cluster,
-                 std::string directory)
+                 std::string directory, Verify verify)
     : fs_(fs),
       machine_(machine),
       clock_(clock),
       cluster_(cluster),
-      directory_(std::move(directory)) {}
+      directory_(std::move(directory)),
+      verify_(std::move(verify)) {}
 
 Result<> Backups::remove() {
   return remove_tree(directory_);
@@ -22,7 +23,7 @@ Result<> Backups::remove() {
 
 Result<std::unique_ptr<Backups::Reading>> Backups::Reading::open(const Backups& backups) {
   const std::string copy = backups.directory_ + "/state";
-  std::unique_ptr<Reading> reading(new Reading(backups.fs_, copy));
+  std::unique_ptr<Reading> reading(new Reading(backups, copy));
   HOLDFAST_TRY(remove_tree(backups.directory_));
   HOLDFAST_TRY(backups.fs_.create_directories(backups.directory_));
   HOLDFAST_TRY(backups.machine_.checkpoint(copy));
@@ -51,7 +52,10 @@ Result<> Backups::Reading::list_files() {
 
 Result<> Backups::Reading::begin_file(std::string& out) {
   const backup::FileHead& next = files_[files_begun_++];
-  HOLDFAST_ASSIGN(file_, fs_.open(directory_ + "/" + next.name));
+  const std::string path = directory_ + "/" + next.name;
+  // Its sums would vouch for what the disk has made of the file.
+  HOLDFAST_TRY(verify_(path));
+  HOLDFAST_ASSIGN(file_, fs_.open(path));
   offset_ = 0;
   writer_.file(next, out);
   return {};

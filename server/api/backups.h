@@ -3,6 +3,7 @@
 // The backups that a node makes, one at a time: a checkpoint of the state in a directory of its
 // own, read from there piece by piece, and removed.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,10 +18,13 @@ namespace holdfast {
 
 class Backups {
  public:
+  // Whether a file of the copy is what was written; else it is not given away. Blocking.
+  using Verify = std::function<Result<>(const std::string& path)>;
+
   // `directory` is this node's alone, on the file system of the state, and need not be there. All
   // else outlives the backups.
   Backups(FileSystem& fs, StateMachine& machine, const Clock& clock, ClusterId cluster,
-          std::string directory);
+          std::string directory, Verify verify);
 
   // Loop thread. False: one is being made. After true, `finish` when it has been removed.
   bool start() { return !std::exchange(running_, true); }
@@ -41,11 +45,13 @@ class Backups {
     Result<std::string> next();
 
    private:
-    Reading(FileSystem& fs, std::string directory) : fs_(fs), directory_(std::move(directory)) {}
+    Reading(const Backups& backups, std::string directory)
+        : fs_(backups.fs_), verify_(backups.verify_), directory_(std::move(directory)) {}
     Result<> list_files();
     Result<> begin_file(std::string& out);
 
     FileSystem& fs_;
+    const Verify& verify_;
     const std::string directory_;
     backup::Head head_;
     backup::Writer writer_;
@@ -62,6 +68,7 @@ class Backups {
   const Clock& clock_;
   const ClusterId cluster_;
   const std::string directory_;
+  const Verify verify_;
   bool running_ = false;
 };
 

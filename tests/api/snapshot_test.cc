@@ -33,7 +33,12 @@ class SnapshotApi : public ApiTest {
       std::vector<Completion> completions;
       machine_->apply(std::vector<EntryPtr>{entry}, NodeId{1}, completions);
     }
-    backups_ = std::make_unique<Backups>(fs_, *machine_, clock, ClusterId{0xabc}, place());
+    backups_ = std::make_unique<Backups>(fs_, *machine_, clock, ClusterId{0xabc}, place(),
+                                         [this](const std::string& path) -> Result<> {
+                                           if (path.ends_with(damaged_))
+                                             return fail(ErrorCode::kCorrupt, path + " is damaged");
+                                           return rocks_->read_back_file(path);
+                                         });
     services.backups = backups_.get();
   }
   ~SnapshotApi() override {
@@ -63,7 +68,19 @@ class SnapshotApi : public ApiTest {
   std::unique_ptr<RocksEngine> rocks_;
   std::unique_ptr<KvStateMachine> machine_;
   std::unique_ptr<Backups> backups_;
+
+ protected:
+  std::string damaged_ = "no file";
 };
+
+TEST_F(SnapshotApi, AFileThatIsDamagedIsNotGivenAway) {
+  damaged_ = ".sst";
+  http::Response response = call("GET", "/v1/snapshot");
+  Result<std::string> piece = next_of(response.stream);
+  while (piece && !piece->empty()) piece = next_of(response.stream);
+  ASSERT_FALSE(piece);
+  EXPECT_EQ(piece.error().code, ErrorCode::kCorrupt);
+}
 
 TEST_F(SnapshotApi, IsAWholeBackupWithAllItsFiles) {
   http::Response response = call("GET", "/v1/snapshot");
