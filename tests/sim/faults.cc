@@ -133,6 +133,16 @@ void Faults::bring_back(NodeId id) {
   if (!node(id).is_up()) node(id).start();
 }
 
+void Faults::lose_state(const std::vector<NodeId>& voters) {
+  const auto damaged =
+      std::ranges::count_if(voters, [this](NodeId id) { return !node(id).is_whole(); });
+  const NodeId id = voters[watch_.random.below(voters.size())];
+  if (!node(id).is_up() || !node(id).is_whole()) return;
+  if (static_cast<size_t>(damaged) + 1 > (voters.size() - 1) / 2) return;
+  crash(id);
+  node(id).damage_state();
+}
+
 // As many at a time as the others can do without.
 void Faults::damage() {
   const auto damaged = std::ranges::count_if(nodes_, [](const auto& n) { return !n->is_whole(); });

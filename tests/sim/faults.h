@@ -24,6 +24,8 @@ class Faults {
   // The power of the node fails, and comes back only with `bring_back`.
   void take_down(NodeId node);
   void bring_back(NodeId node);
+  // One of them is found to have lost its state, if the others can do without; it is down then.
+  void lose_state(const std::vector<NodeId>& voters);
 
  private:
   void repeat(Duration mean, const std::function<void()>& act);

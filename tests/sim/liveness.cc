@@ -20,6 +20,7 @@ constexpr Duration kLongestLife = seconds(4);  // of what clients put, on a slow
 
 bool Simulator::majority_lives() {
   network_.heal();
+  if (random_.chance(0.1)) faults_.lose_state(members_.members().voters());
   for (const raft::Member& member : members_.members().list) faults_.bring_back(member.id);
   core_ = draw_core();
   for (const NodeId id : core_) node(id).heal();
