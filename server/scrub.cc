@@ -49,7 +49,7 @@ void Scrub::run() {
   for (Duration waited{}; pause(look);) {
     waited += look;
     if (!is_due(waited)) continue;
-    if (suspicion_.doubts_state() && options_.has_replayed()) {
+    if (can_prove_state()) {
       prove_state();
     } else {
       pass();
@@ -59,8 +59,11 @@ void Scrub::run() {
 }
 
 bool Scrub::is_due(Duration waited) const {
-  return waited >=
-         std::min(options_.every, suspicion_.doubts_state() ? kWhenInDoubt : options_.every);
+  return waited >= options_.every || (waited >= kWhenInDoubt && can_prove_state());
+}
+
+bool Scrub::can_prove_state() const {
+  return suspicion_.doubts_state() && options_.has_replayed();
 }
 
 // What is only in memory proves nothing of the disk.

@@ -42,6 +42,7 @@ class Scrub {
  private:
   void run();
   bool is_due(Duration waited) const;
+  bool can_prove_state() const;
   bool pass();  // true: all is whole
   void prove_state();
   bool pause(Duration length);  // false: it is over

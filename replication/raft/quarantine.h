@@ -18,7 +18,9 @@ class Quarantine {
   bool is_on() const { return stage_ != Stage::kOff; }
   bool is_due() const { return stage_ == Stage::kDue; }  // on, and not noted on disk yet
   void begin() { stage_ = Stage::kDue; }
-  void noted() { stage_ = Stage::kNoted; }
+  void noted() {
+    if (is_due()) stage_ = Stage::kNoted;
+  }
 
   // The log of this term's leader went so far when it had an answer of this life. The first counts.
   void heed_reach(LogIndex last);

@@ -103,6 +103,14 @@ TEST_F(RaftQuarantineTest, BeginsWhereTheDiskForgotACut) {
   EXPECT_EQ(raft_->status().commit, LogIndex{3});
 }
 
+TEST_F(RaftQuarantineTest, ANoteThatComesTwiceBeginsNoOther) {
+  start_forgetful(2);
+  append(1, {}, 2);
+  settle();
+  step(QuarantineNoted{});
+  EXPECT_FALSE(quarantined());
+}
+
 TEST_F(RaftQuarantineTest, NoVoteIsGivenWhileItIsNoted) {
   start_forgetful(2);
   receive(kOther, 1, Heartbeat{{Term{1}, LogIndex{5}}, ++round_});
