@@ -9,7 +9,7 @@ namespace holdfast {
 namespace {
 
 constexpr Duration kEvery = std::chrono::seconds(2);
-constexpr Duration kPatience = std::chrono::seconds(1);
+constexpr Duration kAnnouncePatience = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -41,7 +41,7 @@ std::vector<raft::Proposal> Announcer::due(Instant now, const NodeStatus& status
 }
 
 raft::Proposal Announcer::proposal(Instant now, Bytes payload, EntryKind kind) {
-  return {Gate::nobodys(random_), now + kPatience, std::move(payload), kind};
+  return {Gate::nobodys(random_), now + kAnnouncePatience, std::move(payload), kind};
 }
 
 }  // namespace holdfast

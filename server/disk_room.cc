@@ -11,7 +11,7 @@
 namespace holdfast {
 namespace {
 
-constexpr std::chrono::seconds kLookEvery{1};
+constexpr std::chrono::seconds kMeasureEvery{1};
 constexpr std::chrono::milliseconds kLookWhenNear{100};
 constexpr std::chrono::milliseconds kTryEvery{100};
 
@@ -77,7 +77,7 @@ bool DiskRoom::pause() {
     return place->free < place->marks.watched_below();
   });
   std::unique_lock lock(mutex_);
-  return !ended_.wait_for(lock, is_near ? kLookWhenNear : std::chrono::milliseconds(kLookEvery),
+  return !ended_.wait_for(lock, is_near ? kLookWhenNear : std::chrono::milliseconds(kMeasureEvery),
                           [this] { return is_over_; });
 }
 

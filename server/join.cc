@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr Duration kPatience = std::chrono::seconds(5);  // with one node
+constexpr Duration kJoinPatience = std::chrono::seconds(5);  // with one node
 constexpr Duration kLookPatience = std::chrono::milliseconds(500);
 constexpr Duration kPauseFirst = std::chrono::milliseconds(100);
 constexpr Duration kPauseMax = std::chrono::seconds(2);
@@ -24,7 +24,7 @@ std::string hex(NodeId id) {
   return fmt::format("{:016x}", id.value);
 }
 
-uint64_t from_hex(const Json& json) {
+uint64_t id_from(const Json& json) {
   return std::stoull(json.get<std::string>(), nullptr, 16);
 }
 
@@ -50,9 +50,9 @@ HttpRequest post_of(const JoinRequest& request) {
 Result<Entered> entered_from(const std::string& body, NodeId self) {
   try {
     const Json json = Json::parse(body);
-    Entered entered{.cluster = ClusterId{from_hex(json.at("cluster_id"))}, .members = {}};
+    Entered entered{.cluster = ClusterId{id_from(json.at("cluster_id"))}, .members = {}};
     for (const Json& member : json.at("members")) {
-      const NodeId id{from_hex(member.at("id"))};
+      const NodeId id{id_from(member.at("id"))};
       entered.members.list.push_back({id, member.at("name").get<std::string>(),
                                       member.at("peer").get<std::string>(),
                                       id != self && member.at("voter").get<bool>()});
@@ -129,7 +129,7 @@ Result<std::optional<Entered>> Joiner::ask(const JoinRequest& request) {
 
 Joiner::Reply Joiner::ask_once(const std::string& url, const JoinRequest& request) const {
   HttpConnection connection = connect(url, clock_);
-  const auto answer = connection.exchange(post_of(request), clock_.now() + kPatience);
+  const auto answer = connection.exchange(post_of(request), clock_.now() + kJoinPatience);
   if (!answer) return {.entered = {}, .why_not = answer.error().message};
   if (answer->status != 200 && answer->status != 201) {
     const Refused refused = refused_from(*answer);
@@ -153,7 +153,7 @@ std::optional<ClusterId> cluster_at(const std::vector<std::string>& urls, const 
     const Json json = Json::parse(answer->body, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object() || !json.contains("cluster_id")) continue;
     try {
-      return ClusterId{from_hex(json.at("cluster_id"))};
+      return ClusterId{id_from(json.at("cluster_id"))};
     } catch (const std::exception&) {
       continue;  // not an answer of the API: as if none had come
     }

@@ -12,7 +12,7 @@ namespace holdfast {
 namespace {
 
 constexpr size_t kFixedBytes = 2 * sizeof(uint64_t);
-constexpr NoteKind kKind{
+constexpr NoteKind kRebuildNote{
     .magic = 0x4452425244465448, .version = 2, .body_bytes_min = kFixedBytes};  // "HTFDRBRD"
 
 std::string rebuild_path(const std::string& group) {
@@ -27,13 +27,13 @@ Result<> write_rebuild_note(FileSystem& fs, const std::string& group, const Rebu
   std::string body;
   put_fixed(body, uint64_t{note.dropped});
   put_fixed(body, static_cast<uint64_t>(note.times));
-  return write_note(fs, rebuild_path(group), kKind, body + note.why);
+  return write_note(fs, rebuild_path(group), kRebuildNote, body + note.why);
 }
 
 }  // namespace
 
 Result<std::optional<RebuildNote>> read_rebuild_note(FileSystem& fs, const std::string& group) {
-  const Result<std::optional<std::string>> body = read_note(fs, rebuild_path(group), kKind);
+  const Result<std::optional<std::string>> body = read_note(fs, rebuild_path(group), kRebuildNote);
   if (!body && body.error().code == ErrorCode::kCorrupt)
     return fail(ErrorCode::kCorrupt,
                 fmt::format("{}. It says that this node's state is, too: remove the node's data "

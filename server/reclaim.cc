@@ -15,7 +15,7 @@ constexpr std::chrono::seconds kRefusedBefore{10};
 constexpr std::chrono::seconds kForgetEvery{30};
 // Each flush makes files, and on a disk where none may be rewritten they pile up.
 constexpr std::chrono::seconds kFlushEvery{30};
-constexpr std::chrono::seconds kLookEvery{2};
+constexpr std::chrono::seconds kReclaimEvery{2};
 
 }  // namespace
 
@@ -57,7 +57,7 @@ void Reclaim::start() {
 
 bool Reclaim::pause() {
   std::unique_lock lock(mutex_);
-  return !ended_.wait_for(lock, kLookEvery, [this] { return is_over_; });
+  return !ended_.wait_for(lock, kReclaimEvery, [this] { return is_over_; });
 }
 
 void Reclaim::run() {

@@ -45,7 +45,7 @@ bool rename_to_new(const std::string& from, const std::string& to) {
   return errno == EINVAL && ::link(from.c_str(), to.c_str()) == 0 && ::unlink(from.c_str()) == 0;
 }
 
-std::unexpected<Error> failed(std::string_view act, const std::string& path) {
+std::unexpected<Error> system_refuses(std::string_view act, const std::string& path) {
   return fail(ErrorCode::kIo,
               fmt::format("{} {}: {}", act, path, std::generic_category().message(errno)));
 }
@@ -54,11 +54,11 @@ std::unexpected<Error> failed(std::string_view act, const std::string& path) {
 Result<Descriptor> open_locked(const std::string& path) {
   while (true) {
     Descriptor descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    if (!descriptor.is_open()) return failed("open", path);
+    if (!descriptor.is_open()) return system_refuses("open", path);
     const bool is_ours = ::flock(descriptor.number(), LOCK_EX | LOCK_NB) == 0;
     if (is_ours && is_still_named(descriptor, path)) return descriptor;
     if (is_ours) continue;
-    if (errno != EWOULDBLOCK) return failed("lock", path);
+    if (errno != EWOULDBLOCK) return system_refuses("lock", path);
     return fail(ErrorCode::kInvalid,
                 fmt::format("another backup is being written to '{}' now", path));
   }
@@ -70,7 +70,7 @@ Result<BackupFile> BackupFile::create(const std::string& path) {
   if (path == "-") {
     const std::string name = "standard output";
     Descriptor output(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
-    if (!output.is_open()) return failed("open", name);
+    if (!output.is_open()) return system_refuses("open", name);
     return BackupFile(path, name, std::move(output));
   }
   std::error_code unknown;
@@ -78,7 +78,7 @@ Result<BackupFile> BackupFile::create(const std::string& path) {
   const std::string part = path + ".part";
   HOLDFAST_ASSIGN(Descriptor descriptor, open_locked(part));
   BackupFile file(path, part, std::move(descriptor));
-  if (::ftruncate(file.descriptor_.number(), 0) != 0) return failed("cut", part);
+  if (::ftruncate(file.descriptor_.number(), 0) != 0) return system_refuses("cut", part);
   return file;
 }
 
@@ -100,7 +100,7 @@ Result<> BackupFile::take(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(descriptor_.number(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return failed("write", part_);
+    if (written < 0) return system_refuses("write", part_);
     bytes.remove_prefix(static_cast<size_t>(written));
   }
   return {};
@@ -109,10 +109,11 @@ Result<> BackupFile::take(std::string_view bytes) {
 Result<> BackupFile::finish() {
   HOLDFAST_TRY(reader_.finish());
   if (!is_file()) return {};
-  if (::fsync(descriptor_.number()) != 0) return failed("sync", part_);
-  if (!rename_to_new(part_, path_)) return errno == EEXIST ? taken(path_) : failed("rename", part_);
+  if (::fsync(descriptor_.number()) != 0) return system_refuses("sync", part_);
+  if (!rename_to_new(part_, path_))
+    return errno == EEXIST ? taken(path_) : system_refuses("rename", part_);
   descriptor_.close();
-  if (!sync_directory_of(path_)) return failed("sync the directory of", path_);
+  if (!sync_directory_of(path_)) return system_refuses("sync the directory of", path_);
   return {};
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kBlockBytes = size_t{256} << 10;
 
-std::unexpected<Error> failed(std::string_view name, std::string_view act) {
+std::unexpected<Error> cannot_be(std::string_view name, std::string_view act) {
   return fail(ErrorCode::kIo, fmt::format("{} cannot be {}: {}", name, act,
                                           std::generic_category().message(errno)));
 }
@@ -26,7 +26,7 @@ Result<Input> Input::open(const std::string& path) {
   std::string name = is_standard ? "standard input" : fmt::format("'{}'", path);
   Descriptor descriptor(is_standard ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
                                     : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!descriptor.is_open()) return failed(name, "opened");
+  if (!descriptor.is_open()) return cannot_be(name, "opened");
   return Input(std::move(name), std::move(descriptor));
 }
 
@@ -41,7 +41,7 @@ Result<std::string_view> Input::next_block() {
     ssize_t count = 0;
     do count = ::read(descriptor_.number(), buffer_.data(), buffer_.size());
     while (count < 0 && errno == EINTR);
-    if (count < 0) return failed(name_, "read");
+    if (count < 0) return cannot_be(name_, "read");
     at_ = 0;
     filled_ = static_cast<size_t>(count);
   }
@@ -64,7 +64,7 @@ Result<bool> Input::next_line(std::string& line) {
 
 Result<> Input::rewind() {
   at_ = filled_ = 0;
-  if (::lseek(descriptor_.number(), begin_, SEEK_SET) < 0) return failed(name_, "read again");
+  if (::lseek(descriptor_.number(), begin_, SEEK_SET) < 0) return cannot_be(name_, "read again");
   return {};
 }
 

@@ -3,14 +3,10 @@
 #include <fmt/format.h>
 
 #include "replication/raft/raft.h"
+#include "storage/base/overloaded.h"
 
 namespace holdfast::raft {
 namespace {
-
-template <class... Cases>
-struct Overloaded : Cases... {
-  using Cases::operator()...;
-};
 
 const char* name(VotePhase phase) {
   return phase == VotePhase::kPreVote ? "PreVote" : "Vote";

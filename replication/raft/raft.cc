@@ -3,14 +3,10 @@
 #include <algorithm>
 
 #include "storage/base/check.h"
+#include "storage/base/overloaded.h"
 
 namespace holdfast::raft {
 namespace {
-
-template <class... Cases>
-struct Overloaded : Cases... {
-  using Cases::operator()...;
-};
 
 constexpr size_t kHeldMax = 10'000;
 

@@ -11,7 +11,7 @@ namespace holdfast {
 namespace {
 
 // For a sender to read why it was refused.
-constexpr Duration kLastWordPatience = std::chrono::seconds(1);
+constexpr Duration kFarewellPatience = std::chrono::seconds(1);
 constexpr Duration kSayVerifyingEvery = std::chrono::seconds(1);
 constexpr int kPartKeptFor = 6;  // times the patience
 
@@ -108,8 +108,8 @@ void SnapshotReceiver::serve(Caller caller) {
   if (outcome) return;
   log_warning("the receiving of a snapshot from {} ended: {}", caller.peer.name,
               outcome.error().message);
-  if (socket.send(refusal(outcome.error()), kLastWordPatience))
-    socket.close_gently(kLastWordPatience);
+  if (socket.send(refusal(outcome.error()), kFarewellPatience))
+    socket.close_gently(kFarewellPatience);
 }
 
 Result<> SnapshotReceiver::receive(TimedSocket& socket, const Hello& peer) {

@@ -9,14 +9,10 @@
 #include "replication/transport/wire.pb.h"
 #include "storage/base/bytes.h"
 #include "storage/base/codec.h"
+#include "storage/base/overloaded.h"
 
 namespace holdfast {
 namespace {
-
-template <class... Cases>
-struct Overloaded : Cases... {
-  using Cases::operator()...;
-};
 
 void put_position(proto::Position* out, const LogPosition& position) {
   out->set_term(position.term.value);

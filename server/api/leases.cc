@@ -23,8 +23,8 @@ using http::Request;
 using http::Response;
 
 std::expected<uint64_t, Problem> ttl_of(std::string_view body) {
-  HOLDFAST_ASSIGN(const nlohmann::json json, parse_few_fields(body));
-  HOLDFAST_ASSIGN(JsonFields fields, JsonFields::of(json, ""));
+  HOLDFAST_ASSIGN(const nlohmann::json parsed, parse_few_fields(body));
+  HOLDFAST_ASSIGN(JsonFields fields, JsonFields::of(parsed, ""));
   HOLDFAST_ASSIGN(const std::optional<std::string> ttl, fields.take_text("ttl"));
   HOLDFAST_TRY(fields.finish());
   if (ttl) return parse_ttl("ttl", *ttl);

@@ -72,7 +72,7 @@ std::expected<std::string, Problem> take_key(JsonFields& fields) {
   return *std::move(key);
 }
 
-std::expected<KeyRange, Problem> take_range(JsonFields& fields) {
+std::expected<KeyRange, Problem> take_range_of(JsonFields& fields) {
   std::array<std::string, 3> bounds;
   constexpr std::array<std::string_view, 3> kNames = {"prefix", "start", "end"};
   for (size_t i = 0; i < bounds.size(); ++i) {
@@ -143,7 +143,7 @@ std::expected<Operation, Problem> delete_of(JsonFields fields, bool has_key) {
     return remove;
   }
   KeyRange range;
-  HOLDFAST_ASSIGN(range, take_range(fields));
+  HOLDFAST_ASSIGN(range, take_range_of(fields));
   HOLDFAST_TRY(fields.finish());
   if (range.bounded) return DeleteRangeCommand{std::move(range.start), std::move(range.end)};
   return std::unexpected(bad_field(fields.path(), "give 'key', 'prefix', 'start' or 'end'"));
@@ -151,7 +151,7 @@ std::expected<Operation, Problem> delete_of(JsonFields fields, bool has_key) {
 
 std::expected<Operation, Problem> scan_of(JsonFields fields) {
   KeyRange range;
-  HOLDFAST_ASSIGN(range, take_range(fields));
+  HOLDFAST_ASSIGN(range, take_range_of(fields));
   ScanOperation scan{.start = std::move(range.start), .end = std::move(range.end)};
   HOLDFAST_ASSIGN(scan.reverse, fields.take_flag("reverse"));
   HOLDFAST_ASSIGN(scan.keys_only, fields.take_flag("keys_only"));

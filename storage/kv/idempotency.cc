@@ -12,12 +12,12 @@ namespace {
 
 constexpr std::string_view kOnce = "once/";
 constexpr std::string_view kBytes = "once_bytes";
-constexpr size_t kHeadBytes = 24;
+constexpr size_t kAnswerHeadBytes = 24;
 
 // What an answer takes up beside its own bytes, under the longest name.
 constexpr uint64_t kNamesBytesMax =
     kOnce.size() + Idempotency::kDue.size() + sizeof(uint64_t) + 2 * kOnceKeyBytesMax;
-constexpr uint64_t kKeptBytesMax = kNamesBytesMax + kHeadBytes + Idempotency::kAnswerBytesMax;
+constexpr uint64_t kKeptBytesMax = kNamesBytesMax + kAnswerHeadBytes + Idempotency::kAnswerBytesMax;
 static_assert(kKeptBytesMax <= Idempotency::kBytesMax / 32, "one must not fill it");
 static_assert(kReplyHeadBytes + kOperationsMax * kResultHeadBytes <= Idempotency::kAnswerBytesMax,
               "a transaction that shows no key is never refused for its answer");
@@ -38,7 +38,7 @@ std::unexpected<Error> damaged() {
 }
 
 Result<uint64_t> deadline_of(std::string_view value) {
-  if (value.size() < kHeadBytes) return damaged();
+  if (value.size() < kAnswerHeadBytes) return damaged();
   return load_fixed<uint64_t>(value.data());
 }
 
@@ -64,7 +64,7 @@ std::optional<Idempotency::Kept> Idempotency::find(NamedOverlay& named, std::str
     return std::nullopt;
   }
   return Kept{{load_fixed<uint64_t>(value->data() + 8), load_fixed<uint64_t>(value->data() + 16)},
-              must(decode_reply(std::string_view(*value).substr(kHeadBytes)))};
+              must(decode_reply(std::string_view(*value).substr(kAnswerHeadBytes)))};
 }
 
 bool Idempotency::has_room() const {

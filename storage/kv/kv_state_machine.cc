@@ -25,7 +25,7 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kHeadBytes = 48;
+constexpr size_t kSummaryBytes = 48;
 // What is asked of a state before it is installed: what it has of itself, and its floor.
 constexpr auto kWords = [] {
   std::array<std::string_view, kOwnNames.size() + 1> words;
@@ -35,7 +35,7 @@ constexpr auto kWords = [] {
 
 std::string encode_head(const StateSummary& head) {
   std::string out;
-  out.reserve(kHeadBytes);
+  out.reserve(kSummaryBytes);
   put_fixed(out, head.applied.index.value);
   put_fixed(out, head.applied.term.value);
   put_fixed(out, head.revision.value);
@@ -46,11 +46,11 @@ std::string encode_head(const StateSummary& head) {
 }
 
 Result<StateSummary> decode_head(std::string_view bytes) {
-  if (bytes.size() != kHeadBytes) {
+  if (bytes.size() != kSummaryBytes) {
     return fail(ErrorCode::kCorrupt,
                 fmt::format("the state's head has {} bytes instead of {}: restore this node from "
                             "its peers, or start it with the version that wrote the state",
-                            bytes.size(), kHeadBytes));
+                            bytes.size(), kSummaryBytes));
   }
   const auto field = [bytes](size_t i) { return load_fixed<uint64_t>(bytes.data() + 8 * i); };
   return StateSummary{.applied = {.term = {field(1)}, .index = {field(0)}},

@@ -11,10 +11,10 @@
 namespace holdfast {
 namespace {
 
-constexpr std::string_view kAside = ".damaged";
+constexpr std::string_view kDamagedName = ".damaged";
 constexpr std::string_view kCopy = ".new";
 constexpr size_t kKept = 2;  // files, for people who want to know what happened
-constexpr uint64_t kChunkBytes = uint64_t{1} << 20;
+constexpr uint64_t kZerosBytes = uint64_t{1} << 20;
 
 // Reads on where recovery stops, and remembers what matters there.
 class Examination {
@@ -121,10 +121,10 @@ Result<> copy_beginning(FileSystem& fs, const std::string& from, const std::stri
   HOLDFAST_ASSIGN(const std::unique_ptr<File> source, fs.open(from));
   HOLDFAST_ASSIGN(const uint64_t size, source->size());
   HOLDFAST_ASSIGN(const std::unique_ptr<File> copy, fs.create(to));
-  const std::string zeros(kChunkBytes, '\0');
+  const std::string zeros(kZerosBytes, '\0');
   for (uint64_t at = 0; at < size;) {
     const uint64_t end = at < bytes ? bytes : size;
-    const uint64_t piece = std::min(kChunkBytes, end - at);
+    const uint64_t piece = std::min(kZerosBytes, end - at);
     if (at < bytes) {
       HOLDFAST_ASSIGN(const std::string read, source->read_at(at, piece));
       HOLDFAST_TRY(copy->write_at(at, read));
@@ -137,7 +137,7 @@ Result<> copy_beginning(FileSystem& fs, const std::string& from, const std::stri
 }
 
 Result<> put_aside(FileSystem& fs, const std::string& directory, const std::string& path) {
-  HOLDFAST_TRY(fs.rename(path, path + std::string(kAside)));
+  HOLDFAST_TRY(fs.rename(path, path + std::string(kDamagedName)));
   return fs.sync_directory(directory);
 }
 
@@ -236,7 +236,7 @@ Result<> read_back_log(FileSystem& fs, const std::string& directory, const ReadB
 Result<std::vector<std::string>> needless_damaged_files(const FileSystem& fs,
                                                         const std::string& directory) {
   HOLDFAST_ASSIGN(std::vector<std::string> names, fs.list(directory));
-  std::erase_if(names, [](const std::string& name) { return !name.ends_with(kAside); });
+  std::erase_if(names, [](const std::string& name) { return !name.ends_with(kDamagedName); });
   names.resize(names.size() - std::min(names.size(), kKept));
   for (std::string& name : names) name = directory + "/" + name;
   return names;

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "segment-";
 constexpr std::string_view kSuffix = ".log";
-constexpr std::string_view kAside = ".new";
+constexpr std::string_view kUnfinishedName = ".new";
 constexpr size_t kNumberDigits = 16;
 constexpr uint64_t kChunkBytes = uint64_t{1} << 20;
 
@@ -92,7 +92,7 @@ Result<SegmentFiles> list_segments(const FileSystem& fs, const std::string& dire
   for (const std::string& name : names) {
     if (const std::optional<uint64_t> number = segment_number(name))
       files.numbers.push_back(*number);
-    if (name.ends_with(kAside)) files.left_overs.push_back(directory + "/" + name);
+    if (name.ends_with(kUnfinishedName)) files.left_overs.push_back(directory + "/" + name);
   }
   return files;
 }
@@ -101,7 +101,7 @@ Result<> Segment::make_spare(FileSystem& fs, const std::string& directory, uint6
   const std::string path = spare_path(directory);
   HOLDFAST_ASSIGN(const bool there, fs.exists(path));
   if (there) return {};
-  const std::string aside = path + std::string(kAside);
+  const std::string aside = path + std::string(kUnfinishedName);
   HOLDFAST_TRY(make_blank(fs, aside, bytes, Pace::kGentle));
   HOLDFAST_TRY(fs.rename(aside, path));
   return fs.sync_directory(directory);
@@ -114,7 +114,7 @@ Result<Segment> Segment::make(FileSystem& fs, const std::string& directory,
   HOLDFAST_ASSIGN(std::unique_ptr<File> file, open_spare(fs, aside, header.bytes));
   if (!file) {
     // Not the name that make_spare uses: it may be at work on another thread.
-    aside = path + std::string(kAside);
+    aside = path + std::string(kUnfinishedName);
     HOLDFAST_ASSIGN(file, make_blank(fs, aside, header.bytes, Pace::kFast));
   }
   HOLDFAST_TRY(file->write_at(0, encode_segment_header(header)));

@@ -8,6 +8,10 @@
 #include "storage/base/check.h"
 
 namespace holdfast {
+
+nlohmann::json json_of(const http::Response& response) {
+  return nlohmann::json::parse(response.body);
+}
 namespace {
 
 constexpr NodeId kSelf{7};

@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json_fwd.hpp>
 
 #include "server/api/readers.h"
 #include "server/api/services.h"
@@ -22,6 +23,8 @@
 #include "tests/kv/engine_over.h"
 
 namespace holdfast {
+
+nlohmann::json json_of(const http::Response& response);
 
 class ManualClock final : public Clock {
  public:

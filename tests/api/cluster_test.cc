@@ -5,10 +5,6 @@
 namespace holdfast {
 namespace {
 
-nlohmann::json json_of(const http::Response& response) {
-  return nlohmann::json::parse(response.body);
-}
-
 using std::chrono::milliseconds;
 using testing::HasSubstr;
 using testing::Not;

@@ -9,10 +9,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::string_literals::operator""s;
 
-nlohmann::json json_of(const http::Response& response) {
-  return nlohmann::json::parse(response.body);
-}
-
 class LeasesApi : public ApiTest {
  protected:
   std::string granted(const std::string& ttl) {

@@ -26,7 +26,6 @@ class MembersApi : public ApiTest {
             {"client_url", "http://127.0.0.1:44"}};
   }
   http::Response add(const Json& body) { return call("POST", kMembers, body.dump()); }
-  static Json json_of(const http::Response& response) { return Json::parse(response.body); }
   static std::vector<std::string> names_of(const http::Response& response) {
     std::vector<std::string> names;
     const Json body = json_of(response);

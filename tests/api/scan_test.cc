@@ -8,10 +8,6 @@
 namespace holdfast {
 namespace {
 
-nlohmann::json json_of(const http::Response& response) {
-  return nlohmann::json::parse(response.body);
-}
-
 using std::string_literals::operator""s;
 using testing::ElementsAre;
 using testing::IsEmpty;

@@ -16,7 +16,7 @@
 namespace holdfast {
 namespace {
 
-constexpr const char* kDirectoryName = "HOLDFAST_CRASH_TEST_DIRECTORY";
+constexpr const char* kCrashDirectoryName = "HOLDFAST_CRASH_TEST_DIRECTORY";
 constexpr const char* kRoundName = "HOLDFAST_CRASH_TEST_ROUND";
 constexpr int kReportsFd = 3;
 
@@ -44,7 +44,7 @@ std::string checkpoint_path(const std::string& directory, uint32_t number) {
 }
 
 // The life of the process that is killed: applies entries until then.
-[[noreturn]] void live(const std::string& directory, uint64_t round) {
+[[noreturn]] void live_until_killed(const std::string& directory, uint64_t round) {
   Random random(1000 + round);
   auto engine = RocksEngine::open({.directory = directory + "/state",
                                    .memtable_bytes = random.chance(0.5) ? 64u << 10 : 4u << 20})
@@ -72,8 +72,8 @@ std::string checkpoint_path(const std::string& directory, uint32_t number) {
 
 // Entered only in the process that Victim starts.
 TEST(CrashTest, DISABLED_Life) {
-  if (const char* directory = std::getenv(kDirectoryName)) {
-    live(directory, std::strtoull(std::getenv(kRoundName), nullptr, 10));
+  if (const char* directory = std::getenv(kCrashDirectoryName)) {
+    live_until_killed(directory, std::strtoull(std::getenv(kRoundName), nullptr, 10));
   }
 }
 
@@ -87,7 +87,7 @@ class Victim {
     pid_ = fork();
     CHECK(pid_ >= 0);
     if (pid_ == 0) {
-      setenv(kDirectoryName, directory.c_str(), 1);
+      setenv(kCrashDirectoryName, directory.c_str(), 1);
       setenv(kRoundName, round_text.c_str(), 1);
       dup2(ends[1], kReportsFd);
       execl("/proc/self/exe", "kv_test", "--gtest_filter=CrashTest.DISABLED_Life",

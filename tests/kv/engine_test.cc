@@ -15,10 +15,6 @@ namespace {
 
 using namespace std::string_literals;
 
-Row row(uint64_t revision, std::string value) {
-  return {{{revision}, {revision}, 1, 77}, std::move(value)};
-}
-
 EngineBatch batch(uint64_t revision, std::vector<RowWrite> rows) {
   EngineBatch made;
   made.revisions.push_back(

@@ -6,20 +6,17 @@
 #include <gtest/gtest.h>
 
 #include "storage/kv/idempotency.h"
+#include "tests/kv/commands.h"
 #include "tests/kv/engine_over.h"
 #include "tests/kv/expect_same.h"
 
 namespace holdfast {
 namespace {
 
-constexpr NodeId kSelf{1};
 constexpr uint64_t kMinute = 60'000;
 constexpr uint64_t kHour = 60 * kMinute;
 constexpr uint64_t kYear = 365 * 24 * kHour;
 
-Command put(std::string key) {
-  return {.act = PutCommand{std::move(key), "v", {}}};
-}
 Command compact(uint64_t floor) {
   return {.act = CompactCommand{Revision{floor}}};
 }

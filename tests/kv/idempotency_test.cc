@@ -4,25 +4,17 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/kv/commands.h"
 #include "tests/kv/kv_model.h"
 
 namespace holdfast {
 namespace {
 
-constexpr NodeId kSelf{1};
 constexpr uint64_t kLife = Idempotency::kLifeMs;
 
 Command named(Command command, std::string key, uint64_t fingerprint = 1) {
   command.once = Once{std::move(key), {fingerprint, 2}};
   return command;
-}
-PutCommand put_act(std::string key, std::string value = "v", bool prev = false) {
-  PutCommand act{std::move(key), std::move(value), {}};
-  act.prev = prev;
-  return act;
-}
-Command put(std::string key, std::string value = "v", bool prev = false) {
-  return {.act = put_act(std::move(key), std::move(value), prev)};
 }
 
 class IdempotencyTest : public testing::TestWithParam<StoreKind> {

@@ -78,7 +78,7 @@ ssize_t write(int file, const void* bytes, size_t count) {
 namespace holdfast {
 namespace {
 
-constexpr const char* kDirectoryName = "HOLDFAST_INSTALL_TEST_DIRECTORY";
+constexpr const char* kInstallDirectoryName = "HOLDFAST_INSTALL_TEST_DIRECTORY";
 constexpr const char* kStepsName = "HOLDFAST_INSTALL_TEST_STEPS";
 constexpr int kInstalledFd = 3;
 
@@ -86,7 +86,7 @@ constexpr uint64_t kOldFlushed = 60;
 constexpr uint64_t kOld = 80;
 constexpr uint64_t kNew = 150;
 
-EntryPtr entry_at(LogIndex index) {
+EntryPtr installed_entry(LogIndex index) {
   // The reader needs a row of the old state to hold on to.
   if (index.value == kOld)
     return make_entry(index, EntryKind::kCommand, encode_command({PutCommand{"k", "v", {}}}));
@@ -96,13 +96,13 @@ EntryPtr entry_at(LogIndex index) {
 
 void apply_until(KvStateMachine& machine, uint64_t last) {
   while (machine.applied().index.value < last) {
-    const EntryPtr entry = entry_at(machine.applied().index + 1);
+    const EntryPtr entry = installed_entry(machine.applied().index + 1);
     std::vector<Completion> completions;
     machine.apply({&entry, 1}, {1}, completions);
   }
 }
 
-[[noreturn]] void live(const std::string& directory, uint64_t steps) {
+[[noreturn]] void install_until_killed(const std::string& directory, uint64_t steps) {
   syncing = false;
   {
     auto engine = RocksEngine::open({.directory = directory + "state"}).value();
@@ -132,8 +132,8 @@ void apply_until(KvStateMachine& machine, uint64_t last) {
 
 // Entered only in the process that is killed.
 TEST(InstallCrashTest, DISABLED_Life) {
-  if (const char* directory = std::getenv(kDirectoryName)) {
-    live(directory, std::strtoull(std::getenv(kStepsName), nullptr, 10));
+  if (const char* directory = std::getenv(kInstallDirectoryName)) {
+    install_until_killed(directory, std::strtoull(std::getenv(kStepsName), nullptr, 10));
   }
 }
 
@@ -150,7 +150,7 @@ End live_and_die(const std::string& directory, uint64_t steps) {
   const pid_t child = fork();
   CHECK(child >= 0);
   if (child == 0) {
-    setenv(kDirectoryName, directory.c_str(), 1);
+    setenv(kInstallDirectoryName, directory.c_str(), 1);
     setenv(kStepsName, steps_text.c_str(), 1);
     dup2(ends[1], kInstalledFd);
     execl("/proc/self/exe", "kv_test", "--gtest_filter=InstallCrashTest.DISABLED_Life",
@@ -213,9 +213,9 @@ TEST(InstallCrashTest, AKillAtAnyStepLeavesOneOfBothStates) {
   std::filesystem::create_directory(laid_out);
   lay_out(laid_out);
   KvModel old_model;
-  for (uint64_t i = 1; i <= kOldFlushed; ++i) old_model.apply(*entry_at({i}));
+  for (uint64_t i = 1; i <= kOldFlushed; ++i) old_model.apply(*installed_entry({i}));
   KvModel new_model;
-  for (uint64_t i = 1; i <= kNew; ++i) new_model.apply(*entry_at({i}));
+  for (uint64_t i = 1; i <= kNew; ++i) new_model.apply(*installed_entry({i}));
 
   int old_found = 0;
   int new_found = 0;

@@ -14,8 +14,6 @@
 namespace holdfast {
 namespace {
 
-constexpr NodeId kSelf{1};
-
 // A log that several stores apply, each as far as it likes.
 class Log {
  public:

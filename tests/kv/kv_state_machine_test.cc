@@ -7,6 +7,7 @@
 
 #include "storage/kv/state_format.h"
 #include "storage/kv/stored_bytes.h"
+#include "tests/kv/commands.h"
 #include "tests/kv/engine_over.h"
 #include "tests/kv/kv_model.h"
 
@@ -14,8 +15,6 @@ namespace holdfast {
 namespace {
 
 using Kind = Condition::Kind;
-
-constexpr NodeId kSelf{1};
 
 Condition if_match(std::vector<Revision> revisions) {
   return {Kind::kMatch, false, std::move(revisions)};
@@ -27,9 +26,6 @@ Condition if_absent() {
   return {Kind::kNoneMatch, true, {}};
 }
 
-Command put(std::string key, std::string value, std::vector<Condition> conditions = {}) {
-  return {.act = PutCommand{std::move(key), std::move(value), std::move(conditions)}};
-}
 Command remove(std::string key, std::vector<Condition> conditions = {}) {
   return {.act = DeleteCommand{std::move(key), std::move(conditions)}};
 }

@@ -10,11 +10,10 @@
 namespace holdfast {
 namespace {
 
-constexpr NodeId kSelf{1};
 constexpr LeaseId kLease{0x1234567890abcdef};
 constexpr LeaseId kOther{7};
 
-Command put(std::string key, LeaseId lease = {}, uint64_t ttl_ms = 0) {
+Command put_under(std::string key, LeaseId lease = {}, uint64_t ttl_ms = 0) {
   PutCommand act{std::move(key), "v", {}};
   act.lease = lease;
   act.ttl_ms = ttl_ms;
@@ -72,14 +71,14 @@ class LeasesTest : public testing::TestWithParam<StoreKind> {
 INSTANTIATE_TEST_SUITE_P(Engines, LeasesTest, testing::ValuesIn(store_kinds()), store_name);
 
 TEST_P(LeasesTest, AKeyEndsWithItsTimeAndNotBefore) {
-  at(1'000, put("k", {}, 5'000));
-  at(1'500, put("stays"));
+  at(1'000, put_under("k", {}, 5'000));
+  at(1'500, put_under("stays"));
   const size_t kept = named();
   EXPECT_TRUE(is_due(6'000));
   EXPECT_EQ(at(5'999, kExpire).deleted, 0u);
   EXPECT_TRUE(exists("k"));
   EXPECT_FALSE(is_due(5'999));
-  at(6'500, put("other"));
+  at(6'500, put_under("other"));
   EXPECT_TRUE(exists("k")) << "as long as nothing in the log ends it";
   const Reply ended = at(6'500, kExpire);
   EXPECT_EQ(ended.deleted, 1u);
@@ -92,30 +91,30 @@ TEST_P(LeasesTest, AKeyEndsWithItsTimeAndNotBefore) {
 
 TEST_P(LeasesTest, ANewPutOrADeleteEndsTheBond) {
   at(0, grant(kLease, 5'000));
-  for (const Command& bound : {put("k", kLease), put("k", {}, 5'000)}) {
-    for (const Command& after : {put("k"), Command{.act = DeleteCommand{"k", {}}}}) {
+  for (const Command& bound : {put_under("k", kLease), put_under("k", {}, 5'000)}) {
+    for (const Command& after : {put_under("k"), Command{.act = DeleteCommand{"k", {}}}}) {
       at(1, bound);
       at(2, after);
       EXPECT_EQ(store_->engine().scan_meta("bound/", "", 9).value().size(), 0u);
       EXPECT_EQ(store_->engine().scan_meta("due/", "", 9).value().size(), 1u) << "of the lease";
     }
   }
-  at(3, put("k"));
+  at(3, put_under("k"));
   at(9'000, kExpire);
   EXPECT_TRUE(exists("k"));
 }
 
 TEST_P(LeasesTest, ALaterPutCountsItsTimeAnew) {
-  at(0, put("k", {}, 2'000));
-  at(1'500, put("k", {}, 2'000));
+  at(0, put_under("k", {}, 2'000));
+  at(1'500, put_under("k", {}, 2'000));
   EXPECT_EQ(at(3'499, kExpire).deleted, 0u);
   EXPECT_EQ(at(3'500, kExpire).deleted, 1u);
 }
 
 TEST_P(LeasesTest, KeysOfALeaseEndWithIt) {
   EXPECT_EQ(at(100, grant(kLease, 5'000)).ttl_ms, 5'000u);
-  at(100, put("a", kLease));
-  at(200, put("b", kLease));
+  at(100, put_under("a", kLease));
+  at(200, put_under("b", kLease));
   EXPECT_EQ(bound_keys(store_->engine(), kLease, "", 9).value(),
             (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(bound_keys(store_->engine(), kLease, "a", 9).value(), std::vector<std::string>{"b"});
@@ -124,13 +123,13 @@ TEST_P(LeasesTest, KeysOfALeaseEndWithIt) {
   EXPECT_EQ(store_->engine().changes(ended.revision, 9).value().at(0).keys,
             (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(lease(), std::nullopt);
-  EXPECT_EQ(at(5'100, put("a", kLease)).status, ReplyStatus::kLeaseNotFound);
+  EXPECT_EQ(at(5'100, put_under("a", kLease)).status, ReplyStatus::kLeaseNotFound);
   EXPECT_FALSE(exists("a"));
 }
 
 TEST_P(LeasesTest, TheLogDecidesBetweenKeepAliveAndExpiry) {
   at(0, grant(kLease, 5'000));
-  at(0, put("k", kLease));
+  at(0, put_under("k", kLease));
   // It came too late by the clock, but the expiry stands behind it in the log.
   EXPECT_EQ(at(7'000, kKeepAlive).status, ReplyStatus::kOk);
   EXPECT_EQ(lease()->deadline_ms, 12'000u);
@@ -141,7 +140,7 @@ TEST_P(LeasesTest, TheLogDecidesBetweenKeepAliveAndExpiry) {
   EXPECT_FALSE(exists("k"));
 
   at(20'000, grant(kLease, 5'000));
-  at(20'000, put("k", kLease));
+  at(20'000, put_under("k", kLease));
   const std::vector<Reply> together =
       all_at(26'000, {kKeepAlive, kExpire, kKeepAlive, kRevoke, kKeepAlive});
   EXPECT_EQ(together[1].deleted, 0u);
@@ -154,7 +153,7 @@ TEST_P(LeasesTest, AnIdThatIsThereIsRefused) {
   at(0, grant(kLease, 5'000));
   EXPECT_EQ(at(1'000, grant(kLease, 60'000)).status, ReplyStatus::kLeaseExists);
   EXPECT_EQ(lease(), (Lease{kLease, 5'000, 5'000}));
-  EXPECT_EQ(at(0, put("k", kOther)).status, ReplyStatus::kLeaseNotFound);
+  EXPECT_EQ(at(0, put_under("k", kOther)).status, ReplyStatus::kLeaseNotFound);
   EXPECT_EQ(machine_->revision(), Revision{1});
 }
 
@@ -170,8 +169,8 @@ TEST_P(LeasesTest, TheClockOfALeaderIsCarriedWhileSomethingWaits) {
 
 TEST_P(LeasesTest, ARestartRemembersWhatIsDue) {
   at(0, grant(kLease, 5'000));
-  at(0, put("a", kLease));
-  at(0, put("b", {}, 3'000));
+  at(0, put_under("a", kLease));
+  at(0, put_under("b", {}, 3'000));
   const StateSummary before = machine_->summary();
   reopen();
   EXPECT_EQ(machine_->summary(), before);
@@ -187,7 +186,7 @@ TEST_P(LeasesTest, ARestartRemembersWhatIsDue) {
 TEST_P(LeasesTest, MuchThatEndsAtOnceGoesInBoundedParts) {
   constexpr size_t kKeys = 4'500;
   std::vector<Command> puts;
-  for (size_t i = 0; i < kKeys; ++i) puts.push_back(put(fmt::format("k{:05}", i), {}, 5'000));
+  for (size_t i = 0; i < kKeys; ++i) puts.push_back(put_under(fmt::format("k{:05}", i), {}, 5'000));
   all_at(0, puts);
   size_t deleted = 0;
   int entries = 0;
@@ -208,8 +207,8 @@ TEST_P(LeasesTest, MuchThatEndsAtOnceGoesInBoundedParts) {
 TEST_P(LeasesTest, ALeaseIsNotTornWhereItFits) {
   std::vector<Command> commands = {grant(kLease, 5'000), grant(kOther, 5'001)};
   for (size_t i = 0; i < 600; ++i) {
-    commands.push_back(put(fmt::format("a{}", i), kLease));
-    commands.push_back(put(fmt::format("b{}", i), kOther));
+    commands.push_back(put_under(fmt::format("a{}", i), kLease));
+    commands.push_back(put_under(fmt::format("b{}", i), kOther));
   }
   all_at(0, commands);
   EXPECT_EQ(at(9'000, kExpire).deleted, 600u);
@@ -222,20 +221,21 @@ TEST_P(LeasesTest, ALeaseIsNotTornWhereItFits) {
 
 TEST_P(LeasesTest, ALeaseOfManyKeysIsOverAtItsFirstPart) {
   std::vector<Command> commands = {grant(kLease, 5'000)};
-  for (size_t i = 0; i < 2'500; ++i) commands.push_back(put(fmt::format("k{:04}", i), kLease));
-  commands.push_back(put("alone", {}, 5'000));
+  for (size_t i = 0; i < 2'500; ++i)
+    commands.push_back(put_under(fmt::format("k{:04}", i), kLease));
+  commands.push_back(put_under("alone", {}, 5'000));
   all_at(0, commands);
   EXPECT_EQ(at(5'000, kExpire).deleted, 1u) << "keys of their own come first at one moment";
   EXPECT_EQ(at(5'000, kExpire).deleted, 1'000u);
   EXPECT_EQ(lease(), std::nullopt);
   EXPECT_EQ(list_leases(store_->engine(), {}, 9).value().size(), 0u);
   EXPECT_TRUE(exists("k1000"));
-  for (const Command& late : {kKeepAlive, kRevoke, put("new", kLease)})
+  for (const Command& late : {kKeepAlive, kRevoke, put_under("new", kLease)})
     EXPECT_EQ(at(5'001, late).status, ReplyStatus::kLeaseNotFound);
   EXPECT_EQ(at(5'001, grant(kLease, 5'000)).status, ReplyStatus::kLeaseExists);
   reopen();
   // What is put anew lives on.
-  at(5'002, put("k2499"));
+  at(5'002, put_under("k2499"));
   EXPECT_TRUE(is_due(5'002));
   EXPECT_EQ(at(5'002, kExpire).deleted, 1'000u);
   EXPECT_EQ(at(5'002, kExpire).deleted, 499u);
@@ -247,7 +247,7 @@ TEST_P(LeasesTest, ALeaseOfManyKeysIsOverAtItsFirstPart) {
 TEST_P(LeasesTest, ARevokedLeaseGoesInOneRevisionUpToALimit) {
   std::vector<Command> commands = {grant(kLease, 60'000)};
   for (size_t i = 0; i < kRangeKeysMax + 500; ++i) {
-    commands.push_back(put(fmt::format("k{:06}", i), kLease));
+    commands.push_back(put_under(fmt::format("k{:06}", i), kLease));
     if (commands.size() == 5'000) {
       all_at(0, commands);
       commands.clear();
@@ -268,11 +268,12 @@ TEST_P(LeasesTest, ARevokedLeaseGoesInOneRevisionUpToALimit) {
 
 TEST_P(LeasesTest, AnIdThatIsGrantedAgainBeginsAnew) {
   std::vector<Command> commands = {grant(kLease, 5'000)};
-  for (size_t i = 0; i < 1'500; ++i) commands.push_back(put(fmt::format("k{:04}", i), kLease));
+  for (size_t i = 0; i < 1'500; ++i)
+    commands.push_back(put_under(fmt::format("k{:04}", i), kLease));
   all_at(0, commands);
   EXPECT_EQ(at(5'000, kExpire).deleted, 1'000u);
   EXPECT_EQ(at(5'000, kExpire).deleted, 500u);
-  all_at(6'000, {grant(kLease, 5'000), put("before the others", kLease)});
+  all_at(6'000, {grant(kLease, 5'000), put_under("before the others", kLease)});
   EXPECT_EQ(at(6'001, kRevoke).deleted, 1u);
   EXPECT_FALSE(exists("before the others"));
 }
@@ -284,9 +285,9 @@ std::string long_key(size_t number) {
 TEST_P(LeasesTest, WhatEndsInOneEntryIsBoundedInBytesToo) {
   constexpr size_t kAtOnce = (1 << 20) / kKeyBytesMax;
   std::vector<Command> commands = {grant(kLease, 5'000)};
-  for (size_t i = 0; i < kAtOnce + 10; ++i) commands.push_back(put(long_key(i), kLease));
+  for (size_t i = 0; i < kAtOnce + 10; ++i) commands.push_back(put_under(long_key(i), kLease));
   for (size_t i = 0; i < kAtOnce + 10; ++i)
-    commands.push_back(put(long_key(20'000 + i), {}, 9'000));
+    commands.push_back(put_under(long_key(20'000 + i), {}, 9'000));
   all_at(0, commands);
   for (const uint64_t ms : {5'000u, 9'000u}) {
     const Reply first = at(ms, kExpire);
@@ -301,7 +302,7 @@ TEST_P(LeasesTest, WhatEndsInOneEntryIsBoundedInBytesToo) {
 TEST_P(LeasesTest, ARevisionOfARevokedLeaseIsBoundedInBytesToo) {
   constexpr size_t kAtOnce = kRangeBytesMax / kKeyBytesMax;
   std::vector<Command> commands = {grant(kLease, 5'000)};
-  for (size_t i = 0; i < kAtOnce + 1; ++i) commands.push_back(put(long_key(i), kLease));
+  for (size_t i = 0; i < kAtOnce + 1; ++i) commands.push_back(put_under(long_key(i), kLease));
   all_at(0, commands);
   const Reply revoked = at(1, kRevoke);
   EXPECT_EQ(revoked.deleted, kAtOnce);

@@ -7,8 +7,6 @@
 namespace holdfast {
 namespace {
 
-constexpr NodeId kSelf{1};
-
 class Story {
  public:
   Story(StoreKind kind, uint64_t seed) : random_(seed), store_(make_store(kind)) { reopen(); }

@@ -13,10 +13,6 @@ namespace {
 using namespace std::string_literals;
 using testing::ElementsAre;
 
-Row row(uint64_t revision, std::string value) {
-  return {{{revision}, {revision}, 1, 77}, std::move(value)};
-}
-
 Stamp made(uint64_t revision) {
   return {revision * 10, revision * 1000};
 }

@@ -21,11 +21,8 @@
 namespace holdfast {
 namespace {
 
-Row row(uint64_t revision, std::string value) {
-  return {{{revision}, {revision}, 1, 77}, std::move(value)};
-}
-
-void put(Engine& engine, uint64_t revision, const std::string& key, const std::string& value) {
+void write_row(Engine& engine, uint64_t revision, const std::string& key,
+               const std::string& value) {
   EngineBatch batch;
   batch.revisions.push_back({.revision = {revision}, .made = {1, 1}, .rows = {}});
   batch.revisions.back().rows.emplace_back(key, row(revision, value));
@@ -43,7 +40,7 @@ class RocksEngineTest : public testing::Test {
 
 TEST_F(RocksEngineTest, AReadFromMemoryNeverWaitsForTheDisk) {
   RocksStore store;
-  put(store.rocks(), 2, "k", "value");
+  write_row(store.rocks(), 2, "k", "value");
   EXPECT_EQ(store.rocks().get("k", {2}, ReadTier::kMemory).value(), row(2, "value"));
   ASSERT_TRUE(store.rocks().flush());
   Random random(1);
@@ -57,7 +54,8 @@ TEST_F(RocksEngineTest, AReadFromMemoryNeverWaitsForTheDisk) {
 
 TEST_F(RocksEngineTest, KeysThatAreNotThereAreKnownWithoutReadingRows) {
   RocksStore store;
-  for (uint64_t i = 0; i < 1000; ++i) put(store.rocks(), i + 2, fmt::format("there/{}", i), "x");
+  for (uint64_t i = 0; i < 1000; ++i)
+    write_row(store.rocks(), i + 2, fmt::format("there/{}", i), "x");
   rocksdb::SetPerfLevel(rocksdb::kEnableCount);
   const auto look = [&store] {
     rocksdb::get_perf_context()->Reset();
@@ -116,7 +114,7 @@ TEST_F(RocksEngineTest, AFileThatIsNotThereIsToldAndNotCounted) {
   const TestDirectory directory;
   {
     const auto engine = RocksEngine::open({.directory = directory / "state"}).value();
-    put(*engine, 2, "k", "value");
+    write_row(*engine, 2, "k", "value");
     ASSERT_TRUE(engine->flush());
   }
   const TableFiles before = check_table_files(directory / "state").value();
@@ -139,10 +137,10 @@ TEST_F(RocksEngineTest, OneProcessOpensItOnce) {
 
 TEST_F(RocksEngineTest, ACheckpointHoldsTheStateOfItsMoment) {
   RocksStore store;
-  put(store.rocks(), 2, "k", "old");
+  write_row(store.rocks(), 2, "k", "old");
   const std::string copy = store.directory() / "copy";
   ASSERT_TRUE(store.rocks().checkpoint(copy));
-  put(store.rocks(), 3, "k", "new");
+  write_row(store.rocks(), 3, "k", "new");
   ASSERT_TRUE(store.rocks().flush());
   {
     const auto opened = RocksEngine::open({.directory = copy}).value();
@@ -155,7 +153,7 @@ TEST_F(RocksEngineTest, ACheckpointHoldsTheStateOfItsMoment) {
 
 TEST_F(RocksEngineTest, CompactionForgetsWhatTheFloorAllows) {
   RocksStore store;
-  for (uint64_t i = 0; i < 20; ++i) put(store.rocks(), i + 2, "k", std::to_string(i));
+  for (uint64_t i = 0; i < 20; ++i) write_row(store.rocks(), i + 2, "k", std::to_string(i));
   ASSERT_TRUE(store.rocks().flush());
   ASSERT_TRUE(store.rocks().set_history_floor({15}));
   ASSERT_TRUE(store.rocks().compact());
@@ -183,8 +181,8 @@ class RewritingTest : public RocksEngineTest {
     Random random(1);
     for (uint64_t round = 0; round < 2; ++round) {
       for (uint64_t i = 0; i < 1000; ++i)
-        put(store_.rocks(), 2 + round * 1000 + i, fmt::format("key/{}", i),
-            std::to_string(random.next()));
+        write_row(store_.rocks(), 2 + round * 1000 + i, fmt::format("key/{}", i),
+                  std::to_string(random.next()));
       ASSERT_TRUE(store_.rocks().flush());
     }
   }
@@ -195,7 +193,7 @@ TEST_F(RewritingTest, IsNotBegunWithoutRoomForIt) {
   fill();
   store_.rocks().set_free_bytes(1000);
   EXPECT_FALSE(store_.rocks().compact());
-  put(store_.rocks(), 3000, "more", "value");
+  write_row(store_.rocks(), 3000, "more", "value");
   EXPECT_TRUE(store_.rocks().flush()) << "a flush is not asked whether there is room";
   store_.rocks().set_free_bytes(100 << 20);
   EXPECT_TRUE(store_.rocks().compact());
@@ -213,7 +211,7 @@ class GuardedTest : public RocksEngineTest {
                   .value();
   }
   void flush_one(uint64_t i) {
-    put(*engine_, i + 2, "k", std::to_string(i));
+    write_row(*engine_, i + 2, "k", std::to_string(i));
     ASSERT_TRUE(engine_->flush());
   }
 
@@ -281,10 +279,10 @@ void pile_up(const std::string& directory) {
       RocksEngine::open({.directory = directory, .make_room = [](RoomFor) { return true; }})
           .value();
   for (uint64_t i = 2; i < 50; ++i) {
-    put(*engine, i, "k", "value");
+    write_row(*engine, i, "k", "value");
     CHECK(engine->flush().has_value());
   }
-  put(*engine, 50, "k", "value");
+  write_row(*engine, 50, "k", "value");
   CHECK(!engine->compact().has_value());
   CHECK(engine->get_info("k", {50}).value()->version == 1);
   std::_Exit(kPiled);
@@ -310,7 +308,7 @@ TEST_F(RocksEngineTest, NamedValuesAreReadAsTheyWereFlushedAndNothingIsChanged) 
   const TestDirectory directory;
   {
     const auto engine = RocksEngine::open({.directory = directory / "state"}).value();
-    put(*engine, 2, "k", "value");
+    write_row(*engine, 2, "k", "value");
     engine->write({.revisions = {}, .meta = {{"name", "flushed"}, {"other", ""}}});
     ASSERT_TRUE(engine->flush());
     engine->write({.revisions = {}, .meta = {{"name", "lost at the close"}}});
@@ -326,7 +324,7 @@ TEST_F(RocksEngineTest, NamedValuesOfAStateThatMissesAFileAreNotRead) {
   const TestDirectory directory;
   {
     const auto engine = RocksEngine::open({.directory = directory / "state"}).value();
-    put(*engine, 2, "k", "value");
+    write_row(*engine, 2, "k", "value");
     ASSERT_TRUE(engine->flush());
   }
   for (const auto& entry : std::filesystem::directory_iterator(directory / "state"))
@@ -343,7 +341,7 @@ TEST_F(RocksEngineTest, ReadingNamedValuesMakesNoState) {
 void flush_onto_a_full_disk(const std::string& directory) {
   const auto engine = RocksEngine::open({.directory = directory}).value();
   Random random(1);
-  for (uint64_t i = 2; i < 10'000; ++i) put(*engine, i, std::to_string(random.next()), "v");
+  for (uint64_t i = 2; i < 10'000; ++i) write_row(*engine, i, std::to_string(random.next()), "v");
   // Stands in for a disk that takes no more: files may not grow beyond a page.
   CHECK(std::signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
   const rlimit page{4096, 4096};
@@ -371,7 +369,7 @@ TEST_F(RocksEngineTest, DamageToAFileIsToldAndNotServed) {
     ASSERT_TRUE(engine);
     Random random(3);
     for (uint64_t i = 0; i < 500; ++i)
-      put(**engine, i + 2, fmt::format("key/{}", i), std::to_string(random.next()));
+      write_row(**engine, i + 2, fmt::format("key/{}", i), std::to_string(random.next()));
     ASSERT_TRUE((*engine)->flush());
   }
   std::string largest;

@@ -19,6 +19,13 @@
 
 namespace holdfast {
 
+// Who applies, in tests of one replica.
+inline constexpr NodeId kSelf{1};
+
+inline Row row(uint64_t revision, std::string value) {
+  return {{{revision}, {revision}, 1, 77}, std::move(value)};
+}
+
 // Beside the test program, on a real file system.
 inline std::string test_path(const std::string& name) {
   return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / name).string();

@@ -4,21 +4,16 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/kv/commands.h"
 #include "tests/kv/kv_model.h"
 
 namespace holdfast {
 namespace {
 
-constexpr NodeId kSelf{1};
 using Target = Compare::Target;
 using Relation = Compare::Relation;
 using Kind = OperationResult::Kind;
 
-PutCommand put(std::string key, std::string value = "v", bool prev = false) {
-  PutCommand act{std::move(key), std::move(value), {}};
-  act.prev = prev;
-  return act;
-}
 ScanOperation scan(std::string start, std::string end, uint64_t limit = kRangeKeysMax) {
   return {.start = std::move(start), .end = std::move(end), .limit = limit};
 }
@@ -58,7 +53,7 @@ class TransactionTest : public testing::TestWithParam<StoreKind> {
       TransactionCommand transaction;
       for (size_t i = 0; i < 5'000 && done < count; ++i, ++done)
         transaction.then.emplace_back(
-            put(fmt::format("{}{:06}", prefix, done), std::string(value_bytes, 'v')));
+            put_act(fmt::format("{}{:06}", prefix, done), std::string(value_bytes, 'v')));
       ASSERT_EQ(apply({.act = std::move(transaction)}).status, ReplyStatus::kOk);
     }
   }
@@ -71,8 +66,9 @@ class TransactionTest : public testing::TestWithParam<StoreKind> {
 INSTANTIATE_TEST_SUITE_P(Engines, TransactionTest, testing::ValuesIn(store_kinds()), store_name);
 
 TEST_P(TransactionTest, IsOneRevisionHoweverMuchItChanges) {
-  apply({.act = put("old")});
-  const Reply reply = run({put("a"), put("b"), DeleteCommand{"old", {}}, put("a", "again")});
+  apply({.act = put_act("old")});
+  const Reply reply =
+      run({put_act("a"), put_act("b"), DeleteCommand{"old", {}}, put_act("a", "again")});
   EXPECT_EQ(reply.revision, Revision{3});
   EXPECT_TRUE(reply.succeeded);
   ASSERT_EQ(reply.results.size(), 4u);
@@ -87,18 +83,18 @@ TEST_P(TransactionTest, IsOneRevisionHoweverMuchItChanges) {
 }
 
 TEST_P(TransactionTest, WhatChangesNothingTakesNoRevision) {
-  apply({.act = put("a")});
+  apply({.act = put_act("a")});
   EXPECT_EQ(run({}).revision, Revision{2});
   EXPECT_EQ(run({GetOperation{"a"}, DeleteCommand{"b", {}}, scan("", "")}).revision, Revision{2});
-  EXPECT_EQ(apply({.act = put("a")}).revision, Revision{3});
+  EXPECT_EQ(apply({.act = put_act("a")}).revision, Revision{3});
 }
 
 TEST_P(TransactionTest, OperationsSeeWhatThoseBeforeThemDid) {
-  apply({.act = put("a", "1")});
+  apply({.act = put_act("a", "1")});
   const Reply reply =
-      run({put("b", "2"), GetOperation{"b"}, DeleteCommand{"a", {}}, GetOperation{"a"},
-           scan("a", "z"), put("a", "3", true), put("b", "4", true), DeleteCommand{"b", {}, true},
-           DeleteRangeCommand{"a", ""}, scan("", "")});
+      run({put_act("b", "2"), GetOperation{"b"}, DeleteCommand{"a", {}}, GetOperation{"a"},
+           scan("a", "z"), put_act("a", "3", true), put_act("b", "4", true),
+           DeleteCommand{"b", {}, true}, DeleteRangeCommand{"a", ""}, scan("", "")});
   ASSERT_EQ(reply.results.size(), 10u);
   ASSERT_EQ(reply.results[1].items.size(), 1u);
   EXPECT_EQ(reply.results[1].items[0].row.value, "2");
@@ -115,12 +111,13 @@ TEST_P(TransactionTest, OperationsSeeWhatThoseBeforeThemDid) {
 }
 
 TEST_P(TransactionTest, ComparesAreJudgedBeforeAnyOperation) {
-  apply({.act = put("a", "1")});
-  const Reply reply = run({put("a", "2"), GetOperation{"a"}},
-                          {compare("a", Target::kVersion, Relation::kEqual, 1)}, {put("b")});
+  apply({.act = put_act("a", "1")});
+  const Reply reply = run({put_act("a", "2"), GetOperation{"a"}},
+                          {compare("a", Target::kVersion, Relation::kEqual, 1)}, {put_act("b")});
   EXPECT_TRUE(reply.succeeded);
-  const Reply second = run({put("a", "3")}, {compare("a", Target::kVersion, Relation::kEqual, 1)},
-                           {put("b"), GetOperation{"a"}});
+  const Reply second =
+      run({put_act("a", "3")}, {compare("a", Target::kVersion, Relation::kEqual, 1)},
+          {put_act("b"), GetOperation{"a"}});
   EXPECT_FALSE(second.succeeded);
   EXPECT_EQ(second.results.size(), 2u);
   EXPECT_EQ(value("a"), "2");
@@ -128,9 +125,9 @@ TEST_P(TransactionTest, ComparesAreJudgedBeforeAnyOperation) {
 }
 
 TEST_P(TransactionTest, EachTargetAndRelation) {
-  apply({.act = put("x")});
-  apply({.act = put("a", "m")});
-  apply({.act = put("a", "m")});  // created at 3, changed at 4, version 2
+  apply({.act = put_act("x")});
+  apply({.act = put_act("a", "m")});
+  apply({.act = put_act("a", "m")});  // created at 3, changed at 4, version 2
   struct Row {
     Target target;
     uint64_t number;
@@ -169,7 +166,7 @@ TEST_P(TransactionTest, EachTargetAndRelation) {
 TEST_P(TransactionTest, LeasesAreComparedAndBound) {
   const LeaseId lease{0x77};
   apply({.act = GrantLeaseCommand{lease, 5'000}});
-  PutCommand bound = put("a");
+  PutCommand bound = put_act("a");
   bound.lease = lease;
   EXPECT_TRUE(holds(compare("a", Target::kLease, Relation::kEqual, 0)));
   run({bound});
@@ -180,7 +177,7 @@ TEST_P(TransactionTest, LeasesAreComparedAndBound) {
   EXPECT_EQ(store_->engine().scan_meta("bound/", "", 9).value().size(), 0u);
   bound.lease = {0x78};
   const StateSummary before = machine_->summary();
-  const Reply refused = run({put("x"), bound, put("y")});
+  const Reply refused = run({put_act("x"), bound, put_act("y")});
   EXPECT_EQ(refused.status, ReplyStatus::kLeaseNotFound);
   EXPECT_EQ(refused.lease, LeaseId{0x78});
   EXPECT_EQ(refused.refused, 2u);
@@ -191,7 +188,7 @@ TEST_P(TransactionTest, LeasesAreComparedAndBound) {
 }
 
 TEST_P(TransactionTest, ScansHaveLimitsAndSayThatThereIsMore) {
-  run({put("a"), put("b"), put("c")});
+  run({put_act("a"), put_act("b"), put_act("c")});
   ScanOperation keys = scan("", "", 2);
   keys.keys_only = true;
   keys.reverse = true;
@@ -213,7 +210,7 @@ TEST_P(TransactionTest, NothingIsChangedBeyondWhatOneEntryMay) {
   fill("k", kRangeKeysMax);
   const StateSummary before = machine_->summary();
   // As many keys as one entry may change, and one more.
-  const Reply keys = run({DeleteRangeCommand{"k", "l"}, put("one more")});
+  const Reply keys = run({DeleteRangeCommand{"k", "l"}, put_act("one more")});
   EXPECT_EQ(keys.status, ReplyStatus::kRangeTooLarge);
   EXPECT_EQ(keys.refused, 2u);
   // What was deleted is not passed over for nothing, again and again.
@@ -223,7 +220,7 @@ TEST_P(TransactionTest, NothingIsChangedBeyondWhatOneEntryMay) {
   // As many bytes.
   std::vector<Operation> large;
   for (int i = 0; i < 3; ++i)
-    large.emplace_back(put(fmt::format("{}", i), std::string(6 << 20, 'x')));
+    large.emplace_back(put_act(fmt::format("{}", i), std::string(6 << 20, 'x')));
   const Reply bytes = run(large);
   EXPECT_EQ(bytes.status, ReplyStatus::kRangeTooLarge);
   EXPECT_EQ(bytes.refused, 3u);
@@ -235,23 +232,23 @@ TEST_P(TransactionTest, NothingIsChangedBeyondWhatOneEntryMay) {
 
 TEST_P(TransactionTest, NoMoreIsReadThanTheAnswerMayHold) {
   const std::string large(8 << 20, 'x');
-  apply({.act = put("large", large)});
-  apply({.act = put("small", "s")});
+  apply({.act = put_act("large", large)});
+  apply({.act = put_act("small", "s")});
   EXPECT_EQ(run({GetOperation{"large"}}).results[0].items[0].row.value.size(), large.size());
-  const Reply twice = run({put("a"), GetOperation{"large"}, GetOperation{"large"}});
+  const Reply twice = run({put_act("a"), GetOperation{"large"}, GetOperation{"large"}});
   EXPECT_EQ(twice.status, ReplyStatus::kReadTooLarge);
   EXPECT_EQ(twice.refused, 3u);
   EXPECT_EQ(value("a"), "nothing");
-  EXPECT_EQ(run({put("large", "", true), GetOperation{"small"}, scan("l", "")}).status,
+  EXPECT_EQ(run({put_act("large", "", true), GetOperation{"small"}, scan("l", "")}).status,
             ReplyStatus::kOk);
-  apply({.act = put("large", large)});
+  apply({.act = put_act("large", large)});
   // A compare of values reads, too.
   const Compare equal{"large", Target::kValue, Relation::kEqual, 0, large.substr(1)};
   const Compare other{"large", Target::kValue, Relation::kNotEqual, 0, "y"};
-  const Reply compares = run({put("a")}, {other, other}, {put("b")});
+  const Reply compares = run({put_act("a")}, {other, other}, {put_act("b")});
   EXPECT_EQ(compares.status, ReplyStatus::kReadTooLarge);
   EXPECT_EQ(compares.refused, 0u);
-  EXPECT_FALSE(run({put("a")}, {equal}).succeeded);
+  EXPECT_FALSE(run({put_act("a")}, {equal}).succeeded);
   EXPECT_EQ(value("b"), "nothing");
 }
 
@@ -261,7 +258,7 @@ TEST_P(TransactionTest, RowsOfItsOwnArePassedOverLikeAnyOther) {
   count.count_only = true;
   for (const bool deleted : {true, false}) {
     std::vector<Operation> operations;
-    for (size_t i = 0; i < kOwn; ++i) operations.emplace_back(put(fmt::format("k{:03}", i)));
+    for (size_t i = 0; i < kOwn; ++i) operations.emplace_back(put_act(fmt::format("k{:03}", i)));
     operations.resize(kOwn + kRangeKeysMax / kOwn, count);
     // Deletes pass, too, the second of what is deleted already.
     if (deleted) std::fill_n(operations.rbegin(), 2, DeleteRangeCommand{"k", "l"});
@@ -278,28 +275,28 @@ TEST_P(TransactionTest, RowsOfItsOwnArePassedOverLikeAnyOther) {
 
 TEST_P(TransactionTest, EachKeyThatIsShownCounts) {
   const uint64_t half = kReadBytesMax / 2;
-  apply({.act = put("a", std::string(half, 'x'))});
-  apply({.act = put("b", std::string(kReadBytesMax - half - 2 * (1 + kItemBytes), 'x'))});
+  apply({.act = put_act("a", std::string(half, 'x'))});
+  apply({.act = put_act("b", std::string(kReadBytesMax - half - 2 * (1 + kItemBytes), 'x'))});
   EXPECT_EQ(run({scan("", "")}).status, ReplyStatus::kOk);
   EXPECT_EQ(run({scan("", ""), GetOperation{"none"}, scan("c", "")}).status, ReplyStatus::kOk);
-  apply({.act = put("a", std::string(half + 1, 'x'))});
+  apply({.act = put_act("a", std::string(half + 1, 'x'))});
   EXPECT_EQ(run({scan("", "")}).status, ReplyStatus::kReadTooLarge);
 }
 
 TEST_P(TransactionTest, OfTenThousandOperations) {
   TransactionCommand transaction;
   for (size_t i = 0; i < kOperationsMax; ++i)
-    transaction.then.emplace_back(put(fmt::format("{}", i % 100), fmt::format("{}", i)));
+    transaction.then.emplace_back(put_act(fmt::format("{}", i % 100), fmt::format("{}", i)));
   const Reply reply = apply({.act = transaction});
   EXPECT_EQ(reply.results.size(), kOperationsMax);
   EXPECT_EQ(value("99"), "9999");
   EXPECT_EQ(store_->engine().get_info("99", reply.revision).value()->version, 100u);
-  transaction.then.emplace_back(put("one more"));
+  transaction.then.emplace_back(put_act("one more"));
   EXPECT_DEATH(encode_command({.act = transaction}), "10001");
 }
 
 TEST_P(TransactionTest, PutsAndDeletesSayWhatTheyReplaced) {
-  PutCommand first = put("a", "1", true);
+  PutCommand first = put_act("a", "1", true);
   const Reply nothing = apply({.act = first});
   EXPECT_TRUE(nothing.wants_prev);
   EXPECT_FALSE(nothing.prev);

@@ -52,9 +52,6 @@ struct SmallLog {
   std::vector<LogContent> batch_at;  // the content after each batch
 };
 
-const std::string kFirst = "log/segment-0000000000000001.log";
-const std::string kSecond = "log/segment-0000000000000002.log";
-
 struct Outcome {
   std::optional<Error> error;
   LogContent content;

@@ -17,6 +17,8 @@ namespace holdfast {
 
 inline constexpr uint64_t kSmallSegment = 4 * kLogBlockBytes;
 inline const SegmentedLog::Options kSmall{.segment_bytes = kSmallSegment, .salt = 77};
+inline const std::string kFirst = "log/segment-0000000000000001.log";
+inline const std::string kSecond = "log/segment-0000000000000002.log";
 
 inline EntryPtr make_entry(uint64_t index, uint64_t term, size_t payload_bytes = 100) {
   std::string payload(payload_bytes, static_cast<char>('a' + (index + 7 * term) % 26));

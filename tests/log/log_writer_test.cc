@@ -87,28 +87,28 @@ TEST(LogWriter, PersistsWhatIsSubmittedAndServesLoadsInOrder) {
   PosixFileSystem fs;
   const SegmentedLog::Options options{.segment_bytes = 1 << 20, .salt = 3};
   Answered answered;
-  constexpr uint64_t kEntries = 3000;
+  constexpr uint64_t kWritten = 3000;
   {
     auto opened = SegmentedLog::open(fs, directory.log(), options);
     ASSERT_TRUE(opened) << opened.error().message;
     LogWriter writer(std::move(opened->log), answered.answers());
-    for (uint64_t index = 1; index <= kEntries; ++index) {
+    for (uint64_t index = 1; index <= kWritten; ++index) {
       writer.submit(KeptLog::entries(index, index, 1, 1500));
       if (index % 500 == 0) writer.submit(load(index, index));
     }
-    for (uint64_t index = 500; index <= kEntries; index += 500) {
+    for (uint64_t index = 500; index <= kWritten; index += 500) {
       const auto loaded = answered.next_loaded();
       ASSERT_TRUE(loaded);
       EXPECT_EQ(loaded->destination, NodeId{index});
       ASSERT_EQ(loaded->entries.size(), 1u);
       EXPECT_EQ(loaded->entries.front()->index, LogIndex{index});
     }
-    EXPECT_TRUE(answered.wait_persisted(kEntries));
+    EXPECT_TRUE(answered.wait_persisted(kWritten));
   }
   auto opened = SegmentedLog::open(fs, directory.log(), options);
   ASSERT_TRUE(opened) << opened.error().message;
-  EXPECT_EQ(opened->recovered.last, (LogPosition{{1}, {kEntries}}));
-  EXPECT_EQ(content_of(*opened->log, opened->recovered).entries.size(), kEntries);
+  EXPECT_EQ(opened->recovered.last, (LogPosition{{1}, {kWritten}}));
+  EXPECT_EQ(content_of(*opened->log, opened->recovered).entries.size(), kWritten);
 }
 
 TEST(LogWriter, ALoadSeesNoCutThatWasSubmittedAfterIt) {

@@ -14,8 +14,6 @@ namespace {
 using Files = std::map<std::string, std::string>;
 
 constexpr HardState kNewest{{5}, {8}};
-const std::string kFirst = "log/segment-0000000000000001.log";
-const std::string kSecond = "log/segment-0000000000000002.log";
 constexpr LogIndex kNothing{0};     // is in the durable state
 constexpr LogIndex kAllOfFirst{4};  // is
 const std::string kNote = "log/QUARANTINE";

@@ -13,12 +13,12 @@
 namespace holdfast {
 namespace {
 
-constexpr NodeId kSelf{1};
+constexpr NodeId kApplying{1};
 
 class ApplierDeathTest : public testing::Test {
  protected:
   void install(const std::string& source) {
-    Applier applier(*machine_, kSelf, {});
+    Applier applier(*machine_, kApplying, {});
     applier.submit(raft::InstallOrder{source, {{1}, {9}}});
   }
 

@@ -21,9 +21,10 @@ namespace {
 namespace files = std::filesystem;
 
 const SegmentedLog::Options kLog{.segment_bytes = 1 << 20, .salt = 1};
-const raft::Member kSelf{NodeId{1}, "n1", "h1:1", true};
-const raft::Members kAlone{.list = {kSelf}, .removed = {}};
-const raft::Members kWithOthers{.list = {kSelf, {NodeId{2}, "n2", "h2:1", true}}, .removed = {}};
+const raft::Member kOnlyMember{NodeId{1}, "n1", "h1:1", true};
+const raft::Members kAlone{.list = {kOnlyMember}, .removed = {}};
+const raft::Members kWithOthers{.list = {kOnlyMember, {NodeId{2}, "n2", "h2:1", true}},
+                                .removed = {}};
 
 // A node that formed its cluster alone.
 class NodeStorageTest : public testing::Test {
@@ -44,9 +45,9 @@ class NodeStorageTest : public testing::Test {
 
   // As a start does.
   Result<NodeStorage> open() {
-    suspicion_ = std::make_unique<Suspicion>(fs_, group_, kSelf.id);
-    const Identity identity{.node = kSelf.id,
-                            .name = kSelf.name,
+    suspicion_ = std::make_unique<Suspicion>(fs_, group_, kOnlyMember.id);
+    const Identity identity{.node = kOnlyMember.id,
+                            .name = kOnlyMember.name,
                             .cluster = ClusterId{9},
                             .first_members = kAlone,
                             .removed = false};
@@ -100,10 +101,10 @@ TEST_F(NodeStorageTest, AloneItIsSaidThatDamageOfNoConsequenceWasPutAside) {
     ASSERT_TRUE(storage);
     // Three segments, and the first one's entries are in the state.
     for (uint64_t index = 2; index <= 7; ++index) append(*storage->log, {index});
-    const auto entries = storage->log->read({kSelf.id, {1}, {4}, 10 << 20});
+    const auto entries = storage->log->read({kOnlyMember.id, {1}, {4}, 10 << 20});
     ASSERT_TRUE(entries && entries->size() == 4);
     std::vector<Completion> completions;
-    storage->machine->apply(*entries, kSelf.id, completions);
+    storage->machine->apply(*entries, kOnlyMember.id, completions);
     ASSERT_TRUE(storage->engine->flush());
     ASSERT_GE(storage->log->segment(), 3U);
   }

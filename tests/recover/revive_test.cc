@@ -16,7 +16,7 @@ namespace {
 using testing::HasSubstr;
 
 constexpr NodeId kFresh{0xf5e5};
-constexpr ClusterId kCluster{77};
+constexpr ClusterId kOldCluster{77};
 const Place kPlace{.data_dir = "d", .log_dir = ""};
 
 raft::Members three() {
@@ -44,7 +44,7 @@ void append(FileSystem& fs, const HardState& hard_state, std::vector<EntryPtr> e
 
 // Node n1 of three, with entries 1 to 3, the last of term 2; it is in term 5.
 void make_node(FileSystem& fs) {
-  ASSERT_TRUE(write_identity(fs, "d", {{1}, "n1", kCluster}));
+  ASSERT_TRUE(write_identity(fs, "d", {{1}, "n1", kOldCluster}));
   append(fs, {{5}, {2}},
          {entry({{1}, {1}}, EntryKind::kMembers, raft::encode_members(three())),
           entry({{2}, {2}}, EntryKind::kBarrier, {}),
@@ -59,9 +59,9 @@ void expect_revived(FileSystem& fs, const Revived& revived) {
   const Finding finding = look_at(fs, kPlace);
   ASSERT_FALSE(finding.problem) << finding.problem->message;
   EXPECT_EQ(*finding.identity, revived.now);
-  EXPECT_EQ(revived.before, (Identity{{1}, "n1", kCluster}));
+  EXPECT_EQ(revived.before, (Identity{{1}, "n1", kOldCluster}));
   EXPECT_EQ(revived.now.name, "n1");
-  EXPECT_NE(revived.now.cluster, kCluster);
+  EXPECT_NE(revived.now.cluster, kOldCluster);
   EXPECT_TRUE(revived.now.cluster);
   const raft::Members alone{.list = {{revived.now.node, "n1", "h:1", true}},
                             .removed = {{1}, {2}, {3}, {4}}};
@@ -115,7 +115,7 @@ void interrupt_after(uint64_t acts, bool power_lost, bool& done) {
   const Judgement second = look(fs);
   ASSERT_FALSE(second.findings.front().problem) << second.findings.front().problem->message;
   if (second.verdict == Verdict::kMajorityHere) {
-    expect_revived(fs, {{{1}, "n1", kCluster}, *second.findings.front().identity, {}});
+    expect_revived(fs, {{{1}, "n1", kOldCluster}, *second.findings.front().identity, {}});
     return;
   }
   EXPECT_FALSE(done);
@@ -157,7 +157,7 @@ TEST(Revive, TheAddressMayBeGivenAnewAndMustBeWhereItIsNotKnown) {
   }
   SimFileSystem fs(1);
   make_node(fs);
-  ASSERT_TRUE(write_identity(fs, "d", {{4}, "n4", kCluster}));  // removed, by its own log
+  ASSERT_TRUE(write_identity(fs, "d", {{4}, "n4", kOldCluster}));  // removed, by its own log
   const auto revived = revive(fs, kPlace, look(fs), kFresh, "");
   ASSERT_FALSE(revived);
   EXPECT_THAT(revived.error().message, HasSubstr("--peer-address"));

@@ -20,7 +20,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr ClusterId kCluster{77};
+constexpr ClusterId kSurveyedCluster{77};
 
 raft::Members two() {
   return {.list = {{{1}, "n1", "h:1", true}, {{2}, "n2", "h:2", true}}, .removed = {}};
@@ -64,7 +64,7 @@ class SurveyTest : public testing::Test {
   // Entries 1 to 4: two members, a key, four members, a key; the first `applied` are in the state.
   void make_node(size_t applied = 2) {
     ASSERT_TRUE(fs_.create_directories(place_.data_dir + "/groups/1"));
-    ASSERT_TRUE(write_identity(fs_, place_.data_dir, {{1}, "n1", kCluster}));
+    ASSERT_TRUE(write_identity(fs_, place_.data_dir, {{1}, "n1", kSurveyedCluster}));
     const std::vector<EntryPtr> entries = {
         entry(1, EntryKind::kMembers, raft::encode_members(two())), entry(2, put("a")),
         entry(3, EntryKind::kMembers, raft::encode_members(four())), entry(4, put("b"))};
@@ -136,7 +136,7 @@ TEST_F(SurveyTest, SaysWhatLogAndStateHoldAndChangesNothing) {
   const Finding finding = look_at(reader_, place_);
   EXPECT_EQ(everything(), before);
   ASSERT_FALSE(finding.problem) << finding.problem->message;
-  EXPECT_EQ(finding.identity, (Identity{{1}, "n1", kCluster}));
+  EXPECT_EQ(finding.identity, (Identity{{1}, "n1", kSurveyedCluster}));
   EXPECT_EQ(finding.contents->hard_state, (HardState{{3}, {2}}));
   EXPECT_EQ(finding.contents->before, (LogPosition{}));
   EXPECT_EQ(finding.contents->last, (LogPosition{{2}, {4}}));
@@ -206,7 +206,7 @@ TEST_F(SurveyTest, AStateThatWasInstalledBehindItsLogCountsAndIsRecoveredFrom) {
   }
   place_.data_dir = root_ + "/other";
   ASSERT_TRUE(fs_.create_directories(place_.data_dir + "/groups/1"));
-  ASSERT_TRUE(write_identity(fs_, place_.data_dir, {{2}, "n2", kCluster}));
+  ASSERT_TRUE(write_identity(fs_, place_.data_dir, {{2}, "n2", kSurveyedCluster}));
   write_log({entry(1, EntryKind::kMembers, raft::encode_members(two()))});
   {
     const auto engine = RocksEngine::open({.directory = state_path()}).value();
@@ -254,7 +254,7 @@ TEST_F(SurveyTest, EachKindOfTroubleHasItsOwnLine) {
   flip_byte(place_.data_dir + "/IDENTITY", 3);
   EXPECT_EQ(trouble(), Trouble::kDamaged);
 
-  ASSERT_TRUE(write_identity(fs_, place_.data_dir, {{1}, "n1", kCluster}));
+  ASSERT_TRUE(write_identity(fs_, place_.data_dir, {{1}, "n1", kSurveyedCluster}));
   EXPECT_TRUE(look_at(reader_, place_).counts());
 }
 
