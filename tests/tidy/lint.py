@@ -3,13 +3,16 @@
 again only when it, a header of ours that it includes, its flags or the rules have changed."""
 
 import concurrent.futures
+import functools
 import hashlib
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CLANG_TIDY = "clang-tidy-19"
@@ -38,37 +41,80 @@ def key_of(command, headers):
     return digest.hexdigest()
 
 
-def lint(build, command):
-    run = subprocess.run([CLANG_TIDY, "-p", str(build), "--quiet", command["file"]],
+def batches_of(todo, size=12):
+    """The sources of one target, so many at a time: most of the work is in the headers that they
+    share."""
+    alike = {}
+    for command, key in todo:
+        target = object_of(command).split(".dir/")[0]
+        alike.setdefault(target, []).append((command, key))
+    return [some[i:i + size] for some in alike.values() for i in range(0, len(some), size)]
+
+
+def object_of(command):
+    return re.search(r" -o (\S+)", command["command"]).group(1)
+
+
+def tidy(build, path, flags=()):
+    run = subprocess.run([CLANG_TIDY, "-p", str(build), "--quiet", *flags, str(path)],
                          capture_output=True, text=True)
     noise = re.compile(r"^\d+ warnings? generated|^Suppressed|^Use -header-filter|^$")
     return run.returncode, [line for line in run.stdout.split("\n") if not noise.match(line)]
 
 
+def lint_together(build, folder, batch):
+    """Whether a file that includes all of `batch` is clean."""
+    whole = folder / f"{batch[0][1]}.cc"
+    whole.write_text("".join(f'#include "{command["file"]}"\n' for command, _ in batch))
+    first, _ = batch[0]
+    line = first["command"].replace(first["file"], str(whole))
+    database = folder / batch[0][1]
+    database.mkdir(exist_ok=True)
+    (database / "compile_commands.json").write_text(
+        json.dumps([{"directory": first["directory"], "command": line, "file": str(whole)}]))
+    code, _ = tidy(database, whole,
+                   [f"--config-file={TOP / '.clang-tidy'}", "--checks=-bugprone-suspicious-include",
+                    r"--header-filter=/(storage|replication|server|client|bench|tests)/.*\.(h|cc)$"])
+    shutil.rmtree(database)
+    whole.unlink()
+    return code == 0
+
+
+def lint(build, clean, folder, batch):
+    """What is wrong with the sources of a batch. Where not all is well, also because two of them may
+    not be in one file, each is looked at by itself: its words are the ones that count."""
+    together = len(batch) > 1 and lint_together(build, folder, batch)
+    said = []
+    for command, key in batch:
+        code, lines = (0, []) if together else tidy(build, command["file"])
+        if code == 0:
+            (clean / key).touch()
+        else:
+            said.append("\n".join(lines))
+    return said, 0 if together else len(batch)
+
+
 def main():
     build = pathlib.Path(sys.argv[1]).resolve()
-    cache = build / "lint"
-    cache.mkdir(exist_ok=True)
+    clean = build / "lint"
+    clean.mkdir(exist_ok=True)
     headers = included_headers(build)
     commands = json.loads((build / "compile_commands.json").read_text())
     commands = [c for c in commands if not c["file"].endswith(".pb.cc")]
     if len(sys.argv) > 2:
         commands = [c for c in commands if any(part in c["file"] for part in sys.argv[2:])]
-    todo = []
-    for command in commands:
-        made = re.search(r" -o (\S+)", command["command"]).group(1)
-        key = key_of(command, headers.get(made, []))
-        if not (cache / key).exists():
-            todo.append((command, key))
-    problems = 0
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for (command, key), (code, lines) in zip(todo, pool.map(lambda t: lint(build, t[0]), todo)):
-            if code == 0:
-                (cache / key).touch()
-                continue
-            problems += 1
-            print("\n".join(lines))
-    print(f"lint: {len(commands)} sources, {len(todo)} looked at, {problems} with problems")
+    keys = [(c, key_of(c, headers.get(object_of(c), []))) for c in commands]
+    todo = [(c, key) for c, key in keys if not (clean / key).exists()]
+    problems, alone = 0, 0
+    with (tempfile.TemporaryDirectory(dir=build) as folder,
+          concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool):
+        look = functools.partial(lint, build, clean, pathlib.Path(folder))
+        for said, singly in pool.map(look, batches_of(todo)):
+            alone += singly
+            problems += len(said)
+            print("\n".join(said), end="\n" if said else "")
+    print(f"lint: {len(commands)} sources, {len(todo)} looked at, {alone} of them by themselves, "
+          f"{problems} with problems")
     return 1 if problems else 0
 
 
