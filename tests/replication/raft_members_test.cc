@@ -131,6 +131,20 @@ TEST_F(RaftMembersTest, WhatWouldLeaveNoHealthyMajorityIsRefusedWithTheReason) {
   EXPECT_EQ(members().find(kThird), nullptr);
 }
 
+TEST_F(RaftMembersTest, WhoMayLackWhatItAcknowledgedIsNotCountedOn) {
+  start();
+  lead_for_sure();
+  lead_on(2);
+  HeartbeatReply reply{1, raft_->status().last.index, 7};
+  reply.quarantined = true;
+  receive(kThird, raft_->status().term.value, reply);
+  settle();
+  ask(1, MemberChange::Act::kRemove, kOther);
+  EXPECT_TRUE(
+      said("refused request=1 rejected: afterwards 2 of 2 voters would be needed, and only "
+           "1 can be counted on (silent or not whole: n3)"));
+}
+
 TEST_F(RaftMembersTest, WhoHasNotBeenHeardInThisLeadershipIsNotHealthy) {
   start();
   lead();

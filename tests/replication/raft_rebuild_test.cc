@@ -230,6 +230,18 @@ TEST_F(RaftRepairTest, WhoPutsAStateInUseIsNotSentAnother) {
   EXPECT_GT(orders(), 1);
 }
 
+// It had that state from an earlier leader.
+TEST_F(RaftRepairTest, ANewLeaderSendsNothingToWhoPutsAStateInUse) {
+  start();
+  lead();
+  receive(kThird, term(), Appended{raft_->status().last.index});
+  settle();
+  hear_for(milliseconds(2'000), true, true);
+  EXPECT_EQ(orders(), 0);
+  hear(true, false);
+  EXPECT_EQ(orders(), 1);
+}
+
 TEST_F(RaftRepairTest, ATransferThatFailedIsNotOrderedAgainAtOnce) {
   lead_one_without_state();
   step(SnapshotDone{kThird, 1, false});

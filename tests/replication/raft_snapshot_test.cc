@@ -416,6 +416,18 @@ TEST_F(RaftFenceTest, AProcessThatWasItselfAsleepDoesNotBlameItsDisk) {
   EXPECT_FALSE(raft_->status().fenced);
 }
 
+TEST_F(RaftFenceTest, AFollowerThatWasItselfAsleepDoesNotCallItsLeaderSilent) {
+  start();
+  receive(kOther, 5, Heartbeat{{}, 1});
+  settle();
+  now_ += milliseconds(5000);
+  step(Wake{});
+  settle();
+  EXPECT_FALSE(said("PreVoteRequest")) << "what the leader has said meanwhile waits to be read";
+  wait(milliseconds(2000));
+  EXPECT_TRUE(said("PreVoteRequest")) << "but it had said nothing";
+}
+
 TEST_F(RaftFenceTest, OneThatSleepsAgainAndAgainStillSeesItsDisk) {
   start({kSelf});
   lead();

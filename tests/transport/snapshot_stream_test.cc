@@ -132,6 +132,7 @@ TEST(SnapshotStream, AnEndInTheMiddleIsAnsweredAndTheNextOrderGoesThrough) {
   two.start();
   SendingNode one({{"a", std::string(64 * kMiB, 'x')}});
   one.how.bytes_per_second = 2 * kMiB;
+  one.how.rest_first = std::chrono::hours(1);  // not for a copy that was called off
   one.start();
   one.send(two.address());
   ASSERT_TRUE(written.wait_for(2));
