@@ -73,6 +73,10 @@ struct Follower {
   LogIndex told_commit;                // the newest commit index sent to it
   LogIndex awaits_commit;              // its clients wait for this entry
 
+  // It says so in its answers to heartbeats. A leader that hands over of its own accord waits for
+  // that: else two that lack the same would hand over to each other for ever.
+  bool has_said_what_it_lacks() const { return confirmed_round > 0; }
+
   // On its way, or delivered and not known to be in use; null: none.
   StateTransfer* transfer() {
     if (Snapshotting* const sending = std::get_if<Snapshotting>(&progress))

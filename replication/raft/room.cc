@@ -49,9 +49,10 @@ void Raft::yield_to_room() {
   LeaderRole& leader = std::get<LeaderRole>(role_);
   if (!room_.is_short || leader.handover || now_ < leader.next_yield) return;
   if (voters_with_room() * 2 <= members().voters().size()) return;
+  const NodeId target = fittest_successor(Among::kThoseWithRoom);
+  if (target && !leader.followers.at(target).has_said_what_it_lacks()) return;
   leader.next_yield = now_ + kYieldPatience * config_.election_timeout;
-  if (const NodeId target = fittest_successor(Among::kThoseWithRoom))
-    start_handover(leader, target);
+  if (target) start_handover(leader, target);
 }
 
 }  // namespace holdfast::raft

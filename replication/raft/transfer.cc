@@ -93,7 +93,10 @@ void Raft::hand_over_for_want_of_state() {
   LeaderRole& leader = std::get<LeaderRole>(role_);
   if (!awaits_state_ || leader.handover) return;
   const NodeId target = fittest_successor(Among::kAll);
-  if (target && is_nearly_there(leader.followers.at(target), log_)) start_handover(leader, target);
+  if (!target) return;
+  const Follower& follower = leader.followers.at(target);
+  if (follower.has_said_what_it_lacks() && is_nearly_there(follower, log_))
+    start_handover(leader, target);
 }
 
 void Raft::on_take_over(NodeId from) {

@@ -74,6 +74,7 @@ TEST_F(RaftRebuildTest, LeadsUntilAnotherHasItsLog) {
   EXPECT_FALSE(said("snapshot to=3"));
   EXPECT_FALSE(said("TakeOver"));
   receive(kOther, term, Appended{raft_->status().last.index});
+  receive(kOther, term, HeartbeatReply{1, raft_->status().last.index});
   wait(milliseconds(100));
   EXPECT_TRUE(said("1 -> 2 TakeOver"));
   EXPECT_FALSE(said("1 -> 3 TakeOver"));
@@ -134,6 +135,26 @@ TEST_F(RaftRebuildTest, ChangesDoNotWaitForASuccessorThatIsFarBehind) {
   receive(kThird, term, Forward{77, 1, {{RequestId{1}, Bytes("x")}}});
   settle();
   EXPECT_EQ(raft_->status().last.index, last + 1);
+}
+
+// Each says what it lacks in its answers to heartbeats. Two without a state would hand over to each
+// other for ever.
+TEST_F(RaftRebuildTest, HandsOverToNobodyWhoHasNotSaidWhatItLacks) {
+  start_without_state();
+  lead();
+  const uint64_t term = raft_->status().term.value;
+  const LogIndex last = raft_->status().last.index;
+  receive(kOther, term, Appended{last});
+  wait(milliseconds(60));
+  EXPECT_FALSE(said("1 -> 2 TakeOver"));
+  HeartbeatReply lacking{1, last};
+  lacking.lacks_state = true;
+  receive(kOther, term, lacking);
+  receive(kThird, term, Appended{last});
+  receive(kThird, term, HeartbeatReply{1, last});
+  wait(milliseconds(60));
+  EXPECT_FALSE(said("1 -> 2 TakeOver"));
+  EXPECT_TRUE(said("1 -> 3 TakeOver"));
 }
 
 // What the log does not reach back to, a leader without a state can give to nobody.

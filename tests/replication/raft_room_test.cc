@@ -153,6 +153,20 @@ TEST_F(RaftRoomTest, ALeaderThatIsShortHandsOverToWhoHasRoom) {
   EXPECT_GT(takeovers(), 0U);
 }
 
+// Two that are short would hand over to each other for ever.
+TEST_F(RaftRoomTest, WhoHasNotSaidWhetherItHasRoomIsHandedNothing) {
+  start();
+  lead();
+  step(RoomChanged{true});
+  receive(kOther, raft_->status().term.value, Appended{raft_->status().last.index});
+  receive(kThird, raft_->status().term.value, Appended{raft_->status().last.index});
+  wait(milliseconds(60));
+  EXPECT_EQ(takeovers(), 0u);
+  hear(Word::kRoom, Word::kRoom);
+  wait(milliseconds(60));
+  EXPECT_GE(takeovers(), 1u);
+}
+
 TEST_F(RaftRoomTest, OnlyNowAndThenIsAHandoverTried) {
   start();
   lead();
