@@ -11,8 +11,8 @@
 namespace holdfast {
 namespace {
 
-constexpr std::chrono::seconds kMeasureEvery{1};
-constexpr std::chrono::milliseconds kLookWhenNear{100};
+// Less is written in between than makes a disk full that was not short.
+constexpr std::chrono::milliseconds kMeasureEvery{100};
 constexpr std::chrono::milliseconds kTryEvery{100};
 
 }  // namespace
@@ -73,12 +73,8 @@ void DiskRoom::run(const Told& told) {
 }
 
 bool DiskRoom::pause() {
-  const bool is_near = std::ranges::any_of(places_, [](const std::unique_ptr<Place>& place) {
-    return place->free < place->marks.watched_below();
-  });
   std::unique_lock lock(mutex_);
-  return !ended_.wait_for(lock, is_near ? kLookWhenNear : std::chrono::milliseconds(kMeasureEvery),
-                          [this] { return is_over_; });
+  return !ended_.wait_for(lock, kMeasureEvery, [this] { return is_over_; });
 }
 
 void DiskRoom::look_at_all() {

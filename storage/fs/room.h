@@ -39,9 +39,6 @@ struct RoomMarks {
     const bool was_short = was != RoomLevel::kEnough;
     return room < (was_short ? enough_from : short_below) ? RoomLevel::kShort : RoomLevel::kEnough;
   }
-  // With less free than this it is looked at more often: more than `short_below` can be written
-  // between two looks of the usual kind, and may then be missed.
-  uint64_t watched_below() const { return 4 * short_below; }
 };
 
 // What must be free beside a state that a peer sends: the log goes on meanwhile, at most so fast as

@@ -77,7 +77,6 @@ TEST(RoomMarksTest, GoByTheSizeOfTheDisk) {
   EXPECT_EQ(small.enough_from, 50 * kMiB);
   EXPECT_EQ(FileSizes::of(320 * kMiB).segment, 5 * kMiB);
   EXPECT_EQ(FileSizes::of(1).table, kMiB);
-  EXPECT_EQ(small.watched_below(), 160 * kMiB);
   EXPECT_EQ(room_beside_copy(1'000'000 * kMiB), 256 * kMiB);
   EXPECT_EQ(room_beside_copy(320 * kMiB), 20 * kMiB);
 }
