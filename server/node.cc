@@ -17,6 +17,7 @@
 #include "server/api/readers.h"
 #include "server/api/routes.h"
 #include "server/api/services.h"
+#include "server/api/watchers.h"
 #include "server/bootstrap.h"
 #include "server/data_directory.h"
 #include "server/disk_room.h"
@@ -83,6 +84,7 @@ struct Node::Parts {
   std::unique_ptr<Readers> readers;
   std::unique_ptr<Backups> backups;
   std::unique_ptr<Services> services;
+  std::unique_ptr<Watchers> watchers;
   http::Router router;
   http::Limits limits;
   std::unique_ptr<http::Connections> connections;
@@ -301,6 +303,7 @@ void Node::Parts::start_service() {
   services->readers = (readers = std::make_unique<Readers>(kReaderThreads)).get();
   services->backups = backups.get();
   services->metrics = &metrics;
+  services->watchers = (watchers = std::make_unique<Watchers>(*services)).get();
   transport->start(
       kFirstGroup,
       [this](raft::Envelope envelope) { replica_loop->post(raft::Received{std::move(envelope)}); },
@@ -338,6 +341,7 @@ void Node::Parts::after_turn(Instant now, const std::vector<raft::RoleChange>& r
   // A change of members is on the board before it can be committed, and so before it is answered.
   if (is_new_list || !roles.empty() || now - published >= kPublishEvery) publish(now);
   gates->look_again(now);
+  watchers->look(now);
   if (replica->raft().quarantine_is_due()) {
     repairs->begin_quarantine(replica->status());
     replica_loop->post(raft::QuarantineNoted{});
@@ -423,6 +427,7 @@ Result<> Node::Parts::stop() {
   // Requests that still wait are answered while their connections are there. An answer may let
   // another request begin; once the connections are closed, none does.
   gates->gate(0).abandon();
+  watchers->end();
   loop.restart();
   loop.poll();
   connections->close_all();

@@ -32,7 +32,8 @@ enum class Call : uint8_t {
   kSettings,
   kHistory,
   kCompact,
-  kUsage
+  kUsage,
+  kWatch
 };
 
 // Why a change, or a read, got no answer from the replica.

@@ -16,13 +16,6 @@ using http::Problem;
 
 constexpr char kCursorVersion = 1;
 
-// The first key behind all keys with that prefix; empty: there is none.
-std::string end_of_prefix(std::string prefix) {
-  while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();
-  if (!prefix.empty()) prefix.back() = static_cast<char>(prefix.back() + 1);
-  return prefix;
-}
-
 std::expected<std::string, Problem> take_bound(http::Query& query, std::string_view name) {
   std::string bound = query.take(name).value_or("");
   HOLDFAST_TRY(check_bound(name, bound));
@@ -30,6 +23,16 @@ std::expected<std::string, Problem> take_bound(http::Query& query, std::string_v
 }
 
 }  // namespace
+
+std::string end_of_prefix(std::string prefix) {
+  while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();
+  if (!prefix.empty()) prefix.back() = static_cast<char>(prefix.back() + 1);
+  return prefix;
+}
+
+KeyRange range_of_key(const std::string& key) {
+  return {.start = key, .end = key + '\0', .bounded = true};
+}
 
 std::expected<void, Problem> check_bound(std::string_view name, std::string_view bound) {
   if (bound.size() <= kKeyBytesMax) return {};

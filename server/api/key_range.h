@@ -18,9 +18,14 @@ struct KeyRange {
   std::string start;
   std::string end;
   bool bounded = false;  // the client has named at least one bound
+
+  bool has(std::string_view key) const { return key >= start && (end.empty() || key < end); }
   friend bool operator==(const KeyRange&, const KeyRange&) = default;
 };
 
+KeyRange range_of_key(const std::string& key);
+// The first key behind all keys with that prefix; empty: there is none.
+std::string end_of_prefix(std::string prefix);
 // `prefix` together with `start` and `end` means the keys that are in both.
 KeyRange range_of(std::string prefix, const std::string& start, std::string end);
 std::expected<KeyRange, http::Problem> take_range(http::Query& query);

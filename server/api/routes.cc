@@ -10,6 +10,7 @@
 #include "server/api/snapshot.h"
 #include "server/api/txn.h"
 #include "server/api/usage.h"
+#include "server/api/watch.h"
 
 namespace holdfast {
 
@@ -47,6 +48,7 @@ void add_routes(http::Router& router) {
   router.add(Method::kGet, "/v1/history/{key}", Access::kRead, serve<Call::kHistory, show_history>);
   router.add(Method::kPost, "/v1/compact", Access::kWrite, serve<Call::kCompact, compact_history>);
   router.add(Method::kGet, "/v1/usage", Access::kRead, serve<Call::kUsage, show_usage>);
+  router.add(Method::kGet, "/v1/watch", Access::kRead, serve<Call::kWatch, watch_keys>);
   router.add(Method::kGet, "/livez", Access::kRead, show_alive);
   router.add(Method::kGet, "/readyz", Access::kRead, show_ready);
   router.add(Method::kGet, "/metrics", Access::kRead, show_metrics);

@@ -14,6 +14,7 @@ namespace holdfast {
 class Backups;
 class Metrics;
 class Readers;
+class Watchers;
 
 struct Services {
   const Clock* clock = nullptr;
@@ -24,6 +25,7 @@ struct Services {
   boost::asio::io_context* loop = nullptr;  // of this io thread
   Readers* readers = nullptr;
   Backups* backups = nullptr;
+  Watchers* watchers = nullptr;
   Metrics* metrics = nullptr;
   size_t value_bytes_max = 0;
 };

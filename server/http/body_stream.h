@@ -20,6 +20,10 @@ class BodyStream {
   // block there.
   virtual ~BodyStream() = default;
 
+  // Awaited before each piece, as long as it takes and while nothing is held for it: for bodies
+  // that wait for something to happen. False: the end.
+  virtual Task<bool> ready() { co_return true; }
+
   // The next piece; an empty one is the end. On the io thread, one at a time, and not again after
   // the end or an error. An error is logged, and ends the connection so that its client sees that
   // the body is not whole.
@@ -28,6 +32,10 @@ class BodyStream {
   // How much its client must take within `write_patience`, where that is more than of any answer
   // (limits.h): for what others wait for.
   virtual size_t progress_bytes() const { return 0; }
+
+  // It goes on until somebody ends it, and may be ended behind any piece: so a node that stops does
+  // not wait for it.
+  virtual bool is_endless() const { return false; }
 };
 
 }  // namespace holdfast::http

@@ -93,6 +93,20 @@ Detached Connections::run(ConnectionId id, Pipeline::Ticket ticket, Task<Respons
 }
 
 // `stream` is held here, too: the client may be gone before the piece comes.
+Detached Connections::await_piece(ConnectionId id, std::shared_ptr<BodyStream> stream) {
+  ++handlers_running_;
+  bool has_more = true;
+  try {
+    Task<bool> ready = stream->ready();
+    has_more = co_await ready;
+  } catch (const std::exception& error) {
+    // It is asked all the same, and says then what is wrong with it.
+    log_error("a stream failed while it waited: {}", error.what());
+  }
+  --handlers_running_;
+  if (Session* session = find(id)) session->stream_is_ready(stream.get(), has_more);
+}
+
 Detached Connections::pull(ConnectionId id, std::shared_ptr<BodyStream> stream) {
   ++handlers_running_;
   Result<std::string> piece;

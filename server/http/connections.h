@@ -87,7 +87,8 @@ class Connections {
   // For sessions.
   void start(ConnectionId id, Pipeline::Start start);
   Detached run(ConnectionId id, Pipeline::Ticket ticket, Task<Response> handler);
-  // Brings the next piece of a body.
+  // Says when a body has a next piece, and brings it.
+  Detached await_piece(ConnectionId id, std::shared_ptr<BodyStream> stream);
   Detached pull(ConnectionId id, std::shared_ptr<BodyStream> stream);
   void flush_soon(ConnectionId id);
   void forget(ConnectionId id);

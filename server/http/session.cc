@@ -251,16 +251,35 @@ void Session::begin_stream(Pipeline::Answer& answer) {
 }
 
 void Session::pull() {
-  if (!stream_ || piece_comes_ || outbox_.bytes() >= home_.limits_.stream_ahead_bytes) return;
+  if (!stream_ || pull_ == Pull::kComes) return;
+  if (home_.draining_ && stream_->is_endless()) {
+    end_stream();
+    return flush_soon();
+  }
+  if (pull_ == Pull::kWaits || outbox_.bytes() >= home_.limits_.stream_ahead_bytes) return;
+  if (pull_ == Pull::kNone) {
+    pull_ = Pull::kWaits;
+    home_.await_piece(id_, stream_);
+    return;
+  }
   // The next sweep looks again.
   if (home_.answer_bytes_ > home_.limits_.thread_answer_bytes_max) return;
-  piece_comes_ = true;
+  pull_ = Pull::kComes;
   count_bytes();
   home_.pull(id_, stream_);
 }
 
+void Session::stream_is_ready(const BodyStream* stream, bool has_more) {
+  // It may have been ended meanwhile, and another have begun.
+  if (state_ == State::kClosed || stream != stream_.get()) return;
+  pull_ = Pull::kReady;
+  if (has_more) return pull();
+  end_stream();
+  flush_soon();
+}
+
 void Session::take_piece(Result<std::string> piece) {
-  piece_comes_ = false;
+  pull_ = Pull::kNone;
   if (state_ == State::kClosed) return;
   if (!piece) {
     log_error("an answer ended before its end: {}", piece.error().message);
@@ -280,6 +299,7 @@ void Session::take_piece(Result<std::string> piece) {
 void Session::end_stream() {
   outbox_.end_stream(stream_minor_version_);
   stream_.reset();
+  pull_ = Pull::kNone;
 }
 
 void Session::write() {
@@ -382,10 +402,12 @@ void Session::sweep(Instant now) {
 }
 
 void Session::drain() {
-  if (state_ != State::kOpen) return;
-  state_ = State::kLastAnswers;
-  pipeline_.end();
-  if (owes_nothing()) close();
+  if (state_ == State::kOpen) {
+    state_ = State::kLastAnswers;
+    pipeline_.end();
+    if (owes_nothing()) return close();
+  }
+  if (state_ == State::kLastAnswers) pull();
 }
 
 void Session::close() {
@@ -413,7 +435,7 @@ void Session::count_bytes() {
   const size_t receiving = parser_.in_body() ? parser_.request().body.size() : 0;
   const size_t requests = pipeline_.request_bytes() + receiving;
   home_.request_bytes_ += requests - std::exchange(counted_request_bytes_, requests);
-  const size_t answers = unsent_bytes() + (piece_comes_ ? kPieceBytes : 0);
+  const size_t answers = unsent_bytes() + (pull_ == Pull::kComes ? kPieceBytes : 0);
   home_.answer_bytes_ += answers - std::exchange(counted_answer_bytes_, answers);
 }
 

@@ -23,6 +23,8 @@ class Session {
   void on_input();   // the socket has bytes, or its end
   void on_output();  // the socket takes bytes again
   void answered(Pipeline::Ticket ticket, Response response);
+  // The stream has a piece to give; or nothing more.
+  void stream_is_ready(const BodyStream* stream, bool has_more);
   void take_piece(Result<std::string> piece);  // of the stream that it asked
   // Writes what is ready, then goes on with what had to wait. Once per turn.
   void flush();
@@ -34,6 +36,8 @@ class Session {
   // kLingering: all is said and the sending side shut; what still comes in is thrown away, since
   // closing over unread bytes would reset the connection and could take the last answer with it.
   enum class State : uint8_t { kOpen, kLastAnswers, kLingering, kClosed };
+  // Of the next piece of the stream: not asked for; waited for; there to be asked for; on its way.
+  enum class Pull : uint8_t { kNone, kWaits, kReady, kComes };
   // Something that must move enough bytes or end within its patience.
   struct Progress {
     Instant since;
@@ -79,7 +83,7 @@ class Session {
   Outbox outbox_;
   std::shared_ptr<BodyStream> stream_;  // what is left of the answer that is being sent
   uint8_t stream_minor_version_ = 1;
-  bool piece_comes_ = false;
+  Pull pull_ = Pull::kNone;
   bool says_no_more_ = false;  // behind that answer: where it ends, the connection ends
   std::string stash_;          // bytes received that are no whole request yet, or must wait
 

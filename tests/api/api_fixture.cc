@@ -21,6 +21,12 @@ Detached run(Task<http::Response> handler, std::optional<http::Response>& answer
   --running;
 }
 
+Detached await_ready(std::shared_ptr<http::BodyStream> stream,
+                     std::shared_ptr<std::optional<bool>> ready) {
+  Task<bool> waiting = stream->ready();
+  *ready = co_await waiting;
+}
+
 Detached ask(std::shared_ptr<http::BodyStream> stream, std::optional<Result<std::string>>& piece) {
   Task<Result<std::string>> next = stream->next();
   piece = co_await next;
@@ -52,6 +58,8 @@ ApiTest::ApiTest() {
   services.loop = &loop_;
   services.readers = &readers_;
   services.metrics = &metrics_;
+  watchers_ = std::make_unique<Watchers>(services);
+  services.watchers = watchers_.get();
   services.value_bytes_max = size_t{8} << 20;
   add_routes(router_);
   status.self = kSelf;
@@ -66,6 +74,10 @@ ApiTest::ApiTest() {
 
 ApiTest::~ApiTest() {
   gate_->abandon();
+  watchers_->end();
+  settle();
+  answers.clear();
+  readers_.stop();
   settle();
 }
 
@@ -177,23 +189,43 @@ void ApiTest::settle() {
   // A reader thread posts at its own time; nothing else here waits for anything but the loop.
   const auto deadline = SystemClock().now() + std::chrono::seconds(20);
   do {
-    loop_.restart();
-    loop_.run_for(std::chrono::milliseconds(1));
-    // A machine that was busy elsewhere may have left ready work behind.
-    loop_.restart();
-    loop_.poll();
-  } while (running_ > gate_->waiting() && SystemClock().now() < deadline);
+    turn();
+  } while ((running_ > gate_->waiting() || watchers_->is_behind()) &&
+           SystemClock().now() < deadline);
 }
 
-void ApiTest::settle_until(const std::function<bool()>& happened) {
+void ApiTest::turn() {
+  watchers_->look(clock.now());
+  loop_.restart();
+  loop_.run_for(std::chrono::milliseconds(1));
+  // A machine that was busy elsewhere may have left ready work behind.
+  loop_.restart();
+  loop_.poll();
+}
+
+void ApiTest::turn_until(const std::function<bool()>& happened) {
   const auto deadline = SystemClock().now() + std::chrono::seconds(20);
-  while (!happened() && SystemClock().now() < deadline) settle();
+  while (!happened() && SystemClock().now() < deadline) turn();
+}
+
+bool ApiTest::is_ready(const std::shared_ptr<http::BodyStream>& stream) {
+  // As the session does: not once more before that has been answered.
+  std::shared_ptr<std::optional<bool>>& ready = awaited_[stream.get()];
+  if (!ready) {
+    ready = std::make_shared<std::optional<bool>>();
+    await_ready(stream, ready);
+  }
+  settle();
+  if (!*ready) return false;
+  const bool has_more = **ready;
+  ready.reset();
+  return has_more;
 }
 
 Result<std::string> ApiTest::next_of(const std::shared_ptr<http::BodyStream>& stream) {
   std::optional<Result<std::string>> piece;
   ask(stream, piece);
-  settle_until([&] { return piece.has_value(); });
+  turn_until([&] { return piece.has_value(); });
   CHECK(piece.has_value());
   return *piece;
 }

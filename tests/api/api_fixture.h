@@ -4,6 +4,7 @@
 // over memory, reads are confirmed in the next turn. No socket and no second thread but readers.
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 
 #include "server/api/readers.h"
 #include "server/api/services.h"
+#include "server/api/watchers.h"
 #include "server/gate.h"
 #include "server/http/router.h"
 #include "server/metrics.h"
@@ -75,7 +77,9 @@ class ApiTest : public testing::Test {
   // Lets everything go on that can.
   void settle();
   // Goes on until `happened`, or a deadline: for what readers do that no request waits for.
-  void settle_until(const std::function<bool()>& happened);
+  void turn_until(const std::function<bool()>& happened);
+  // Whether the stream of an answer has something to give, once everything has gone on that can.
+  bool is_ready(const std::shared_ptr<http::BodyStream>& stream);
   // What the stream of an answer gives next.
   Result<std::string> next_of(const std::shared_ptr<http::BodyStream>& stream);
   std::string code_of(const http::Response& response);
@@ -95,9 +99,11 @@ class ApiTest : public testing::Test {
   ManualClock clock;
   ColdEngine engine{memory_};
   Services services;
+  Watchers& watchers() { return *watchers_; }
   NodeStatus status;
 
  private:
+  void turn();
   void submit(raft::Input input);
   void apply(const raft::Propose& propose);
   // As the next entry of the log, with the leader's time.
@@ -114,6 +120,8 @@ class ApiTest : public testing::Test {
   Metrics metrics_;
   Readers readers_{1};
   std::unique_ptr<Gate> gate_;
+  std::unique_ptr<Watchers> watchers_;
+  std::map<http::BodyStream*, std::shared_ptr<std::optional<bool>>> awaited_;
   http::Router router_;
   size_t running_ = 0;
 };

@@ -43,7 +43,7 @@ class SnapshotApi : public ApiTest {
   }
   ~SnapshotApi() override {
     answers.clear();
-    settle_until([this] { return backups_->start(); });  // the last one is removed
+    turn_until([this] { return backups_->start(); });  // the last one is removed
     backups_.reset();
     machine_.reset();
     rocks_.reset();
@@ -55,9 +55,9 @@ class SnapshotApi : public ApiTest {
   void set_free_bytes(uint64_t bytes) { rocks_->set_free_bytes(bytes); }
   // The reader thread removes it in its own time.
   void wait_until_removed() {
-    settle_until([this] { return !is_there(); });
+    turn_until([this] { return !is_there(); });
     EXPECT_FALSE(is_there());
-    settle_until([this] { return backups_->start(); });
+    turn_until([this] { return backups_->start(); });
     backups_->finish();
   }
 

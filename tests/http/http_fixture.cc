@@ -129,6 +129,34 @@ Task<Response> held_stream(Services& services, Request request) {
   co_return response;
 }
 
+// Has a piece whenever the test releases it, without end.
+class Endless final : public BodyStream {
+ public:
+  Endless(Services& services, std::string name) : services_(services), name_(std::move(name)) {}
+  ~Endless() override { services_.tell("stream gone"); }
+
+  bool is_endless() const override { return true; }
+  Task<bool> ready() override {
+    Hold hold{services_, name_};
+    co_await hold;
+    co_return true;
+  }
+  Task<Result<std::string>> next() override {
+    ++services_.pieces;
+    co_return name_;
+  }
+
+ private:
+  Services& services_;
+  const std::string name_;
+};
+
+Task<Response> endless_stream(Services& services, Request request) {
+  Response response(200, "text/plain", "first ");
+  response.stream = std::make_shared<Endless>(services, request.parameter);
+  co_return response;
+}
+
 Task<Response> no_content(Services&, Request) {
   co_return Response(204);
 }
@@ -260,6 +288,7 @@ HttpTest::HttpTest() {
   router_.add(Method::kGet, "/thrown", Access::kRead, thrown);
   router_.add(Method::kGet, "/stream/{order}", Access::kRead, streamed);
   router_.add(Method::kGet, "/held-stream/{name}", Access::kRead, held_stream);
+  router_.add(Method::kGet, "/endless/{name}", Access::kRead, endless_stream);
   router_.add(Method::kGet, "/none", Access::kRead, no_content);
 }
 

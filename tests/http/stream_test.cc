@@ -209,6 +209,44 @@ TEST_F(StreamTest, AThreadThatHoldsTooMuchAsksForNoPiece) {
   EXPECT_EQ(read_chunks(late), "first aaaaaaaaa");
 }
 
+// However many wait for something to happen, the bound is on what is held for them.
+TEST_F(StreamTest, AStreamThatWaitsHoldsNothing) {
+  limits.thread_answer_bytes_max = 1 << 20;
+  start();
+  std::vector<std::unique_ptr<Client>> waiting;
+  for (int i = 0; i < 40; ++i) {
+    waiting.push_back(std::make_unique<Client>(port()));
+    waiting.back()->send(request("GET", "/endless/" + std::to_string(i)));
+    EXPECT_EQ(waiting.back()->read().status, 200);
+  }
+  settle();
+  Client other(port());
+  other.send(request("GET", "/stream/2x9"));
+  other.read();
+  EXPECT_EQ(read_chunks(other), "first aaaaaaaaabbbbbbbbb");
+  for (int i = 0; i < 40; ++i) release(std::to_string(i));
+  EXPECT_EQ(waiting[7]->read_some(15), "6\r\nfirst \r\n1\r\n7");
+  on_io_thread([this] { connections().drain(); });
+  for (int i = 0; i < 40; ++i) release(std::to_string(i));
+  waiting.clear();
+  wait_for_connections(0);
+}
+
+TEST_F(StreamTest, ADrainEndsWhatHasNoEnd) {
+  start();
+  Client client(port());
+  client.send(request("GET", "/endless/x") + request("GET", "/echo/behind"));
+  client.read();
+  release("x");
+  EXPECT_EQ(client.read_some(12), "6\r\nfirst \r\n1");
+  on_io_thread([this] { connections().drain(); });
+  EXPECT_EQ(client.read_some(10), "\r\nx\r\n0\r\n\r\n");
+  EXPECT_EQ(client.read().body, "GET behind ");
+  EXPECT_TRUE(client.at_end());
+  release("x");  // finds nobody
+  EXPECT_TRUE(told("stream gone"));
+}
+
 TEST(Outbox, ALengthThatIsNotKnownIsNotSaid) {
   for (const bool says_length : {true, false}) {
     Pipeline::Answer answer{{.kind = AnswerForm::Kind::kHeadOnly}, Response(200, "text/plain", "")};

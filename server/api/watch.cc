@@ -1,0 +1,163 @@
+#include "server/api/watch.h"
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "server/api/parameters.h"
+#include "server/api/reads.h"
+#include "server/api/watchers.h"
+#include "server/http/body_stream.h"
+
+namespace holdfast {
+namespace {
+
+using http::bad_request;
+using http::Problem;
+using http::Request;
+using http::Response;
+
+struct WatchRead {
+  ReadOptions options;
+  Watched what;
+  std::optional<Revision> from;
+};
+
+// One event: `data` is one line, and `id` is what everything is told up to.
+void append_event(std::string& out, std::string_view name, Revision id, std::string_view data) {
+  fmt::format_to(std::back_inserter(out), "event: {}\nid: {}\ndata: {}\n\n", name, id.value, data);
+}
+
+std::string progress_event(Revision id) {
+  std::string out;
+  append_event(out, "progress", id, fmt::format("{{\"revision\":{}}}", id.value));
+  return out;
+}
+
+// An id of ours, with which a client comes back: it has seen everything up to there.
+std::expected<std::optional<Revision>, Problem> last_event_of(const Request& request) {
+  const std::optional<std::string_view> text = request.header("Last-Event-ID");
+  if (!text) return std::nullopt;
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (error == std::errc() && end == text->data() + text->size() && number < UINT64_MAX)
+    return Revision{number};
+  return std::unexpected(bad_request("'Last-Event-ID' is no id that a watch gave"));
+}
+
+std::expected<std::optional<bool>, Problem> take_filter(http::Query& query) {
+  const std::optional<std::string> filter = query.take("filter");
+  if (!filter) return std::nullopt;
+  if (*filter == "put") return true;
+  if (*filter == "delete") return false;
+  return std::unexpected(bad_request("'filter' must be put or delete"));
+}
+
+std::expected<KeyRange, Problem> take_watched(http::Query& query) {
+  const std::optional<std::string> key = query.take("key");
+  KeyRange range;
+  HOLDFAST_ASSIGN(range, take_range(query));
+  if (!key) return range;
+  if (range.bounded)
+    return std::unexpected(bad_request("give 'key', or 'prefix', 'start' and 'end', not both"));
+  HOLDFAST_TRY(check_key(*key));
+  return range_of_key(*key);
+}
+
+std::expected<WatchRead, Problem> watch_of(Services& services, const Request& request) {
+  http::Query query;
+  HOLDFAST_ASSIGN(query, parse_query(request));
+  WatchRead read;
+  HOLDFAST_ASSIGN(read.options, take_read_options(query, services.clock->now()));
+  HOLDFAST_ASSIGN(read.what.range, take_watched(query));
+  HOLDFAST_ASSIGN(read.what.prev, take_flag(query, "prev"));
+  HOLDFAST_ASSIGN(read.what.only_puts, take_filter(query));
+  std::optional<uint64_t> from;
+  HOLDFAST_ASSIGN(from, take_number(query, "from"));
+  HOLDFAST_TRY(finish_query(query));
+  if (read.options.is_past())
+    return std::unexpected(bad_request("a watch begins with 'from', not 'revision' or 'at'"));
+  if (from && *from == 0)
+    return std::unexpected(bad_request("'from' must be the first revision to show, 1 or more"));
+  if (from) read.from = Revision{*from};
+  std::optional<Revision> last;
+  HOLDFAST_ASSIGN(last, last_event_of(request));
+  if (last) read.from = *last + 1;
+  return read;
+}
+
+class WatchStream final : public http::BodyStream {
+ public:
+  WatchStream(Services& services, Watched what, Revision from)
+      : services_(services), watch_(*services.watchers, std::move(what), from) {}
+
+  bool is_endless() const override { return true; }
+
+  Task<bool> ready() override {
+    if (is_over_) co_return false;
+    Watch::Waiting news = watch_.wait();
+    co_await news;
+    co_return true;
+  }
+
+  Task<Result<std::string>> next() override {
+    Task<Result<Watch::News>> taking = watch_.take();
+    const Result<Watch::News> news = co_await taking;
+    if (!news) co_return std::unexpected(news.error());
+    co_return text_of(*news);
+  }
+
+ private:
+  using Kind = Watch::News::Kind;
+
+  std::string text_of(const Watch::News& news) {
+    std::string out;
+    switch (news.kind) {
+      case Kind::kChanges:
+        for (const Watch::News::Item& item : news.items)
+          append_event(out, "change", item.revision, item.data);
+        return out;
+      case Kind::kProgress:
+        return progress_event(news.upto);
+      case Kind::kOverflow:
+        is_over_ = true;
+        append_event(out, "overflow", news.upto,
+                     fmt::format("{{\"revision\":{},\"compact_revision\":{}}}", news.upto.value,
+                                 services_.machine->history_floor().value));
+        return out;
+      case Kind::kOver:
+        break;
+    }
+    return out;
+  }
+
+  Services& services_;
+  Watch watch_;
+  bool is_over_ = false;
+};
+
+}  // namespace
+
+Task<Outcome> watch_keys(Services& services, Request request) {
+  auto read = watch_of(services, request);
+  if (!read) co_return std::unexpected(std::move(read).error());
+  Task<std::expected<Revision, Problem>> fixing = read_revision(services, read->options);
+  const std::expected<Revision, Problem> revision = co_await fixing;
+  if (!revision) co_return std::unexpected(revision.error());
+  const Revision from = read->from.value_or(*revision + 1);
+  if (auto gone = forgotten(services, from)) co_return std::unexpected(*std::move(gone));
+  Response response(200, "text/event-stream", progress_event(from - 1));
+  response.add_header("Cache-Control", "no-store");
+  if (request.method() == http::Method::kHead) {
+    response.body.clear();
+    response.says_length = false;
+  } else {
+    response.stream = std::make_shared<WatchStream>(services, std::move(read->what), from);
+  }
+  co_return Answered{std::move(response), *revision};
+}
+
+}  // namespace holdfast
