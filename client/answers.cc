@@ -222,6 +222,19 @@ Result<KeyHistory> read_key_history(std::string_view body) {
   });
 }
 
+Result<WatchedRevision> read_watched_revision(std::string_view body) {
+  return read_body<WatchedRevision>(body, [body](const Json& json) {
+    WatchedRevision change{
+        .revision = json.at("revision").get<uint64_t>(), .events = {}, .body = std::string(body)};
+    for (const Json& event : json.at("events")) {
+      change.events.push_back({.key = bytes_field(event, "key"),
+                               .is_delete = event.at("type").get<std::string>() == "delete",
+                               .value = bytes_field(event, "value")});
+    }
+    return change;
+  });
+}
+
 Result<UsageView> read_usage(std::string_view body) {
   return read_body<UsageView>(body, [](const Json& json) {
     return UsageView{.keys = json.at("keys").get<uint64_t>(),

@@ -137,6 +137,18 @@ struct KeyHistory {
   uint64_t next = 0;  // the newest revision that did not fit; 0: that was all
 };
 
+// What one revision did to keys that are watched.
+struct WatchedRevision {
+  struct Event {
+    std::string key;
+    bool is_delete = false;
+    std::string value;
+  };
+  uint64_t revision = 0;
+  std::vector<Event> events;
+  std::string body;  // the whole, as JSON
+};
+
 // About what lies under a prefix.
 struct UsageView {
   uint64_t keys = 0;
@@ -185,6 +197,7 @@ Result<ScanPage> read_scan_page(std::string_view body);
 Result<ClusterView> read_cluster_view(std::string_view body);
 Result<MembersAnswer> read_members_answer(std::string_view body);
 Result<KeyHistory> read_key_history(std::string_view body);
+Result<WatchedRevision> read_watched_revision(std::string_view body);
 Result<UsageView> read_usage(std::string_view body);
 std::string compact_request(uint64_t revision);
 Result<CompactAnswer> read_compact_answer(std::string_view body);

@@ -73,6 +73,17 @@ struct ScanQuery {
   std::string cursor;  // the `next` of the page before
 };
 
+// What to watch: one key, or else all with a prefix.
+struct WatchQuery {
+  std::string key;
+  std::string prefix;
+  uint64_t from = 0;  // the first revision; 0: what comes behind now
+  bool has_prev = false;
+  std::string filter;  // "put" or "delete"; empty: both
+};
+// False: no more is wanted.
+using ChangeSink = std::function<bool(const WatchedRevision&)>;
+
 // What this client's calls met so far.
 struct CallCounts {
   uint64_t sent = 0;      // tries, answered or not
@@ -131,6 +142,10 @@ class KvClient {
   // A backup of the whole store, given to `sink` while it comes. What broke off is not tried again:
   // the refusal's code is then "cut_off".
   ReadOutcome<HttpResponse> snapshot(Consistency consistency, BodySink& sink);
+  // Every change of what `query` names, in order and once, until `on_change` has enough: where a
+  // node ends, another goes on. Ends with a refusal where nobody lets it go on for a call's time,
+  // or where what follows is not kept any more: "compacted".
+  ReadOutcome<void> watch(const WatchQuery& query, const ChangeSink& on_change);
   // What is older than `revision` may be forgotten.
   WriteOutcome<CompactAnswer> compact(uint64_t revision);
   // What is not empty in `change`. Answers with all settings.
@@ -142,6 +157,7 @@ class KvClient {
   // kNamedWrites: under an idempotency key. kHarmlessWrites: what may be made twice.
   enum class Effect { kReads, kWrites, kNamedWrites, kHarmlessWrites };
   struct Pacing;
+  struct WatchProgress;
 
   WriteOutcome<HttpResponse> call(HttpRequest request, Effect effect, BodySink* sink = nullptr);
   template <class T>

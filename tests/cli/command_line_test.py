@@ -209,6 +209,23 @@ class KeysAndValues(CommandLineTest):
                           {"type": "put", "mod_revision": 5, "create_revision": 4, "version": 2, "value": "a\nb"},
                           {"compact_revision": 2, "count": 2, "next": 3}])
 
+    def test_a_watch_goes_on_until_it_is_enough(self):
+        node = self.cluster.nodes[0]
+        lines = self.expect(OK, "watch", "--prefix", "", "--only", "put", "--from", "3", "--count", "2").stdout
+        self.assertEqual(lines, b"5\tput\tk5\ta\\nb\n5\tdelete\tgone\n6\tput\tk6\ta\\nb\n6\tdelete\tgone\n")
+        self.assertEqual({k: v for k, v in node.requests[-1][2].items() if k != "timeout"},
+                         {"prefix": "", "from": "3", "filter": "put"})
+        line = self.expect(OK, "--json", "watch", "--count", "1", "--prev", "k").stdout
+        self.assertEqual(json.loads(line)["events"][1], {"type": "delete", "key": "gone", "mod_revision": 5})
+        self.assertEqual(node.requests[-1][2]["key"], "k")
+        self.assertEqual(node.requests[-1][2]["prev"], "true")
+
+    def test_a_watch_ends_where_what_follows_is_not_kept(self):
+        ended = self.expect(OTHER, "watch", "k")
+        self.assertEqual(len(ended.stdout.splitlines()), 10)
+        self.assertIn(b"what followed revision 9 is not kept any more", ended.stderr)
+        self.assertIn(b"say what to watch", self.expect(OTHER, "watch").stderr)
+
     def test_how_much_of_the_past_is_kept(self):
         self.assertEqual(self.expect(OK, "settings").stdout, b"keep_history 1h\n")
         self.assertEqual(self.expect(OK, "settings", "--keep-history", "2h").stdout, b"keep_history 2h\n")

@@ -64,6 +64,18 @@ class Handler(BaseHTTPRequestHandler):
                              "detail": f"{code} at {self.server.node.name}", "code": code,
                              "outcome": outcome, "retryable": retryable}, headers)
 
+    def events_after(self, last):
+        """What happens up to revision 9: a change at a time, and then this node ends the watch."""
+        events = [("progress", last, {"revision": last})]
+        if last < 9:
+            kind = [{"type": "put", "key": f"k{last + 1}", "value": "a\nb", "mod_revision": last + 1},
+                    {"type": "delete", "key": "gone", "mod_revision": last + 1}]
+            events.append(("change", last + 1, {"revision": last + 1, "events": kind}))
+        else:
+            events.append(("overflow", last, {"revision": last, "compact_revision": 20}))
+        return "".join(f"event: {name}\nid: {number}\ndata: {json.dumps(data)}\n\n"
+                       for name, number, data in events).encode()
+
     def handle_request(self):
         node = self.server.node
         url = urllib.parse.urlsplit(self.path)
@@ -97,6 +109,9 @@ class Handler(BaseHTTPRequestHandler):
                                      "versions": [{"type": "delete", "mod_revision": 8},
                                                   {"type": "put", "mod_revision": 5, "create_revision": 4,
                                                    "version": 2, "value": "a\nb"}]})
+        if url.path == "/v1/watch" and set(query) <= {"key", "prefix", "from", "prev", "filter", "timeout"}:
+            return self.answer(200, self.events_after(int(self.headers.get("Last-Event-ID", "4"))),
+                               [("Content-Type", "text/event-stream")])
         if url.path.startswith("/v1/cluster/members/"):
             if set(query) != {"timeout"} or body:
                 return self.problem(400, "bad_request")

@@ -219,9 +219,10 @@ class ProgramBeside(CommandLineTest):
 
 class Help(CommandLineTest):
     def test_every_command_has_examples_of_its_own_that_fit(self):
-        for arguments in (["put"], ["get"], ["delete"], ["scan"], ["history"], ["usage"], ["compact"], ["settings"],
-                          ["status"], ["members"], ["members", "remove"], ["leader"], ["lease"], ["lease", "grant"],
-                          ["lease", "keep-alive"], ["txn"], ["import"], ["export"], ["digest"], ["backup"], ["dev"]):
+        for arguments in (["put"], ["get"], ["delete"], ["scan"], ["history"], ["watch"], ["usage"], ["compact"],
+                          ["settings"], ["status"], ["members"], ["members", "remove"], ["leader"], ["lease"],
+                          ["lease", "grant"], ["lease", "keep-alive"], ["txn"], ["import"], ["export"], ["digest"],
+                          ["backup"], ["dev"]):
             text = self.expect(OK, *arguments, "--help").stdout.decode()
             footer = text[text.index("Example"):]
             self.assertIn(f"holdfast {arguments[0]}", footer.replace("--json ", ""), arguments)

@@ -76,7 +76,10 @@ ScriptedServer::~ScriptedServer() {
 
 std::vector<std::string> ScriptedServer::requests() const {
   const std::lock_guard lock(mutex_);
-  return requests_;
+  std::vector<std::string> lines;
+  for (const std::string& request : requests_)
+    lines.push_back(request.substr(0, request.find(" HTTP/1.1")));
+  return lines;
 }
 
 size_t ScriptedServer::connections() const {
@@ -107,12 +110,24 @@ void ScriptedServer::serve() {
   }
 }
 
+std::vector<std::string> ScriptedServer::fields(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> values;
+  for (const std::string& request : requests_) {
+    const size_t at = request.find("\r\n" + name + ": ");
+    const size_t begin = at + 2 + name.size() + 2;
+    values.push_back(
+        at == std::string::npos ? "" : request.substr(begin, request.find("\r\n", begin) - begin));
+  }
+  return values;
+}
+
 bool ScriptedServer::serve_one(int fd, const Step& step) {
   const std::string request = read_request(fd, step.kind != Step::Kind::kRefuseEarly);
   if (request.empty()) return false;
   {
     const std::lock_guard lock(mutex_);
-    requests_.push_back(request.substr(0, request.find(" HTTP/1.1")));
+    requests_.push_back(request);
   }
   ::send(fd, step.text.data(), step.text.size(), MSG_NOSIGNAL);
   if (step.kind == Step::Kind::kStaySilent) read_request(fd, /*with_body=*/true);

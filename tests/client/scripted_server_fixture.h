@@ -38,6 +38,8 @@ class ScriptedServer {
   Endpoint endpoint() const { return {.host = "127.0.0.1", .port = port_}; }
   // The request lines seen so far.
   std::vector<std::string> requests() const;
+  // Of each of them the value of that header field; "" where it is not there.
+  std::vector<std::string> fields(const std::string& name) const;
   size_t connections() const;
   // Until this many connections were closed from this side.
   void wait_until_closed(size_t count);
@@ -51,7 +53,7 @@ class ScriptedServer {
   uint16_t port_ = 0;  // before listener_, whose making fills it in
   int listener_;
   mutable std::mutex mutex_;
-  std::vector<std::string> requests_;  // under the mutex
+  std::vector<std::string> requests_;  // whole; under the mutex
   size_t connections_ = 0;             // under the mutex
   size_t closed_ = 0;                  // under the mutex
   std::condition_variable changed_;
