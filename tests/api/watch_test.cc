@@ -345,7 +345,8 @@ TEST_F(WatchApi, EachSeesExactlyItsPartOfTheFeed) {
     const uint64_t newest = feed.size() + 1;
     if (random.chance(0.2)) {
       const std::string start(1, static_cast<char>('a' + random.below(4)));
-      const std::string end(1, static_cast<char>(start[0] + 1 + random.below(2)));
+      const std::string end(
+          1, static_cast<char>(static_cast<uint64_t>(start[0]) + 1 + random.below(2)));
       const uint64_t from = random.between(newest / 2 + 1, newest + 3);
       watches.push_back({watch("start=" + start + "&end=" + end + "&from=" + std::to_string(from)),
                          from,
