@@ -81,6 +81,23 @@ TEST_F(RaftSnapshotTest, ATransferToWhoWasRemovedEndsWhenItIsSilent) {
   EXPECT_TRUE(said("end snapshot to=2"));
 }
 
+TEST_F(RaftSnapshotTest, WhatAFollowersLogHoldsSaysNothingOfTheStateThatItLacks) {
+  start_behind_ten();
+  lead();
+  const uint64_t term = raft_->status().term.value;
+  reject_probe(kOther, 10);
+  HeartbeatReply lacking{1, {}};
+  lacking.lacks_state = true;
+  receive(kOther, term, lacking);
+  receive(kOther, term, Appended{LogIndex{11}});
+  settle();
+  EXPECT_FALSE(said("end snapshot"));
+  receive(kOther, term, HeartbeatReply{2, LogIndex{11}});
+  settle();
+  EXPECT_TRUE(said("end snapshot to=2"));
+  EXPECT_EQ(orders(), 1U);
+}
+
 TEST_F(RaftSnapshotTest, ALoadThatFindsNothingMeansThatTheLogBeginsLater) {
   start({kSelf, kOther, kThird}, {.window_bytes_max = 1});
   lead_with_nothing_in_memory();
