@@ -26,7 +26,7 @@ struct Limits {
   size_t thread_request_bytes_max = size_t{256} << 20;
   size_t thread_answer_bytes_max = size_t{256} << 20;
 
-  size_t connections_max = 10'000;  // of the whole process
+  size_t connections_max = 12'000;  // of the whole process: 10,000 that watch, and others
 
   // A body or an answer must move `progress_bytes` (or end) within its patience.
   size_t progress_bytes = size_t{16} << 10;

@@ -2,6 +2,7 @@
 """What a node must not do, and what it says instead: start twice on one folder, start as a member
 whose log or whole folder is gone, listen where another does. And it ends cleanly when asked."""
 
+import http.client
 import os
 import shutil
 import signal
@@ -11,7 +12,7 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(__file__))
-from cluster import PATIENCE_S, Cluster  # noqa: E402
+from cluster import PATIENCE_S, Cluster, wait_for  # noqa: E402
 
 
 def refusal(node, command=None):
@@ -24,6 +25,21 @@ def refusal(node, command=None):
 
 def expect(words, said):
     assert words in said, f"'{words}' is not in: {said}"
+
+
+def many_connections(node):
+    """However few files its shell lets it open, it opens as many as the machine allows."""
+    assert node.end(signal.SIGTERM) == 0
+    node.command = ["bash", "-c", 'ulimit -Sn 128; exec "$@"', "-", *node.command]
+    node.start()
+    wait_for(f"{node.name} is ready", node.is_ready)
+    connections = [http.client.HTTPConnection("127.0.0.1", node.port, timeout=PATIENCE_S) for _ in range(300)]
+    for connection in connections:
+        connection.request("GET", "/livez")
+        assert connection.getresponse().read() is not None
+    for connection in connections:
+        connection.close()
+    node.command = node.command[4:]
 
 
 def main():
@@ -40,6 +56,7 @@ def main():
             else:
                 raise AssertionError(f"{path} was taken")
 
+        many_connections(one)
         expect("another process uses", refusal(one))
         elsewhere = [word if word != str(cluster.directory / "n1") else str(cluster.directory / "other")
                      for word in one.command]
@@ -61,7 +78,7 @@ def main():
         expect("--join", refusal(three))
         status, body = one.ask("GET", "/v1/kv/a")
         assert (status, body) == (200, b"1"), (status, body)
-    print("9 passed, 0 failed")
+    print("10 passed, 0 failed")
 
 
 def self_ended(node, command):
