@@ -98,6 +98,25 @@ TEST_F(RaftSnapshotTest, WhatAFollowersLogHoldsSaysNothingOfTheStateThatItLacks)
   EXPECT_EQ(orders(), 1U);
 }
 
+// However long it takes: until it has, it rejects whatever it is sent.
+TEST_F(RaftSnapshotTest, WhoPutsAStateInUseIsNotSentAnother) {
+  start_behind_ten();
+  lead();
+  const uint64_t term = raft_->status().term.value;
+  receive(kThird, term, Appended{LogIndex{11}});
+  reject_probe(kOther, 10);
+  step(SnapshotDone{kOther, 1, true});
+  HeartbeatReply installing{1, {}};
+  installing.installs = true;
+  for (int i = 0; i < 200; ++i) {
+    receive(kOther, term, installing);
+    receive(kThird, term, HeartbeatReply{1, LogIndex{11}});
+    reject_probe(kOther, 10);
+    wait(milliseconds(50));
+  }
+  EXPECT_EQ(orders(), 1U);
+}
+
 TEST_F(RaftSnapshotTest, ALoadThatFindsNothingMeansThatTheLogBeginsLater) {
   start({kSelf, kOther, kThird}, {.window_bytes_max = 1});
   lead_with_nothing_in_memory();
