@@ -81,6 +81,8 @@ Watchers::~Watchers() {
 Watchers::Id Watchers::add(Watch& watch) {
   // Whoever is the first begins where the store is; nobody wanted what was before.
   if (watches_.empty() && !reads_) {
+    recent_.clear();
+    recent_bytes_ = 0;
     seen_ = decided_ = evicted_ = services_.gate->revision();
   }
   watches_.emplace(next_id_, &watch);
@@ -90,12 +92,9 @@ Watchers::Id Watchers::add(Watch& watch) {
 }
 
 void Watchers::remove(Id id, const Watched& what) {
-  watches_.erase(id);
+  if (watches_.erase(id) == 0) return;  // it has failed
   index_.remove(what.range, id);
   if (what.prev) --want_prev_;
-  if (!watches_.empty()) return;
-  recent_.clear();
-  recent_bytes_ = 0;
 }
 
 bool Watchers::is_behind() const {
@@ -233,8 +232,15 @@ void Watchers::let_all_read_back(Revision upto) {
 
 void Watchers::fail_all(const Error& error) {
   log_error("the feed of changes cannot be read, and every watch here ends: {}", error.message);
-  for (const auto& [id, watch] : watches_) watch->error_ = error;
-  wake_all();
+  // They are watches no more, or a slow client's would have the feed read again and again.
+  std::vector<std::coroutine_handle<>> waiters;
+  for (const auto& [id, watch] : std::exchange(watches_, {})) {
+    index_.remove(watch->what_.range, id);
+    watch->error_ = error;
+    if (watch->waiter_) waiters.push_back(std::exchange(watch->waiter_, {}));
+  }
+  want_prev_ = 0;
+  for (const std::coroutine_handle<> waiter : waiters) waiter.resume();
 }
 
 // Whoever is woken may end others, and itself.
@@ -377,7 +383,6 @@ Task<Result<Watch::News>> Watch::read_back() {
     news.items = std::move(page.items);
   }
   lags_ = told_ < last;
-  if (pending_ && *pending_ <= told_) pending_ = told_ + 1;
   co_return news;
 }
 

@@ -36,6 +36,7 @@ Detached ask(std::shared_ptr<http::BodyStream> stream, std::optional<Result<std:
 
 Result<std::optional<Row>> ColdEngine::get(std::string_view key, Revision at, ReadTier tier) const {
   if (on_read) on_read();
+  if (fails) return fail(ErrorCode::kIo, "the disk says no");
   if (tier == ReadTier::kMemory && cold) return fail(ErrorCode::kIncomplete, "not in memory");
   if (tier == ReadTier::kDisk) ++disk_reads;
   return EngineOver::get(key, at, tier);

@@ -46,6 +46,7 @@ class ColdEngine final : public EngineOver {
  public:
   using EngineOver::EngineOver;
   bool cold = false;
+  bool fails = false;  // every get is an error
   mutable int disk_reads = 0;
   std::function<void()> on_read;  // called in each get, scan and list of versions, before it reads
 

@@ -264,6 +264,40 @@ TEST_F(WatchApi, WhoIsOvertakenByTheFloorIsToldSoAndEnded) {
   EXPECT_FALSE(is_ready(stream)) << "that was the end";
 }
 
+TEST_F(WatchApi, AFloorThatOvertakesWhatIsReadForAllIsNoLossInSilence) {
+  const Stream stream = watch("key=a");
+  for (int i = 0; i < 3; ++i) put("a");
+  obey({.act = CompactCommand{Revision{4}}});
+  const std::vector<Event> all = events(stream);
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].name, "overflow");
+  EXPECT_EQ(all[0].id, 1U);
+}
+
+// What is read below the floor may be anything.
+TEST_F(WatchApi, AFloorThatRisesUnderAReadIsNoLossInSilence) {
+  const Stream stream = watch("key=a");
+  engine.on_read = [&, done = false]() mutable {
+    if (!std::exchange(done, true)) obey({.act = CompactCommand{Revision{3}}});
+  };
+  put("a");
+  put("a");
+  const std::vector<Event> all = events(stream);
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].name, "overflow");
+}
+
+TEST_F(WatchApi, WhatTheStorageCannotReadEndsTheWatchAndIsNotPassedOver) {
+  const Stream stream = watch("key=a");
+  engine.fails = true;
+  put("a");
+  EXPECT_TRUE(is_ready(stream));
+  EXPECT_FALSE(next_of(stream));
+  EXPECT_EQ(watchers().size(), 0U) << "nobody has the feed read once more";
+  engine.fails = false;
+  EXPECT_THAT(changes(watch("key=a", {{"Last-Event-ID", "1"}})), ElementsAre("2:a"));
+}
+
 TEST_F(WatchApi, AnIdleWatchIsNotOvertaken) {
   const Stream stream = watch("key=a");
   for (int i = 0; i < 50; ++i) put("b");

@@ -247,6 +247,22 @@ TEST_F(StreamTest, ADrainEndsWhatHasNoEnd) {
   EXPECT_TRUE(told("stream gone"));
 }
 
+// What an ended stream waited for happens while another is sent.
+TEST_F(StreamTest, OneStreamIsNotTakenForAnother) {
+  start();
+  Client client(port());
+  client.send(request("GET", "/endless/x") + request("GET", "/held-stream/z"));
+  client.read();
+  settle();
+  on_io_thread([this] { connections().drain(); });
+  EXPECT_EQ(read_chunks(client), "first ");
+  EXPECT_EQ(client.read().status, 200);
+  release("x");
+  settle();
+  release("z");
+  EXPECT_EQ(read_chunks(client), "z");
+}
+
 TEST(Outbox, ALengthThatIsNotKnownIsNotSaid) {
   for (const bool says_length : {true, false}) {
     Pipeline::Answer answer{{.kind = AnswerForm::Kind::kHeadOnly}, Response(200, "text/plain", "")};

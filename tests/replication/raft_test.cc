@@ -177,6 +177,20 @@ TEST_F(RaftTest, AVoteGoesByTheLastTermBeforeTheLength) {
   EXPECT_TRUE(said("VoteReply term=4 for=4 granted"));
 }
 
+TEST_F(RaftTest, AHeartbeatTellsNoCommitBeyondWhatTheFollowerIsKnownToHave) {
+  start();
+  lead();
+  propose({1});
+  settle();
+  receive(kThird, raft_->status().term.value, Appended{raft_->status().last.index});
+  settle();
+  ASSERT_EQ(raft_->status().commit, raft_->status().last.index);
+  lines_.clear();
+  wait(milliseconds(60));
+  EXPECT_TRUE(said("1 -> 2 Heartbeat term=1 commit=0/0"));
+  EXPECT_TRUE(said("1 -> 3 Heartbeat term=1 commit=1/2"));
+}
+
 TEST_F(RaftTest, ACommitGoesNoFurtherThanWhatTheAppendCompared) {
   start();
   append(1, {}, 5);
