@@ -155,6 +155,11 @@ Result<> DataDirectory::enter(FileSystem& fs, Entered entered) {
   return write_identity(fs, path_, identity_);
 }
 
+Result<> DataDirectory::become(FileSystem& fs, NodeId other) {
+  identity_ = {.node = other, .name = identity_.name, .cluster = {}, .first_members = {}};
+  return write_identity(fs, path_, identity_);
+}
+
 Result<> DataDirectory::note_removal(FileSystem& fs) {
   identity_.removed = true;
   return write_identity(fs, path_, identity_);

@@ -8,6 +8,7 @@
 //   DIR/groups/ID/state/       the state, in RocksDB
 //   DIR/groups/ID/backup/      a backup that is being made
 //   DIR/RESTORING              a restore into the folder has not come to its end
+//   DIR/REJOIN                 the node is to come back as another one (rejoin.h)
 //   DIR/RESERVE                room that is held back (disk_room.h)
 
 #include <string>
@@ -78,6 +79,8 @@ class DataDirectory {
   // Makes the cluster known for ever, before the node's first vote, and when its log has had its
   // first write: an empty log is from then on a lost one.
   Result<> enter(FileSystem& fs, Entered entered);
+  // The node is another one from now on, of no cluster yet, under the same name.
+  Result<> become(FileSystem& fs, NodeId other);
   // The node was removed from its cluster, which is told at every later start.
   Result<> note_removal(FileSystem& fs);
 

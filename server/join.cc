@@ -66,15 +66,29 @@ Result<Entered> entered_from(const std::string& body, NodeId self) {
   }
 }
 
+// What the cluster calls this member. Nothing: it has none of this id. An error: who was asked does
+// not know for sure.
+Result<std::optional<std::string>> name_of(NodeId id, const std::string& body) {
+  try {
+    const Json json = Json::parse(body);
+    for (const Json& member : json.at("members"))
+      if (id_from(member.at("id")) == id.value) return member.at("name").get<std::string>();
+    if (json.at("quorum").get<bool>()) return std::nullopt;
+    return fail(ErrorCode::kInvalid, "it is not in contact with a majority");
+  } catch (const std::exception& problem) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("its answer is not what the API promises ({})", problem.what()));
+  }
+}
+
 struct Refused {
   std::string detail;
   bool may_pass;  // the same request can succeed later
 };
 
-Refused refused_from(const HttpResponse& response) {
-  const Json json = Json::parse(response.body, nullptr, /*allow_exceptions=*/false);
-  Refused refused{.detail = fmt::format("HTTP status {}", response.status),
-                  .may_pass = response.status >= 500};
+Refused refused_from(int status, const std::string& body) {
+  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  Refused refused{.detail = fmt::format("HTTP status {}", status), .may_pass = status >= 500};
   if (!json.is_object()) return refused;
   if (const auto found = json.find("detail"); found != json.end() && found->is_string())
     refused.detail = found->get<std::string>();
@@ -93,9 +107,22 @@ Result<std::vector<std::string>> parse_join_urls(std::string_view text) {
 }
 
 struct Joiner::Reply {
-  std::optional<Entered> entered;
+  bool done = false;
   std::string why_not;  // and where
   bool may_pass = true;
+};
+
+Joiner::Reply Joiner::reply_of(const std::string& url, int status, const std::string& body) {
+  const Refused refused = refused_from(status, body);
+  return {.done = false,
+          .why_not = fmt::format("{}: {}", url, refused.detail),
+          .may_pass = refused.may_pass};
+}
+
+// For people.
+struct Joiner::Wish {
+  std::string_view asks_to;
+  std::string_view refused;
 };
 
 Joiner::Joiner(std::vector<std::string> urls, const Clock& clock, Random random, Wait wait)
@@ -106,41 +133,77 @@ Joiner::Joiner(std::vector<std::string> urls, const Clock& clock, Random random,
       complaints_(urls_.size()) {}
 
 Result<std::optional<Entered>> Joiner::ask(const JoinRequest& request) {
-  log_info("asking {} to take this node into the cluster", fmt::join(urls_, ", "));
+  std::optional<Entered> entered;
+  HOLDFAST_TRY(
+      ask_until_done({.asks_to = "take this node into the cluster",
+                      .refused = "the cluster does not take this node in"},
+                     [&](const std::string& url) { return ask_once(url, request, entered); }));
+  return entered;
+}
+
+Result<bool> Joiner::remove(NodeId old_id) {
+  return ask_until_done({.asks_to = "let go of this node's old id",
+                         .refused = "the cluster does not let go of this node's old id"},
+                        [&](const std::string& url) { return remove_once(url, old_id); });
+}
+
+Result<bool> Joiner::ask_until_done(const Wish& wish, const Attempt& attempt) {
+  log_info("asking {} to {}", fmt::join(urls_, ", "), wish.asks_to);
   Duration pause = kPauseFirst;
   for (;;) {
     for (size_t i = 0; i < urls_.size(); ++i) {
-      Reply reply = ask_once(urls_[i], request);
-      if (reply.entered) return std::move(reply.entered);
+      Reply reply = attempt(urls_[i]);
+      if (reply.done) return true;
       if (!reply.may_pass)
         return fail(ErrorCode::kInvalid,
-                    fmt::format("the cluster does not take this node in: {1}. (holdfast "
-                                "--endpoint {0} members shows who belongs to it, holdfast "
-                                "--endpoint {0} members remove NAME removes a member for good)",
-                                urls_[i], reply.why_not));
+                    fmt::format("{2}: {1}. (holdfast --endpoint {0} members shows who belongs to "
+                                "it, holdfast --endpoint {0} members remove NAME removes a member "
+                                "for good)",
+                                urls_[i], reply.why_not, wish.refused));
       if (std::exchange(complaints_[i], reply.why_not) != reply.why_not)
-        log_warning("not taken into the cluster yet, trying again: {}", reply.why_not);
-      if (!wait_(Duration::zero())) return std::nullopt;
+        log_warning("{} yet, trying again: {}", wish.refused, reply.why_not);
+      if (!wait_(Duration::zero())) return false;
     }
-    if (!wait_(random_.between(pause / 2, pause))) return std::nullopt;
+    if (!wait_(random_.between(pause / 2, pause))) return false;
     pause = std::min(pause * 2, kPauseMax);
   }
 }
 
-Joiner::Reply Joiner::ask_once(const std::string& url, const JoinRequest& request) const {
+Joiner::Reply Joiner::ask_once(const std::string& url, const JoinRequest& request,
+                               std::optional<Entered>& entered) const {
   HttpConnection connection = connect(url, clock_);
   const auto answer = connection.exchange(post_of(request), clock_.now() + kJoinPatience);
-  if (!answer) return {.entered = {}, .why_not = answer.error().message};
-  if (answer->status != 200 && answer->status != 201) {
-    const Refused refused = refused_from(*answer);
-    return {.entered = {},
-            .why_not = fmt::format("{}: {}", url, refused.detail),
-            .may_pass = refused.may_pass};
-  }
-  Result<Entered> entered = entered_from(answer->body, request.node);
-  if (!entered)
-    return {.entered = {}, .why_not = fmt::format("{}: {}", url, entered.error().message)};
-  return {.entered = *std::move(entered), .why_not = {}};
+  if (!answer) return {.why_not = answer.error().message};
+  if (answer->status != 200 && answer->status != 201)
+    return reply_of(url, answer->status, answer->body);
+  Result<Entered> taken_in = entered_from(answer->body, request.node);
+  if (!taken_in) return {.why_not = fmt::format("{}: {}", url, taken_in.error().message)};
+  entered = *std::move(taken_in);
+  return {.done = true, .why_not = {}};
+}
+
+// By its id: the name may be another node's by now.
+Joiner::Reply Joiner::remove_once(const std::string& url, NodeId old_id) const {
+  HttpConnection connection = connect(url, clock_);
+  const auto view =
+      connection.exchange({.method = "GET", .target = "/v1/cluster", .headers = {}, .body = {}},
+                          clock_.now() + kJoinPatience);
+  if (!view) return {.why_not = view.error().message};
+  if (view->status != 200) return reply_of(url, view->status, view->body);
+  const Result<std::optional<std::string>> name = name_of(old_id, view->body);
+  if (!name) return {.why_not = fmt::format("{}: {}", url, name.error().message)};
+  if (!*name) return {.done = true, .why_not = {}};
+  const auto answer =
+      connection.exchange({.method = "DELETE",
+                           .target = "/v1/cluster/members/" + **name + "?timeout=4s",
+                           .headers = {},
+                           .body = {}},
+                          clock_.now() + kJoinPatience);
+  if (!answer) return {.why_not = answer.error().message};
+  if (answer->status == 200) return {.done = true, .why_not = {}};
+  // Gone meanwhile, or under another name: the next look tells.
+  if (answer->status == 404) return {.why_not = fmt::format("{}: {} is gone", url, **name)};
+  return reply_of(url, answer->status, answer->body);
 }
 
 std::optional<ClusterId> cluster_at(const std::vector<std::string>& urls, const Clock& clock) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// How a node asks a cluster that exists to take it in, through any of its nodes: POST
-// /v1/cluster/members. Everything here blocks.
+// How a node asks a cluster that exists, through any of its nodes, to take it in, or to let go of
+// who it was: POST and DELETE /v1/cluster/members. Everything here blocks.
 
 #include <functional>
 #include <optional>
@@ -35,10 +35,19 @@ class Joiner {
   // Asks the URLs in turn, as often as it takes. `request.node` is a learner in the answer.
   // Nothing: stopped. An error: the cluster does not take the node in, and will not later.
   Result<std::optional<Entered>> ask(const JoinRequest& request);
+  // `old_id` is no member when this returns true, whatever its name is by now. False: stopped. An
+  // error: as above.
+  Result<bool> remove(NodeId old_id);
 
  private:
   struct Reply;
-  Reply ask_once(const std::string& url, const JoinRequest& request) const;
+  struct Wish;
+  using Attempt = std::function<Reply(const std::string& url)>;
+  Result<bool> ask_until_done(const Wish& wish, const Attempt& attempt);
+  Reply ask_once(const std::string& url, const JoinRequest& request,
+                 std::optional<Entered>& entered) const;
+  Reply remove_once(const std::string& url, NodeId old_id) const;
+  static Reply reply_of(const std::string& url, int status, const std::string& body);
 
   const std::vector<std::string> urls_;
   const Clock& clock_;

@@ -69,6 +69,19 @@ void Newcomer::greet_silent(const std::weak_ptr<Forming>& weak) {
 Result<std::optional<Entered>> Newcomer::join(std::vector<std::string> urls,
                                               const JoinRequest& request) {
   Result<std::optional<Entered>> outcome;
+  ask(std::move(urls), [&](Joiner& joiner) { outcome = joiner.ask(request); });
+  if (*stopping_) return std::nullopt;
+  return outcome;
+}
+
+Result<bool> Newcomer::remove(std::vector<std::string> urls, NodeId old_id) {
+  Result<bool> outcome;
+  ask(std::move(urls), [&](Joiner& joiner) { outcome = joiner.remove(old_id); });
+  if (*stopping_) return false;
+  return outcome;
+}
+
+void Newcomer::ask(std::vector<std::string> urls, const std::function<void(Joiner&)>& question) {
   std::jthread asking([&](const std::stop_token& stop) {
     std::mutex mutex;
     std::condition_variable_any stopped;
@@ -77,15 +90,13 @@ Result<std::optional<Entered>> Newcomer::join(std::vector<std::string> urls,
       stopped.wait_for(lock, stop, pause, [] { return false; });
       return !stop.stop_requested();
     });
-    outcome = joiner.ask(request);
+    question(joiner);
     loop_.stop();
   });
   loop_.run();
   asking.request_stop();
   asking.join();
   loop_.restart();
-  if (*stopping_) return std::nullopt;
-  return outcome;
 }
 
 }  // namespace holdfast

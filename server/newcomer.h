@@ -1,9 +1,10 @@
 #pragma once
 
 // A node that belongs to no cluster yet: it forms one with the listed members, or is taken into one
-// that exists. Runs the loop meanwhile, so that its clients hear "not ready"; SIGTERM and SIGINT
-// end it.
+// that exists, which may have to let go of who the node was first. Runs the loop meanwhile, so that
+// its clients hear "not ready"; SIGTERM and SIGINT end it.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,15 +26,17 @@ class Newcomer {
   Newcomer(boost::asio::io_context& loop, TcpTransport& transport, const Clock& clock,
            Random random);
 
-  // Both: nothing, if a signal came.
+  // All: nothing, or false, if a signal came.
   Result<std::optional<Entered>> form(std::vector<InitialMember> members, const Hello& self);
   Result<std::optional<Entered>> join(std::vector<std::string> urls, const JoinRequest& request);
+  Result<bool> remove(std::vector<std::string> urls, NodeId old_id);
 
  private:
   struct Forming {
     Bootstrap bootstrap;
     Result<> outcome;
   };
+  void ask(std::vector<std::string> urls, const std::function<void(Joiner&)>& question);
   void greet_silent(const std::weak_ptr<Forming>& weak);
 
   boost::asio::io_context& loop_;

@@ -18,19 +18,18 @@
 #include "server/api/routes.h"
 #include "server/api/services.h"
 #include "server/api/watchers.h"
-#include "server/bootstrap.h"
 #include "server/data_directory.h"
 #include "server/disk_room.h"
 #include "server/drain.h"
+#include "server/entrance.h"
 #include "server/gates.h"
 #include "server/http/listener.h"
-#include "server/join.h"
 #include "server/metrics.h"
-#include "server/newcomer.h"
 #include "server/node_storage.h"
 #include "server/own_status.h"
 #include "server/rebuild.h"
 #include "server/reclaim.h"
+#include "server/rejoin.h"
 #include "server/scrub.h"
 #include "storage/base/check.h"
 #include "storage/base/log.h"
@@ -94,10 +93,9 @@ struct Node::Parts {
   Instant published;
   raft::Members followed;  // the transport has these
   LogIndex log_end;        // at the start
-  Hello hello() const;
+  Hello hello() const { return hello_of(config, directory.identity()); }
   Result<> listen();
-  Result<bool> become_member();
-  Result<> check_join();
+  Result<bool> enter_cluster();
   Result<> open_storage();
   Result<> start_replica(raft::Recovered recovered);
   void start_service();
@@ -110,9 +108,6 @@ struct Node::Parts {
   Result<> stop();
 
  private:
-  Result<std::optional<Entered>> enter_cluster();
-  Result<> begin_log(const raft::Members& members);
-  Result<> make_group_folders();
   SegmentedLog::Options log_options() {
     return {
         .segment_bytes = room->log_sizes().segment,
@@ -127,16 +122,9 @@ struct Node::Parts {
               return room->make_room(DiskRoom::Disk::kState, what);
             }};
   }
-  std::string log_path() const;
   std::string spoken(NodeId id) const;
   std::unique_ptr<SegmentedLog> opened_log_;
 };
-
-Hello Node::Parts::hello() const {
-  const Identity& identity = directory.identity();
-  return {kPeerProtocol, identity.cluster, identity.node, identity.name,
-          peer_address_of(config, identity.name)};
-}
 
 Result<> Node::Parts::listen() {
   if (const Result<> reached = check_peer_address(hello().peer_address); !reached)
@@ -165,70 +153,14 @@ Result<> Node::Parts::listen() {
   return {};
 }
 
-// Nothing: a signal ended it.
-Result<std::optional<Entered>> Node::Parts::enter_cluster() {
-  Newcomer newcomer(loop, *transport, clock, random.fork());
-  const Hello self = hello();
-  if (config.join.empty()) return newcomer.form(config.initial_cluster, self);
-  return newcomer.join(config.join, {.node = self.node,
-                                     .name = self.name,
-                                     .peer_address = self.peer_address,
-                                     .client_url = client_url_of(config),
-                                     .stays_learner = config.learner});
-}
-
-// False: a signal came before it was one.
-Result<bool> Node::Parts::become_member() {
-  HOLDFAST_ASSIGN(std::optional<Entered> entered, enter_cluster());
-  if (!entered) return false;
-  log_info("cluster {:016x} {} with {} members", entered->cluster.value,
-           config.join.empty() ? "has formed" : "takes this node in,",
-           entered->members.list.size());
-  HOLDFAST_TRY(begin_log(entered->members));
-  // The identity last: a crash before it begins anew. From it on an empty log is a lost one.
-  HOLDFAST_TRY(directory.enter(fs, *std::move(entered)));
-  transport->introduce(hello());
-  return true;
-}
-
-// All first members of a cluster begin their logs with the list of them; who joins is sent it.
-Result<> Node::Parts::begin_log(const raft::Members& members) {
-  HOLDFAST_TRY(make_group_folders());
-  HOLDFAST_ASSIGN(const SegmentedLog::Opened opened,
-                  SegmentedLog::open(fs, log_path(), log_options()));
-  if (config.join.empty()) return write_first_entry(opened.recovered, *opened.log, members);
-  return write_first_hard_state(opened.recovered, *opened.log);
-}
-
-// A member that is told to join, as its service file may say for ever, is one already.
-Result<> Node::Parts::check_join() {
-  const Identity& identity = directory.identity();
-  if (config.join.empty()) return {};
-  const std::optional<ClusterId> there = cluster_at(config.join, clock);
-  if (there && *there != identity.cluster)
-    return fail(ErrorCode::kInvalid,
-                fmt::format("{} belongs to a member of cluster {:016x}, and --join names a node of "
-                            "cluster {:016x}: start it without --join to go on in its own, or give "
-                            "it an empty --data-dir to join the other",
-                            config.data_dir, identity.cluster.value, there->value));
-  log_info("--join: {} is a member of cluster {:016x} already", identity.name,
-           identity.cluster.value);
-  return {};
-}
-
-std::string Node::Parts::log_path() const {
-  if (config.log_dir.empty()) return directory.group_path(kFirstGroup) + "/log";
-  return group_directory(config.log_dir, kFirstGroup) + "/log";
-}
-
-Result<> Node::Parts::make_group_folders() {
-  HOLDFAST_TRY(fs.create_directories(log_path()));
-  return fs.create_directories(directory.group_path(kFirstGroup));
+Result<bool> Node::Parts::enter_cluster() {
+  return Entrance(config, log_options(), {loop, *transport, clock, fs, directory}, random.fork())
+      .pass();
 }
 
 Result<> Node::Parts::open_storage() {
-  HOLDFAST_TRY(make_group_folders());
-  const StoragePlaces places{.group = directory.group_path(kFirstGroup), .log = log_path()};
+  const StoragePlaces places = places_of(config, directory);
+  HOLDFAST_TRY(make_folders(fs, places));
   suspicion = std::make_unique<Suspicion>(fs, places.group, directory.identity().node);
   HOLDFAST_ASSIGN(NodeStorage storage,
                   open_node_storage(fs, directory.identity(), places, log_options(), *suspicion,
@@ -276,7 +208,10 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
       snapshots,
       TcpSnapshots::open(fs, clock, sending, *machine, *transport,
                          {.post = [&mailbox](raft::Input input) { mailbox.post(std::move(input)); },
-                          .make_room = [group] { return remove_damaged_state(group); }}));
+                          .make_room = [this, group]() -> Result<> {
+                            HOLDFAST_TRY(remove_damaged_state(group));
+                            return remove_groups_aside(config.data_dir);
+                          }}));
   backups = std::make_unique<Backups>(fs, *machine, clock, directory.identity().cluster,
                                       group + "/backup", verify);
   HOLDFAST_TRY(backups->remove());  // what a crash has left
@@ -309,11 +244,10 @@ void Node::Parts::start_service() {
       [this](raft::Envelope envelope) { replica_loop->post(raft::Received{std::move(envelope)}); },
       [this](NodeId peer) { replica_loop->post(raft::PeerGone{peer}); });
   scrub = std::make_unique<Scrub>(
-      Scrub::Options{
-          .every = config.scrub_every,
-          .log = log_path(),
-          .bytes_a_second = kScrubBytesASecond,
-          .has_replayed = [this] { return machine->summary().applied.index >= log_end; }},
+      Scrub::Options{.every = config.scrub_every,
+                     .log = places_of(config, directory).log,
+                     .bytes_a_second = kScrubBytesASecond,
+                     .has_replayed = [this] { return machine->summary().applied.index >= log_end; }},
       fs, *engine, *suspicion, metrics);
   transport->set_detours(detours(config, directory.identity().first_members));
   follow_members();
@@ -467,12 +401,8 @@ Result<std::unique_ptr<Node>> Node::open(const Config& config) {
 Result<NodeEnd> Node::run() {
   Parts& parts = *parts_;
   if (parts.directory.identity().removed) return parts.say_removed();
-  if (parts.directory.identity().cluster) {
-    HOLDFAST_TRY(parts.check_join());
-  } else {
-    HOLDFAST_ASSIGN(const bool is_member, parts.become_member());
-    if (!is_member) return NodeEnd::kStopped;
-  }
+  HOLDFAST_ASSIGN(const bool is_member, parts.enter_cluster());
+  if (!is_member) return NodeEnd::kStopped;
   HOLDFAST_TRY(parts.open_storage());
   parts.drain->begin_on_signal();
   parts.start_service();

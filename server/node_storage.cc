@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <utility>
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include "server/members_note.h"
 #include "server/rebuild.h"
+#include "server/rejoin.h"
 #include "storage/base/check.h"
 #include "storage/base/log.h"
+#include "storage/base/restart.h"
 #include "storage/log/quarantine.h"
 
 namespace holdfast {
@@ -49,6 +51,27 @@ Result<MendedLog> open_only_copy(FileSystem& fs, const std::string& path,
                   ". Nothing that is needed was changed: at most, files of what is in the state "
                   "too were put aside as *.damaged. No other node has the entries: restore a "
                   "backup, or look at what is whole with holdfast recover");
+}
+
+// Returns where nobody can be asked; else starts the process anew.
+Error come_back_as_another(FileSystem& fs, const Identity& identity, const StoragePlaces& places,
+                           const KvStateMachine& machine, Error lost) {
+  RejoinNote note{.old_id = identity.node, .urls = {}, .why = lost.message};
+  for (const auto& [id, url] : *machine.client_urls())
+    if (id != identity.node) note.urls.push_back(url);
+  if (note.urls.empty()) {
+    lost.message +=
+        ". Where to ask the others is not known here: remove its data folder, remove it from the "
+        "cluster (holdfast members remove NAME), and start it with --join URL. If a majority "
+        "is damaged: holdfast recover";
+    return lost;
+  }
+  if (Result<> noted = note_rejoin(fs, places.data, note); !noted) return std::move(noted).error();
+  log_error(
+      "{}. It comes back as another node, by itself, through {}. If a majority is damaged: "
+      "holdfast recover",
+      lost.message, fmt::join(note.urls, ", "));
+  restart_process();
 }
 
 Result<MendedLog> open_log(FileSystem& fs, const std::string& path,
@@ -93,9 +116,16 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
                                              suspicion, std::move(state), rebuild));
   HOLDFAST_ASSIGN(storage.machine, KvStateMachine::open(*storage.engine));
   HOLDFAST_ASSIGN(const raft::Members members, newest_members(*storage.machine, known, suspicion));
-  HOLDFAST_ASSIGN(MendedLog mended,
-                  open_log(fs, places.log, options, storage.machine->applied().index,
-                           has_peers(members, identity.node)));
+  const bool others_have_it = has_peers(members, identity.node);
+  const auto rejoin_if_lost = [&](Error error) -> std::unexpected<Error> {
+    if (error.code != ErrorCode::kVoteLost || !others_have_it) return std::unexpected(error);
+    return std::unexpected(
+        come_back_as_another(fs, identity, places, *storage.machine, std::move(error)));
+  };
+  Result<MendedLog> opened =
+      open_log(fs, places.log, options, storage.machine->applied().index, others_have_it);
+  if (!opened) return rejoin_if_lost(std::move(opened).error());
+  MendedLog mended = *std::move(opened);
   const Recovered& on_disk = mended.opened.recovered;
   say_what_was_dropped(on_disk);
   if (!was_begun(on_disk))
@@ -106,11 +136,13 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
                     "disk not mounted?), or remove the node's data folder and let it join "
                     "anew (--join)",
                     places.log));
-  HOLDFAST_ASSIGN(storage.recovered,
-                  recover_replica(on_disk, *mended.opened.log, *storage.machine, known,
-                                  {.entries = mended.quarantine.has_value(),
-                                   .state = rebuild.has_value(),
-                                   .members = !noted.has_value()}));
+  Result<raft::Recovered> recovered =
+      recover_replica(on_disk, *mended.opened.log, *storage.machine, known,
+                      {.entries = mended.quarantine.has_value(),
+                       .state = rebuild.has_value(),
+                       .members = !noted.has_value()});
+  if (!recovered) return rejoin_if_lost(std::move(recovered).error());
+  storage.recovered = *std::move(recovered);
   if (storage.recovered.lacks_state) {
     log_error(
         "the state of this node was damaged: {}. A peer is asked for its own; what was dropped is "

@@ -66,10 +66,11 @@ std::unexpected<Error> state_without_log(const Recovered& on_disk, LogPosition s
   constexpr std::string_view kWhatToDo =
       "Put it back, or remove the node's folder and let it join anew (--join)";
   if (state.index > on_disk.last.index)
-    return fail(ErrorCode::kCorrupt,
+    return fail(ErrorCode::kVoteLost,
                 fmt::format("the state holds entry {}, but the log ends at {}: entries that this "
-                            "node had acknowledged are gone, a log file is missing. {}",
-                            state.index.value, on_disk.last.index.value, kWhatToDo));
+                            "node had acknowledged are gone, and perhaps what it promised in "
+                            "elections. Under its old id it might vote twice",
+                            state.index.value, on_disk.last.index.value));
   if (state.index < on_disk.before.index)
     return fail(ErrorCode::kCorrupt,
                 fmt::format("the log begins behind entry {}, but the state ends at {}: a log file "

@@ -64,7 +64,8 @@ Result<> TcpTransport::Incoming::take(std::string_view& bytes) {
   while (!bytes.empty()) {
     HOLDFAST_ASSIGN(std::optional<PeerMessage> message, take_message(bytes));
     if (!message) return {};
-    if (!owner_.deliver_ || message->cluster != owner_.self_.cluster || !owner_.self_.cluster)
+    if (!owner_.deliver_) return fail(ErrorCode::kInvalid, "this node does not take part yet");
+    if (message->cluster != owner_.self_.cluster || !owner_.self_.cluster)
       return fail(ErrorCode::kInvalid, "its messages are for another cluster");
     if (message->group != owner_.group_ || message->envelope.to != owner_.self_.node ||
         message->envelope.from != peer_.node)

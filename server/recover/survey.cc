@@ -22,6 +22,7 @@ Problem problem_of(const Error& error) {
     case ErrorCode::kInvalid:
       return {Trouble::kNewerFormat, error.message};
     case ErrorCode::kCorrupt:
+    case ErrorCode::kVoteLost:
       return {Trouble::kDamaged, error.message};
     default:
       return {Trouble::kUnreadable, error.message};

@@ -16,6 +16,7 @@ enum class ErrorCode {
   kUnavailable,  // nobody answered there; another try may succeed
   kIncomplete,   // not in memory: ask again where blocking is allowed
   kNoSpace,      // the disk is full: with room on it the same would succeed
+  kVoteLost,     // what this node voted for may be gone: it must come back as another one
 };
 
 struct Error {

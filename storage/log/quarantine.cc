@@ -19,10 +19,7 @@ std::string path_in(const std::string& directory) {
   return directory + "/QUARANTINE";
 }
 
-constexpr std::string_view kRejoin =
-    "This node must not come back under its old name: remove its data folder, remove it from the "
-    "cluster (holdfast members remove NAME), and start it with --join URL. If a majority is "
-    "damaged: holdfast recover";
+constexpr std::string_view kRejoin = "Under its old id this node might vote twice";
 
 Result<> note(FileSystem& fs, const std::string& directory, const Quarantine& quarantine) {
   std::string body;
@@ -35,7 +32,7 @@ Result<> note(FileSystem& fs, const std::string& directory, const Quarantine& qu
 Result<Quarantine> begin(FileSystem& fs, const std::string& directory, const std::string& why) {
   HOLDFAST_ASSIGN(const LogDamage damage, examine_log(fs, directory));
   if (!damage.hard_state_known) {
-    return fail(ErrorCode::kCorrupt,
+    return fail(ErrorCode::kVoteLost,
                 fmt::format("{}. What this node promised in elections may be lost with it. {}", why,
                             kRejoin));
   }
@@ -59,7 +56,7 @@ Result<> restore_hard_state(const HardState& state, SegmentedLog::Opened& opened
 Result<std::optional<Quarantine>> read_quarantine(FileSystem& fs, const std::string& directory) {
   const Result<std::optional<std::string>> body = read_note(fs, path_in(directory), kKind);
   if (!body && body.error().code == ErrorCode::kCorrupt)
-    return fail(ErrorCode::kCorrupt,
+    return fail(ErrorCode::kVoteLost,
                 fmt::format("{}, as its log was. {}", body.error().message, kRejoin));
   if (!body) return std::unexpected(body.error());
   if (!*body) return std::nullopt;

@@ -24,7 +24,7 @@ struct Quarantine {
   std::string why;       // for people: what is damaged
 };
 
-// Nothing: the node is in none. kCorrupt: the file is damaged.
+// Nothing: the node is in none. kVoteLost: the file is damaged.
 Result<std::optional<Quarantine>> read_quarantine(FileSystem& fs, const std::string& directory);
 
 // For a log that is sound, and turns out to end earlier than it did: from then on it is as one that
@@ -49,8 +49,8 @@ Result<MendedLog> open_needed_log(FileSystem& fs, const std::string& directory,
 
 // As open_needed_log, but where other synced bytes are damaged the log is made to end before them,
 // and the node is in quarantine from then on. Only for a member with peers, which hold the entries.
-// kCorrupt, nothing changed: the newest hard state may be lost too. Such a node might vote twice in
-// one term, so it must come back as another one.
+// kVoteLost, nothing changed: the newest hard state may be lost too. Such a node might vote twice
+// in one term.
 Result<MendedLog> open_and_mend(FileSystem& fs, const std::string& directory,
                                 const SegmentedLog::Options& options, LogIndex durable);
 

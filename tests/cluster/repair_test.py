@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One of three nodes is stopped and a byte of its data is flipped: in the middle of its log, in a
-file of its state, in its IDENTITY. It finds that, serves nothing of it, and is made whole by the
-others without anybody's help; or it says what is damaged and stops. In the end all hold the same."""
+file of its state, in its IDENTITY, in its newest vote. It finds that, serves nothing of it, and is
+made whole by the others without anybody's help; or it says what is damaged and stops. In the end all hold the same."""
 
 import http.client
 import json
@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -161,6 +162,41 @@ def forgetful_disk(cluster):
     cluster.wait_caught_up()
 
 
+def lost_vote(cluster):
+    """What it voted for may be gone: it comes back as another node, however often it is killed meanwhile."""
+    leader, victim = follower_of(cluster)
+    fill(leader, "vote", 50)
+    cluster.wait_caught_up()
+    victim.end(signal.SIGTERM)
+    old_id = next(member["id"] for member in leader.cluster()["members"] if member["name"] == victim.name)
+    newest = max((group(cluster, victim) / "log").glob("segment-*.log"))
+    used = len(newest.read_bytes().rstrip(b"\0"))
+    with open(newest, "r+b") as file:
+        file.seek(used - 3 * 4096)
+        file.write(os.urandom(3 * 4096))
+    others = [node for node in cluster.nodes if node is not victim]
+    others[1].end(signal.SIGTERM)  # nobody can let go of it yet
+    victim.start()
+    wait_for("it says what it does", lambda: "comes back as another node" in log_text(victim))
+    wait_for("it asks", lambda: "does not let go of this node's old id yet" in log_text(victim))
+    others[1].start()
+    for pause_s in (0.1, 0.2, 0.4, 0.8, 1.6):
+        time.sleep(pause_s)
+        victim.end(signal.SIGKILL)
+        victim.start()
+
+    def votes_anew():
+        view = leader.cluster()
+        mine = [member for member in view["members"] if member["name"] == victim.name] if view else []
+        return len(mine) == 1 and mine[0]["id"] != old_id and mine[0]["voter"]
+    wait_for("it is a voter under another id", votes_anew, 60)
+    assert all(member["id"] != old_id for member in leader.cluster()["members"])
+    data = cluster.directory / victim.name
+    wait_for("its note is gone", lambda: not (data / "REJOIN").exists())
+    cluster.wait_ready()
+    cluster.wait_caught_up()
+
+
 def damaged_sender(cluster):
     """The leader is to send its state, in which a file has rotted that nobody has read since."""
     leader, victim = follower_of(cluster)
@@ -259,6 +295,7 @@ def main():
         forgetful_disk(cluster)
         damage_that_nobody_reads(cluster)
         damaged_identity(cluster)
+        lost_vote(cluster)
         alone(cluster)
         for node in cluster.nodes:  # so that the log no longer goes back to the first entry
             node.end(signal.SIGTERM)

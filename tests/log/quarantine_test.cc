@@ -76,8 +76,8 @@ void open_damaged(const VotedLog& log, const Files& files, const std::string& wh
   auto mended = open_and_mend(fs, "log", kSmall, kNothing);
   if (!mended) {
     ++counts.refused;
-    EXPECT_EQ(mended.error().code, ErrorCode::kCorrupt) << where;
-    EXPECT_THAT(mended.error().message, testing::HasSubstr("--join")) << where;
+    EXPECT_EQ(mended.error().code, ErrorCode::kVoteLost) << where;
+    EXPECT_THAT(mended.error().message, testing::HasSubstr("might vote twice")) << where;
     EXPECT_EQ(fs.files(), files) << where;
     return;
   }
@@ -336,7 +336,7 @@ TEST(Quarantine, AFlipOfAnyByteOfItsFileIsSeen) {
     fs.place(kNote, other);
     const auto mended = open_and_mend(fs, "log", kSmall, kNothing);
     ASSERT_FALSE(mended) << at;
-    EXPECT_EQ(mended.error().code, ErrorCode::kCorrupt) << at;
+    EXPECT_EQ(mended.error().code, ErrorCode::kVoteLost) << at;
   }
 }
 
@@ -355,7 +355,7 @@ TEST(Quarantine, DamageInQuarantineThatMayHideALaterTermIsRefused) {
   place(damaged, files);
   const auto again = open_and_mend(damaged, "log", kSmall, kNothing);
   ASSERT_FALSE(again);
-  EXPECT_EQ(again.error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(again.error().code, ErrorCode::kVoteLost);
 }
 
 }  // namespace

@@ -25,15 +25,21 @@ class JoinTest : public testing::Test {
  protected:
   // `tries`: pauses after which it is told to stop.
   Result<std::optional<Entered>> join(std::vector<std::string> urls, int tries = 100) {
-    Joiner joiner(std::move(urls), clock_, Random(1), [&](Duration pause) {
-      if (pause > Duration::zero()) pauses_.push_back(pause);
-      return static_cast<int>(pauses_.size()) <= tries;
-    });
-    return joiner.ask({.node = NodeId{7},
-                       .name = "n4",
-                       .peer_address = "h4:1",
-                       .client_url = "http://h4:2",
-                       .stays_learner = false});
+    return joiner(std::move(urls), tries)
+        .ask({.node = NodeId{7},
+              .name = "n4",
+              .peer_address = "h4:1",
+              .client_url = "http://h4:2",
+              .stays_learner = false});
+  }
+  Result<bool> remove(std::vector<std::string> urls, int tries = 100) {
+    return joiner(std::move(urls), tries).remove(NodeId{7});
+  }
+  Joiner joiner(std::vector<std::string> urls, int tries) {
+    return {std::move(urls), clock_, Random(1), [this, tries](Duration pause) {
+              if (pause > Duration::zero()) pauses_.push_back(pause);
+              return static_cast<int>(pauses_.size()) <= tries;
+            }};
   }
 
   SystemClock clock_;
@@ -100,6 +106,60 @@ TEST_F(JoinTest, AnAnswerWithoutTheNodeIsNone) {
   const auto entered = join({server.endpoint().url()}, 0);
   ASSERT_TRUE(entered.has_value());
   EXPECT_FALSE(*entered);
+}
+
+std::string view_with(const std::string& members, bool quorum) {
+  return http_answer(200, R"({"cluster_id":"0000000000000abc","quorum":)" +
+                              std::string(quorum ? "true" : "false") + R"(,"members":[)" + members +
+                              "]}");
+}
+
+const std::string kOldOne = R"({"name":"n4-old","id":"0000000000000007","voter":true})";
+
+TEST_F(JoinTest, WhoItWasIsRemovedByItsIdWhateverItsName) {
+  ScriptedServer server({{Kind::kAnswer, view_with(kOldOne, true)},
+                         {Kind::kAnswer, http_answer(200, R"({"members":[]})")}});
+  EXPECT_TRUE(remove({server.endpoint().url()}).value());
+  EXPECT_TRUE(server.requests().at(1).starts_with("DELETE /v1/cluster/members/n4-old?"));
+}
+
+TEST_F(JoinTest, WhoIsNoMemberIsRemovedAlready) {
+  const std::string other = R"({"name":"n4","id":"0000000000000008","voter":true})";
+  ScriptedServer server({{Kind::kAnswer, view_with(other, true)}});
+  EXPECT_TRUE(remove({server.endpoint().url()}).value());
+  EXPECT_EQ(server.requests().size(), 1u);
+}
+
+// It may have been added since.
+TEST_F(JoinTest, WhoHearsNoMajorityDoesNotKnowThatItIsGone) {
+  ScriptedServer first({{Kind::kAnswer, view_with("", false)}});
+  ScriptedServer second(
+      {{Kind::kAnswer, view_with(kOldOne, false)}, {Kind::kAnswer, http_answer(200, "{}")}});
+  EXPECT_TRUE(remove({first.endpoint().url(), second.endpoint().url()}).value());
+  EXPECT_EQ(second.requests().size(), 2u);
+}
+
+TEST_F(JoinTest, ARemovalIsAskedForUntilItIsCertain) {
+  ScriptedServer server({{Kind::kAnswerAndClose, kNotReady},
+                         {Kind::kAnswer, view_with(kOldOne, true)},
+                         {Kind::kAnswerAndClose, conflict(true)},
+                         {Kind::kAnswer, view_with(kOldOne, true)},
+                         {Kind::kCloseUnanswered, {}},
+                         {Kind::kAnswer, view_with(kOldOne, true)},
+                         {Kind::kAnswerAndClose, http_answer(404, "{}")},
+                         {Kind::kAnswerAndClose, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{"},
+                         {Kind::kAnswer, view_with("", true)}});
+  EXPECT_TRUE(remove({server.endpoint().url()}).value());
+  EXPECT_EQ(pauses_.size(), 5u);
+}
+
+TEST_F(JoinTest, ARemovalThatIsRefusedForGoodEndsIt) {
+  ScriptedServer server(
+      {{Kind::kAnswer, view_with(kOldOne, true)}, {Kind::kAnswer, conflict(false)}});
+  const auto removed = remove({server.endpoint().url()});
+  ASSERT_FALSE(removed);
+  EXPECT_THAT(removed.error().message, HasSubstr("n4 is there already"));
+  EXPECT_FALSE(remove({closed_endpoint().url()}, 2).value()) << "stopped";
 }
 
 TEST_F(JoinTest, TheClusterOfWhoAnswersFirstIsKnown) {

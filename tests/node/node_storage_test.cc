@@ -40,7 +40,7 @@ class NodeStorageTest : public testing::Test {
   }
   void TearDown() override { files::remove_all(group_); }
 
-  StoragePlaces places() const { return {.group = group_, .log = log_path()}; }
+  StoragePlaces places() const { return {.data = group_, .group = group_, .log = log_path()}; }
   std::string log_path() const { return group_ + "/log"; }
 
   // As a start does.

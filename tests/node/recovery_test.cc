@@ -54,11 +54,11 @@ class RecoveryTest : public testing::Test {
                     completions);
     }
   }
-  void expect_corrupt(const KvStateMachine& machine, const std::string& says) {
+  void expect_refused(const KvStateMachine& machine, ErrorCode code, const std::string& says) {
     const SegmentedLog::Opened opened = open();
     const auto recovered = recover_replica(opened.recovered, *opened.log, machine, kMembers);
     ASSERT_FALSE(recovered.has_value());
-    EXPECT_EQ(recovered.error().code, ErrorCode::kCorrupt);
+    EXPECT_EQ(recovered.error().code, code);
     EXPECT_NE(recovered.error().message.find(says), std::string::npos) << recovered.error().message;
   }
 
@@ -113,7 +113,7 @@ TEST_F(RecoveryTest, AStateThatTheLogDoesNotLeadToIsRefused) {
   ASSERT_TRUE(form(kMembers).has_value());
   auto machine = KvStateMachine::open(engine_);
   apply(**machine, Term{1}, 3);
-  expect_corrupt(**machine, "the state holds entry 3, but the log ends at 1");
+  expect_refused(**machine, ErrorCode::kVoteLost, "the state holds entry 3, but the log ends at 1");
 
   MemoryEngine other;
   auto beside = KvStateMachine::open(other);
@@ -121,7 +121,7 @@ TEST_F(RecoveryTest, AStateThatTheLogDoesNotLeadToIsRefused) {
   (*beside)->apply(std::vector{std::make_shared<const LogEntry>(
                        LogEntry{LogIndex{1}, Term{2}, EntryKind::kBarrier, {}, {}})},
                    NodeId{7}, completions);
-  expect_corrupt(**beside, "the state ends with entry 1 of term 2");
+  expect_refused(**beside, ErrorCode::kCorrupt, "the state ends with entry 1 of term 2");
 }
 
 TEST_F(RecoveryTest, AStateThatTheLogBeginsBehindIsRefused) {
@@ -135,7 +135,8 @@ TEST_F(RecoveryTest, AStateThatTheLogBeginsBehindIsRefused) {
     ASSERT_TRUE(opened.log->sync().has_value());
   }
   auto machine = KvStateMachine::open(engine_);
-  expect_corrupt(**machine, "the log begins behind entry 10, but the state ends at 0");
+  expect_refused(**machine, ErrorCode::kCorrupt,
+                 "the log begins behind entry 10, but the state ends at 0");
 }
 
 TEST_F(RecoveryTest, BehindAStateThatWasInstalledTheLogBeginsAnew) {
@@ -160,7 +161,7 @@ TEST_F(RecoveryTest, BehindAStateThatWasInstalledTheLogBeginsAnew) {
 
   // What is applied behind it must be in the log.
   apply(**machine, Term{4}, 5);
-  expect_corrupt(**machine, "the state holds entry 5, but the log ends at 3");
+  expect_refused(**machine, ErrorCode::kVoteLost, "the state holds entry 5, but the log ends at 3");
 }
 
 }  // namespace

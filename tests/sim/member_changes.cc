@@ -103,7 +103,8 @@ NodeId MemberChanges::any_up() const {
 raft::Members MemberChanges::members() const {
   const SimNode* furthest = nullptr;
   for (const auto& each : nodes_) {
-    if (!each->is_up()) continue;
+    // Who lost its state, and its note of them, only guesses.
+    if (!each->is_up() || (each->lacks_state_alone() && !each->knows_members())) continue;
     if (furthest == nullptr || each->status().last > furthest->status().last) furthest = each.get();
   }
   return furthest == nullptr ? nodes_.front()->first_members() : furthest->members();

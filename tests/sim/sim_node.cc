@@ -140,6 +140,7 @@ bool SimNode::open_log(raft::Recovered& found) {
   if (!mended) return cannot_start(mended.error());
   SegmentedLog::Opened& opened = mended->opened;
   quarantined_ = mended->quarantine.has_value();
+  leaves_quarantine_ = false;
   if (opened.recovered.torn_tail) watch_.marks.reach(Mark::kTornTail);
   if (machine->get()->applied().index < applied_at_crash_) watch_.marks.reach(Mark::kFlushLost);
   log_ = std::move(opened.log);
@@ -152,7 +153,7 @@ bool SimNode::open_log(raft::Recovered& found) {
 
 void SimNode::note_damage(const Result<MendedLog>& mended) {
   watch_.marks.reach(Mark::kDamageFound);
-  lost_ = !mended && mended.error().code == ErrorCode::kCorrupt;
+  lost_ = !mended && mended.error().code == ErrorCode::kVoteLost;
   if (lost_) watch_.marks.reach(Mark::kPromiseLost);
   watch_.line(id_, [this] {
     return std::string("finds its log damaged") + (lost_ ? ", and its promises may be lost" : "");
@@ -165,11 +166,13 @@ void SimNode::note_damage(const Result<MendedLog>& mended) {
 // A restart before the files are gone begins it again.
 void SimNode::leave_quarantine() {
   watch_.marks.reach(Mark::kDamageHealed);
-  quarantined_ = false;
+  leaves_quarantine_ = true;
   after(watch_.random.between(Duration{}, Duration(milliseconds(200))), [this] {
     const Result<std::vector<std::string>> files = left_of_quarantine(files_, kLogDirectory);
     if (!files) return died_of("list", files.error());
-    if (Result<> removed = log_->remove(*files); !removed) died_of("remove", removed.error());
+    if (Result<> removed = log_->remove(*files); !removed)
+      return died_of("remove", removed.error());
+    quarantined_ = false;
   });
 }
 
@@ -288,7 +291,7 @@ void SimNode::turn() {
   if (status.quarantine_is_due)
     watch_.invariants.fail("an honest disk forgets nothing",
                            fmt::format("node {} is told that its log lacks entries", id_.value));
-  if (quarantined_ && !status.quarantined) leave_quarantine();
+  if (quarantined_ && !leaves_quarantine_ && !status.quarantined) leave_quarantine();
   // The node of production notes it a moment later; until then a restart finds the state in use.
   if (rebuilds_ && !status.awaits_state) {
     watch_.marks.reach(Mark::kStateHealed);

@@ -68,8 +68,8 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
 
   bool is_up() const { return replica_ != nullptr; }
   bool is_lost() const { return lost_; }
-  bool is_whole() const { return !lost_ && !damaged_ && !quarantined_ && !rebuilds_; }
-  bool lacks_state_alone() const { return rebuilds_ && !lost_ && !damaged_ && !quarantined_; }
+  bool is_whole() const { return has_whole_log() && !rebuilds_; }
+  bool lacks_state_alone() const { return rebuilds_ && has_whole_log(); }
   bool knows_members() const { return noted_members_.has_value(); }
   LogPosition log_before() const { return replica_->raft().log().before(); }
   bool is_gone() const { return gone_; }  // it was removed, and has ended
@@ -104,6 +104,7 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   void refuse(std::vector<raft::Refusal> refusals) override;
 
  private:
+  bool has_whole_log() const { return !lost_ && !damaged_ && !quarantined_; }
   using Order = std::variant<LogWrite, LoadOrder>;
   using ApplyOrder = std::variant<std::vector<EntryPtr>, raft::InstallOrder>;
 
@@ -149,7 +150,8 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   bool healed_ = false;
   bool damaged_ = false;      // and it has not found that out
   bool quarantined_ = false;  // its disk says so
-  bool rebuilds_ = false;     // so does it of its state
+  bool leaves_quarantine_ = false;
+  bool rebuilds_ = false;  // so does it of its state
   bool lost_ = false;
   bool gone_ = false;
   raft::Members first_members_;  // that it knows of before its log holds any; none: a spare

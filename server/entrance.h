@@ -1,0 +1,57 @@
+#pragma once
+
+// How a node comes to belong to a cluster, at its start: it forms one, is taken into one that
+// exists, or is a member already; or what it voted for may be lost, and it comes back as another
+// one (rejoin.h). Blocking; runs the loop while it asks others.
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "replication/transport/tcp_transport.h"
+#include "server/config.h"
+#include "server/data_directory.h"
+#include "server/node_storage.h"
+#include "storage/base/random.h"
+
+namespace holdfast {
+
+// How it introduces itself to its peers, and where its data lie.
+Hello hello_of(const Config& config, const Identity& identity);
+StoragePlaces places_of(const Config& config, const DataDirectory& directory);
+Result<> make_folders(FileSystem& fs, const StoragePlaces& places);
+
+class Entrance {
+ public:
+  struct Seams {  // all outlive it
+    boost::asio::io_context& loop;
+    TcpTransport& transport;
+    const Clock& clock;
+    FileSystem& fs;
+    DataDirectory& directory;
+  };
+  Entrance(const Config& config, SegmentedLog::Options log, Seams seams, Random random);
+
+  // True: the directory's identity has a cluster, and its log was begun. False: a signal came
+  // before. An error says why the cluster cannot be this node's.
+  Result<bool> pass();
+
+ private:
+  Result<bool> rejoin();
+  Result<bool> leave(NodeId old_id);
+  Result<bool> become_member();
+  Result<> check_join() const;
+  Result<std::optional<Entered>> ask_others();
+  Result<> begin_log(const raft::Members& members);
+
+  const Config& config_;
+  const SegmentedLog::Options log_;
+  const Seams seams_;
+  Random random_;
+  std::vector<std::string> join_urls_;  // none: it forms a cluster
+};
+
+}  // namespace holdfast
