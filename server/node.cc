@@ -246,9 +246,11 @@ void Node::Parts::start_service() {
   scrub = std::make_unique<Scrub>(
       Scrub::Options{.every = config.scrub_every,
                      .log = places_of(config, directory).log,
+                     .checkpoint = directory.group_path(kFirstGroup) + "/scrub",
                      .bytes_a_second = kScrubBytesASecond,
-                     .has_replayed = [this] { return machine->summary().applied.index >= log_end; }},
-      fs, *engine, *suspicion, metrics);
+                     .has_replayed = [this] { return machine->summary().applied.index >= log_end; },
+                     .has_room = [this] { return !room->is_short(); }},
+      fs, *engine, *machine, *suspicion, metrics);
   transport->set_detours(detours(config, directory.identity().first_members));
   follow_members();
   room->watch({.changed =

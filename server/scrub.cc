@@ -6,6 +6,8 @@
 
 #include "server/metrics.h"
 #include "storage/base/log.h"
+#include "storage/kv/state_check.h"
+#include "storage/kv/state_directory.h"
 #include "storage/log/damage.h"
 
 namespace holdfast {
@@ -16,11 +18,12 @@ constexpr Duration kWhenInDoubt = std::chrono::seconds(10);
 
 }  // namespace
 
-Scrub::Scrub(Options options, FileSystem& fs, RocksEngine& engine, Suspicion& suspicion,
-             Metrics& metrics)
+Scrub::Scrub(Options options, FileSystem& fs, RocksEngine& engine, StateMachine& machine,
+             Suspicion& suspicion, Metrics& metrics)
     : options_(std::move(options)),
       fs_(fs),
       engine_(engine),
+      machine_(machine),
       suspicion_(suspicion),
       metrics_(metrics),
       thread_([this] { run(); }) {}
@@ -91,9 +94,23 @@ bool Scrub::pass() {
     suspicion_.log_is_damaged(log.error().message);
   if (!log) log_warning("the log was not read back: {}", log.error().message);
   if (!log || !whole) return false;
+  const Result<> sums = add_up(pace);
+  if (!sums && sums.error().code == ErrorCode::kCorrupt)
+    suspicion_.state_is_damaged(sums.error().message);
+  if (!sums) log_warning("the state's hash was not made anew: {}", sums.error().message);
+  if (!sums || !whole) return false;
   metrics_.count_scrub();
   log_info("all files of state and log were read back and are whole: {} bytes", bytes);
   return true;
+}
+
+Result<> Scrub::add_up(const ReadBackPace& pace) {
+  if (!options_.has_room()) return {};
+  HOLDFAST_TRY(remove_tree(options_.checkpoint));  // what a crash has left
+  HOLDFAST_TRY(machine_.checkpoint(options_.checkpoint));
+  const Result<> sums = check_sums(options_.checkpoint, pace);
+  HOLDFAST_TRY(remove_tree(options_.checkpoint));
+  return sums;
 }
 
 }  // namespace holdfast

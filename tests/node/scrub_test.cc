@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <future>
 
@@ -11,6 +12,8 @@
 #include "server/metrics.h"
 #include "server/rebuild.h"
 #include "storage/fs/posix.h"
+#include "storage/kv/command.h"
+#include "storage/kv/kv_state_machine.h"
 
 namespace holdfast {
 namespace {
@@ -37,13 +40,18 @@ class ScrubTest : public testing::Test {
     auto engine = RocksEngine::open({.directory = group_ + "/state"});
     ASSERT_TRUE(engine) << engine.error().message;
     engine_ = *std::move(engine);
-    EngineBatch batch;
-    batch.meta.emplace_back("head", "something");
-    engine_->write(batch);
+    auto machine = KvStateMachine::open(*engine_);
+    ASSERT_TRUE(machine) << machine.error().message;
+    machine_ = *std::move(machine);
+    const EntryPtr entry = std::make_shared<const LogEntry>(LogEntry{
+        {1}, {1}, EntryKind::kCommand, {}, encode_command({.act = PutCommand{"k", "v", {}}})});
+    std::vector<Completion> completions;
+    machine_->apply({&entry, 1}, NodeId{1}, completions);
     suspicion_->state_is_new();
   }
   void TearDown() override {
     scrub_.reset();
+    machine_.reset();
     engine_.reset();
     std::filesystem::remove_all(group_);
   }
@@ -51,13 +59,17 @@ class ScrubTest : public testing::Test {
   void scrub() {
     const Scrub::Options options{.every = std::chrono::milliseconds(5),
                                  .log = group_ + "/log",
+                                 .checkpoint = checkpoint(),
                                  .bytes_a_second = uint64_t{1} << 30,
-                                 .has_replayed = [this] {
-                                   ++asked_;
-                                   return has_replayed_.load();
-                                 }};
-    scrub_ = std::make_unique<Scrub>(options, fs_, *engine_, *suspicion_, metrics_);
+                                 .has_replayed =
+                                     [this] {
+                                       ++asked_;
+                                       return has_replayed_.load();
+                                     },
+                                 .has_room = [this] { return has_room_.load(); }};
+    scrub_ = std::make_unique<Scrub>(options, fs_, *engine_, *machine_, *suspicion_, metrics_);
   }
+  std::string checkpoint() const { return group_ + "/scrub"; }
   bool is_noted() const { return std::filesystem::exists(group_ + "/REBUILD"); }
 
   PosixFileSystem fs_;
@@ -65,7 +77,9 @@ class ScrubTest : public testing::Test {
   std::unique_ptr<Suspicion> suspicion_;
   std::unique_ptr<RocksEngine> engine_;
   Metrics metrics_;
+  std::unique_ptr<KvStateMachine> machine_;
   std::atomic<bool> has_replayed_ = false;
+  std::atomic<bool> has_room_ = true;
   std::atomic<int> asked_ = 0;
   std::unique_ptr<Scrub> scrub_;
 };
@@ -76,6 +90,20 @@ TEST_F(ScrubTest, AStateIsProvenByWhatLiesOnTheDisk) {
   ASSERT_TRUE(comes_true([&] { return !suspicion_->doubts_state(); }));
   EXPECT_FALSE(is_noted());
   EXPECT_TRUE(engine_->get_durable_meta("head").value().has_value());
+  EXPECT_TRUE(comes_true([&] { return !std::filesystem::exists(checkpoint()); }));
+}
+
+// Files that a checkpoint keeps would be what fills the disk.
+TEST_F(ScrubTest, NoCheckpointIsMadeWithoutRoom) {
+  std::filesystem::create_directories(checkpoint());
+  std::ofstream(checkpoint() + "/left") << "of a crash";
+  has_room_ = false;
+  has_replayed_ = true;
+  scrub();
+  ASSERT_TRUE(comes_true([&] { return !suspicion_->doubts_state(); }));
+  EXPECT_TRUE(std::filesystem::exists(checkpoint() + "/left"));
+  has_room_ = true;
+  EXPECT_TRUE(comes_true([&] { return !std::filesystem::exists(checkpoint() + "/left"); }));
 }
 
 TEST_F(ScrubTest, AStateIsNotProvenBeforeTheLogHasBeenReplayed) {

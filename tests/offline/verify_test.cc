@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "server/offline/restore.h"
+#include "storage/kv/state_check.h"
 #include "storage/log/segment.h"
 #include "tests/offline/backup_fixture.h"
 
@@ -88,6 +89,25 @@ TEST_F(VerifyTest, ARowThatIsNotWhatItsHashSays) {
   const Report report = verify_file().value();
   EXPECT_THAT(report.wrong, Contains(HasSubstr("the key 'key/007' does not hold")));
   EXPECT_THAT(report.wrong, Contains(HasSubstr("the state's hash is")));
+}
+
+// What a node's scrub asks of a checkpoint.
+TEST_F(VerifyTest, TheSumsOfAStateThatHoldsWhatItSays) {
+  uint64_t bytes = 0;
+  EXPECT_TRUE(check_sums(*this / "copy", [&](uint64_t more) {
+    bytes += more;
+    return true;
+  }));
+  EXPECT_GT(bytes, 100 * key(0).size());
+  EXPECT_TRUE(check_sums(*this / "copy", [](uint64_t) { return false; })) << "ended early";
+}
+
+TEST_F(VerifyTest, TheSumsOfAStateThatDoesNot) {
+  falsify(*this / "copy");
+  const Result<> sums = check_sums(*this / "copy", [](uint64_t) { return true; });
+  ASSERT_FALSE(sums);
+  EXPECT_EQ(sums.error().code, ErrorCode::kCorrupt);
+  EXPECT_THAT(sums.error().message, HasSubstr("the key 'key/007' does not hold"));
 }
 
 TEST_F(VerifyTest, ASoundFolderAndWhatCanBeWrongWithIt) {
