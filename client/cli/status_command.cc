@@ -1,13 +1,18 @@
-// status: the cluster as its nodes see it.
+// status: the cluster as its nodes see it, once or as it goes on.
 
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <optional>
+#include <string>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "client/cli/cluster_survey.h"
 #include "client/cli/command.h"
+#include "client/cli/options.h"
 #include "client/cli/record.h"
 #include "client/cli/terminal.h"
 #include "storage/base/text.h"
@@ -32,12 +37,23 @@ class StatusCommand final : public Command {
     app().footer(
         "Examples:\n"
         "  holdfast status\n"
+        "  holdfast status --watch\n"
         "  holdfast --endpoint http://db1:4653,http://db2:4653 --json status\n\n"
         "Every node that the endpoints know of is asked itself. LAG and LAST CONTACT are what the\n"
-        "leader knows of a node. Exit code 5: no node was reached, or none knows a leader.");
+        "leader knows of a node. Exit code 5: no node was reached, or none knows a leader.\n"
+        "--watch draws the table anew until Ctrl-C; where it is no terminal it goes on below, and\n"
+        "with --json each look is a line.");
+    CLI::Option* const watch = app().add_flag("--watch", is_watching_, "Look again and again");
+    add_duration_option(app(), "--every", every_, "How often, with --watch (1s)")->needs(watch);
+    app()
+        .add_option("--count", looks_max_, "End after N looks, with --watch")
+        ->type_name("N")
+        ->check(CLI::Range(uint64_t{1}, UINT64_MAX))
+        ->needs(watch);
   }
 
   Exit run(const Session& session) override {
+    if (is_watching_) return watch(session);
     const ClusterSurvey survey = survey_cluster(session);
     if (survey.nodes.empty()) return report(session, survey.nobody);
     session.is_json() ? print_json(survey) : print_text(survey);
@@ -45,6 +61,62 @@ class StatusCommand final : public Command {
   }
 
  private:
+  // A cluster that does not answer is what somebody watches for: no reason to end.
+  Exit watch(const Session& session) {
+    ::sigset_t ends;
+    ::sigemptyset(&ends);
+    for (const int number : {SIGINT, SIGTERM}) ::sigaddset(&ends, number);
+    ::sigprocmask(SIG_BLOCK, &ends, nullptr);
+    const SystemClock clock;
+    for (uint64_t looks = 1;; ++looks) {
+      const Instant begun = clock.now();
+      const ClusterSurvey survey = survey_cluster(session);
+      if (session.is_json()) {
+        print_json(survey);
+      } else {
+        print_look(survey, begun, clock.wall());
+      }
+      std::fflush(stdout);
+      if (looks == looks_max_ || is_signalled(ends, begun + every_ - clock.now())) return Exit::kOk;
+    }
+  }
+
+  static bool is_signalled(const ::sigset_t& signals, Duration patience) {
+    patience = std::max(patience, Duration::zero());
+    const auto whole = std::chrono::floor<std::chrono::seconds>(patience);
+    const std::timespec timeout{.tv_sec = whole.count(), .tv_nsec = (patience - whole).count()};
+    return ::sigtimedwait(&signals, nullptr, &timeout) > 0;
+  }
+
+  void print_look(const ClusterSurvey& survey, Instant at, WallTime wall) {
+    constexpr const char* kHomeAndClear = "\x1b[H\x1b[2J";
+    fmt::print("{}{}   {}\n", is_terminal(stdout) ? kHomeAndClear : "", clock_time(wall),
+               growth(survey, at));
+    if (survey.nodes.empty()) {
+      fmt::print("{}\n\n", painted(stdout, Color::kRed, survey.nobody.message));
+      return;
+    }
+    print_text(survey);
+    fmt::print("\n");
+  }
+
+  // By the newest revision that any node has.
+  std::string growth(const ClusterSurvey& survey, Instant at) {
+    uint64_t revision = 0;
+    for (const SurveyedNode& node : survey.nodes)
+      if (node.view) revision = std::max(revision, node.view->revision);
+    if (revision == 0) return "revision -";
+    std::string text = "revision " + with_commas(revision);
+    if (before_ && revision >= before_->revision) {
+      const double seconds = std::chrono::duration<double>(at - before_->at).count();
+      text += fmt::format("   {} changes/s",
+                          with_commas(static_cast<uint64_t>(
+                              static_cast<double>(revision - before_->revision) / seconds + 0.5)));
+    }
+    before_ = Look{at, revision};
+    return text;
+  }
+
   static void print_text(const ClusterSurvey& survey) {
     const std::string leader = survey.leader.empty()
                                    ? painted(stdout, Color::kRed, "no leader")
@@ -124,6 +196,15 @@ class StatusCommand final : public Command {
         view.durable_index, view.revision, json_quoted_or_null(view.state_hash),
         view.state_hash_index, json_quoted_or_null(view.fenced));
   }
+
+  struct Look {
+    Instant at;
+    uint64_t revision;
+  };
+  bool is_watching_ = false;
+  Duration every_ = std::chrono::seconds(1);
+  uint64_t looks_max_ = 0;  // none
+  std::optional<Look> before_;
 };
 
 }  // namespace

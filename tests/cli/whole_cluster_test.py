@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import unittest
@@ -52,6 +53,28 @@ class Cluster(CommandLineTest):
         status = json.loads(self.expect(UNAVAILABLE, "--json", "status").stdout)
         self.assertIsNone(status["leader"])
         self.assertFalse(status["quorum"])
+
+    def test_status_goes_on_until_it_has_looked_often_enough(self):
+        text = self.expect(OK, "status", "--watch", "--every", "10ms", "--count", "3").stdout.decode()
+        self.assertEqual(text.count("leader n1"), 3)
+        self.assertEqual(text.count(" changes/s"), 2)
+        self.assertNotIn("\x1b", text)
+        looks = self.expect(OK, "--json", "status", "--watch", "--every", "10ms", "--count", "2").stdout
+        self.assertEqual([json.loads(look)["leader"] for look in looks.splitlines()], ["n1", "n1"])
+        self.expect(OTHER, "status", "--count", "2")
+
+    def test_status_watches_a_cluster_that_is_gone(self):
+        for node in self.cluster.nodes:
+            node.stop()
+        text = self.expect(OK, "status", "--watch", "--every", "10ms", "--count", "2").stdout.decode()
+        self.assertEqual(text.count("revision -"), 2)
+
+    def test_a_watched_status_ends_with_ctrl_c(self):
+        command = [HOLDFAST, "--endpoint", self.cluster.nodes[0].url, "status", "--watch", "--every", "10m"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            self.assertIn(b"revision", process.stdout.readline())
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(20), OK)
 
     def test_members(self):
         lines = self.expect(OK, "members").stdout.decode().splitlines()
@@ -270,6 +293,42 @@ class Dev(CommandLineTest):
         self.assertEqual(dev.returncode, OTHER)
         self.assertIn("n1 died: exit code 3", text)
         self.assertIn("n2 died: signal 9 (Killed)", text)
+
+
+class Completion(CommandLineTest):
+    def complete(self, *words):
+        """What bash offers for the last of these words."""
+        script = ('source <("$1" completion bash); shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+                  '_holdfast; printf "%s\\n" "${COMPREPLY[@]}"')
+        result = subprocess.run(["bash", "-c", script, "bash", HOLDFAST, "holdfast", *words], capture_output=True,
+                                timeout=60, check=True)
+        self.assertEqual(result.stderr, b"")
+        return result.stdout.decode().split()
+
+    def test_bash_offers_commands_and_their_options(self):
+        self.assertEqual(self.complete("sta"), ["status"])
+        self.assertEqual(self.complete("lease", "gr"), ["grant"])
+        self.assertEqual(self.complete("--json", "lease", "gr"), ["grant"])
+        self.assertEqual(self.complete("status", "--wa"), ["--watch"])
+        self.assertIn("--endpoint", self.complete("--"))
+        self.assertEqual(self.complete("status", "sta"), [])
+        self.assertEqual(self.complete("rest"), ["restore"])  # a program beside it
+
+    def test_every_command_is_offered(self):
+        helped = self.expect(OK, "--help").stdout.decode().split("Subcommands:")[1].split("Examples:")[0]
+        commands = [line.split()[0] for line in helped.splitlines() if line.startswith("  ") and line[2] != " "]
+        self.assertGreater(len(commands), 15)
+        self.assertLessEqual(set(commands), set(self.complete("")))
+
+    def test_other_shells_can_read_theirs(self):
+        for shell, check in (("zsh", ["zsh", "-n"]), ("fish", ["fish", "--no-execute"])):
+            script = self.expect(OK, "completion", shell).stdout
+            self.assertIn(b"status", script)
+            path = pathlib.Path(self.directory, shell)
+            path.write_bytes(script)
+            checked = subprocess.run([*check, str(path)], capture_output=True, timeout=60, check=False)
+            self.assertEqual((checked.returncode, checked.stderr), (0, b""), shell)
+        self.expect(OTHER, "completion", "tcsh")
 
 
 if __name__ == "__main__":
