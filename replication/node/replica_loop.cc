@@ -20,6 +20,14 @@ void ReplicaLoop::stop() {
   timer_.cancel();
 }
 
+void ReplicaLoop::look_at_clock() {
+  boost::asio::post(loop_, [this] {
+    timer_.cancel();
+    timer_at_ = kNever;
+    turn();
+  });
+}
+
 void ReplicaLoop::post(raft::Input input) {
   // Behind everything that is ready now: the turn then takes all that this turn of the loop brings.
   if (mailbox_.put(std::move(input))) boost::asio::post(loop_, [this] { turn(); });
@@ -40,7 +48,7 @@ void ReplicaLoop::turn() {
 void ReplicaLoop::set_timer(Instant deadline) {
   if (deadline >= timer_at_) return;
   timer_at_ = deadline;
-  timer_.expires_at(deadline);
+  timer_.expires_at(clock_.on_machine(deadline));
   timer_.async_wait([this](const boost::system::error_code& code) {
     if (code) return;
     timer_at_ = kNever;

@@ -27,6 +27,9 @@ class ReplicaLoop {
   void start(Replica& replica, AfterTurn after_turn);
   // What is posted after this reaches nobody. On the loop's thread.
   void stop();
+  // The clock goes at another rate from now on: timers that were set by the old one are set anew.
+  // Returns at once. On the loop's thread.
+  void look_at_clock();
 
   // Any thread.
   void post(raft::Input input);

@@ -20,6 +20,8 @@ class Clock {
   virtual ~Clock() = default;
   virtual Instant now() const = 0;
   virtual WallTime wall() const = 0;
+  // When, by the machine's own steady clock, `now` will be `at`: for timers that the machine rings.
+  virtual Instant on_machine(Instant at) const { return at; }
 };
 
 // Milliseconds since 1970.

@@ -20,6 +20,7 @@
 #include "replication/node/recovery.h"
 #include "replication/node/upkeep.h"
 #include "server/gates.h"
+#include "storage/base/skewed_clock.h"
 #include "storage/fs/posix.h"
 #include "storage/kv/command.h"
 #include "storage/kv/memory_engine.h"
@@ -120,7 +121,16 @@ class ReplicaLoopTest : public testing::Test {
 
   Instant soon() { return clock_.now() + std::chrono::seconds(60); }
 
-  SystemClock clock_;
+  // The clock goes so fast from now on, and the loop is told.
+  void run_clock(double rate) {
+    clock_.set({.rate = rate});
+    net::post(replica_io_, [this] { loop_.look_at_clock(); });
+  }
+  void expect_a_key_with_a_time_to_end();
+  net::io_context& replica_io() { return replica_io_; }
+
+  SystemClock machine_clock_;
+  SkewedClock clock_{machine_clock_};
   MemoryEngine engine_;
   std::unique_ptr<KvStateMachine> machine_;
   net::io_context client_io_{1};
@@ -217,11 +227,17 @@ Fire await_deletion(Gate& gate, Instant deadline, std::promise<bool>& done) {
   done.set_value(outcome.has_value());
 }
 
-TEST_F(ReplicaLoopTest, AKeyWithATimeEndsByItselfAndNotBefore) {
-  const Instant begun = clock_.now();
-  std::promise<bool> put;
-  net::post(client_io_, [&] { put_with_a_time(gates_->gate(0), soon(), put); });
-  ASSERT_TRUE(put.get_future().get());
+void ReplicaLoopTest::expect_a_key_with_a_time_to_end() {
+  // By a clock that was fast the disk was silent for long, and requests are refused for a moment.
+  Instant begun;
+  bool is_put = false;
+  for (const Instant give_up = soon(); !is_put && clock_.now() < give_up;) {
+    begun = clock_.now();
+    std::promise<bool> put;
+    net::post(client_io_, [&] { put_with_a_time(gates_->gate(0), soon(), put); });
+    is_put = put.get_future().get();
+  }
+  ASSERT_TRUE(is_put);
   EXPECT_TRUE(engine_.get_info("k", machine_->revision()).value().has_value());
 
   std::promise<bool> deleted;
@@ -234,6 +250,27 @@ TEST_F(ReplicaLoopTest, AKeyWithATimeEndsByItselfAndNotBefore) {
   ASSERT_TRUE(is_deleted.get());
   EXPECT_FALSE(engine_.get_info("k", machine_->revision()).value().has_value());
   EXPECT_GE(clock_.now() - begun, std::chrono::milliseconds(kTtlMsMin));
+}
+
+TEST_F(ReplicaLoopTest, AKeyWithATimeEndsByItselfAndNotBefore) {
+  expect_a_key_with_a_time_to_end();
+}
+
+TEST_F(ReplicaLoopTest, TimersRingByAClockThatWentAhead) {
+  const Instant ahead = machine_clock_.now() + std::chrono::hours(1);
+  run_clock(1e6);
+  while (clock_.now() < ahead) std::this_thread::yield();
+  run_clock(1);
+  expect_a_key_with_a_time_to_end();
+}
+
+TEST_F(ReplicaLoopTest, TimersOfASlowClockAreSetAnewWhenItIsPutRight) {
+  run_clock(1e-4);
+  std::promise<void> turned;
+  net::post(client_io_, [&] { net::post(replica_io(), [&] { turned.set_value(); }); });
+  turned.get_future().wait();
+  run_clock(1);
+  expect_a_key_with_a_time_to_end();
 }
 
 }  // namespace
