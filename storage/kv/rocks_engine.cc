@@ -12,6 +12,7 @@
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
 #include "storage/kv/rocks_check.h"
+#include "storage/kv/rocks_faults.h"
 #include "storage/kv/rocks_options.h"
 #include "storage/kv/rocks_past.h"
 #include "storage/kv/rocks_room.h"
@@ -29,6 +30,11 @@ using rocksdb::Status;
 constexpr size_t kBatchBytesKept = 1 << 20;  // a larger write batch gives its memory back
 constexpr uint64_t kNotSaid = UINT64_MAX;    // as free bytes
 
+std::shared_ptr<rocksdb::FileSystem> files_of(const RocksEngine::Options& options) {
+  std::shared_ptr<rocksdb::FileSystem> files = rocksdb::FileSystem::Default();
+  return options.faults != nullptr ? faulty_files(files, *options.faults) : files;
+}
+
 }  // namespace
 
 // What all databases of one engine have in common.
@@ -36,12 +42,13 @@ struct RocksEngine::Common {
   explicit Common(const Options& options_in)
       : options(options_in),
         cache(block_cache(options.block_cache_bytes)),
-        env(options.make_room ? waiting_env(options.make_room, rocksdb::FileSystem::Default())
-                              : nullptr) {}
+        own_env(options.make_room ? waiting_env(options.make_room, files_of(options)) : nullptr) {}
+
+  rocksdb::Env& env() const { return own_env ? *own_env : *rocksdb::Env::Default(); }
 
   const Options options;
   const std::shared_ptr<rocksdb::Cache> cache;
-  const std::unique_ptr<rocksdb::Env> env;  // null: the usual one
+  const std::unique_ptr<rocksdb::Env> own_env;  // null: the usual one
   const std::shared_ptr<FlushCount> flushes = std::make_shared<FlushCount>();
 };
 
@@ -121,8 +128,8 @@ Result<std::unique_ptr<RocksEngine>> RocksEngine::open(const Options& options) {
 Result<std::unique_ptr<RocksEngine::Database>> RocksEngine::open_database(
     const std::string& path, IfMissing if_missing) const {
   auto database = std::make_unique<Database>();
-  rocksdb::DBOptions options = database_options(common_->flushes, common_->options.on_damage);
-  if (common_->env) options.env = common_->env.get();
+  rocksdb::DBOptions options =
+      database_options(common_->flushes, common_->options.on_damage, common_->env());
   const uint64_t free_bytes = free_bytes_.load();
   if (free_bytes != kNotSaid) allow_no_compaction(options);
   options.create_if_missing = if_missing == IfMissing::kMake;
@@ -375,7 +382,7 @@ Result<std::unique_ptr<RocksEngine>> RocksEngine::open_to_read(const std::string
       new RocksEngine(Options{.directory = directory}, std::move(files)));
   const Common& common = *engine->common_;
   auto database = std::make_unique<Database>();
-  rocksdb::DBOptions settings = database_options(common.flushes, nullptr);
+  rocksdb::DBOptions settings = database_options(common.flushes, nullptr, common.env());
   settings.create_if_missing = false;  // else even this makes the directory
   rocksdb::DB* db = nullptr;
   // All families: each compares its files with its list of them.

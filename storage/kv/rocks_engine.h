@@ -19,6 +19,8 @@
 
 namespace holdfast {
 
+class DiskFaults;
+
 class RocksEngine final : public Engine {
  public:
   struct Options {
@@ -32,6 +34,8 @@ class RocksEngine final : public Engine {
     // Asked, from the thread that writes a file, again and again while the disk has no room for it;
     // to be answered when it is worth another try. False, or nobody to ask: the process stops.
     AskForRoom make_room = nullptr;
+    // What the disk does wrong on purpose; outlives the engine. Only beside `make_room`.
+    DiskFaults* faults = nullptr;
   };
 
   // kCorrupt, or kIo with the words of RocksDB; another process has it open: kIo. What installs

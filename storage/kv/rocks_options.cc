@@ -101,8 +101,10 @@ std::shared_ptr<rocksdb::Cache> block_cache(size_t bytes) {
 }
 
 rocksdb::DBOptions database_options(std::shared_ptr<FlushCount> flushes,
-                                    std::function<void(const std::string& what)> on_damage) {
+                                    std::function<void(const std::string& what)> on_damage,
+                                    rocksdb::Env& env) {
   rocksdb::DBOptions options;
+  options.env = &env;
   options.atomic_flush = true;
   options.avoid_flush_during_shutdown = true;  // a close must not wait; flush() is there for it
   options.listeners = {std::make_shared<FlushWatch>(std::move(flushes), std::move(on_damage)),
@@ -117,7 +119,7 @@ rocksdb::DBOptions database_options(std::shared_ptr<FlushCount> flushes,
   options.stats_persist_period_sec = 0;
   options.max_bgerror_resume_count = 0;
   options.info_log = std::make_shared<NoLog>();
-  options.sst_file_manager.reset(rocksdb::NewSstFileManager(rocksdb::Env::Default()));
+  options.sst_file_manager.reset(rocksdb::NewSstFileManager(&env));
   options.sst_file_manager->SetCompactionBufferSize(kNeverUsed);
   options.max_manifest_file_size = 4 << 20;
   return options;

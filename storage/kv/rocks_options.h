@@ -13,6 +13,7 @@
 namespace rocksdb {
 class Cache;
 class DB;
+class Env;
 struct ColumnFamilyDescriptor;
 struct DBOptions;
 }  // namespace rocksdb
@@ -31,9 +32,11 @@ class FlushCount {
 
 std::shared_ptr<rocksdb::Cache> block_cache(size_t bytes);
 // `flushes` counts those of the database. Where RocksDB would go on read-only, the process stops;
-// `on_damage` is told first if it met damaged bytes.
+// `on_damage` is told first if it met damaged bytes. `env`, which outlives the database, has its
+// files.
 rocksdb::DBOptions database_options(std::shared_ptr<FlushCount> flushes,
-                                    std::function<void(const std::string& what)> on_damage);
+                                    std::function<void(const std::string& what)> on_damage,
+                                    rocksdb::Env& env);
 // For what is opened with them: no compaction is begun until allow_free is called.
 void allow_no_compaction(const rocksdb::DBOptions& options);
 // No compaction is begun from now on whose files might need more than so much.
