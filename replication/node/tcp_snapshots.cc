@@ -31,6 +31,7 @@ TcpSnapshots::TcpSnapshots(FileSystem& fs, const Clock& clock, const SnapshotSen
                            StateMachine& machine, TcpTransport& transport, const Calls& calls)
     : transport_(transport),
       post_(calls.post),
+      is_cut_off_(calls.is_cut_off),
       receiver_(fs, clock,
                 {.self = sending.self.node,
                  .group = sending.group,
@@ -40,6 +41,7 @@ TcpSnapshots::TcpSnapshots(FileSystem& fs, const Clock& clock, const SnapshotSen
       sender_(fs, clock, sending, checkpoints_of(machine),
               [post = calls.post](raft::SnapshotDone done) { post(done); }) {
   transport_.receive_snapshots([this](Descriptor connection, const Hello& peer) {
+    if (is_cut_off_ && is_cut_off_(peer.node)) return;
     receiver_.take(std::move(connection), peer);
   });
 }
@@ -51,12 +53,19 @@ TcpSnapshots::~TcpSnapshots() {
 void TcpSnapshots::send(raft::SnapshotOrder order) {
   const std::string address = transport_.address_of(order.destination);
   // Nobody knows where it is: it is tried again later, like a transfer that fails.
-  if (address.empty()) return post_(raft::SnapshotDone{order.destination, order.number, false});
+  const bool is_cut_off = is_cut_off_ && is_cut_off_(order.destination);
+  if (address.empty() || is_cut_off)
+    return post_(raft::SnapshotDone{order.destination, order.number, false});
   sender_.send(order, address);
 }
 
 void TcpSnapshots::end(NodeId destination) {
   sender_.end(destination);
+}
+
+void TcpSnapshots::cut_off(NodeId peer) {
+  sender_.end(peer);
+  receiver_.end(peer);
 }
 
 void TcpSnapshots::discard(const std::string& source) {

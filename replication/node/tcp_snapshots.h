@@ -21,6 +21,8 @@ class TcpSnapshots final : public Snapshots {
   struct Calls {
     std::function<void(raft::Input)> post;  // to the core
     MakeRoom make_room;                     // for what this node is sent
+    // Nothing is sent there or taken from there, by a fault that was set. On the loop.
+    std::function<bool(NodeId peer)> is_cut_off = nullptr;
   };
 
   // In `sending.directory`, where what an earlier life left is removed. All that is given by
@@ -35,6 +37,8 @@ class TcpSnapshots final : public Snapshots {
   void send(raft::SnapshotOrder order) override;
   void end(NodeId destination) override;
   void discard(const std::string& source) override;
+  // Whatever goes on between this node and that one ends. On the transport's loop.
+  void cut_off(NodeId peer);
 
  private:
   TcpSnapshots(FileSystem& fs, const Clock& clock, const SnapshotSending& sending,
@@ -42,6 +46,7 @@ class TcpSnapshots final : public Snapshots {
 
   TcpTransport& transport_;
   const std::function<void(raft::Input)> post_;
+  const std::function<bool(NodeId peer)> is_cut_off_;
   SnapshotReceiver receiver_;
   SnapshotSender sender_;
 };

@@ -68,6 +68,14 @@ void SnapshotReceiver::discard(std::string source) {
   changed_.notify_one();
 }
 
+void SnapshotReceiver::end(NodeId peer) {
+  const std::lock_guard lock(mutex_);
+  // Of another the connection has been called off by this one's, or there is none.
+  if (peer != newest_peer_) return;
+  next_.reset();
+  interrupt_.raise();
+}
+
 void SnapshotReceiver::run() {
   while (std::optional<Caller> caller = next_caller()) serve(*std::move(caller));
 }

@@ -49,6 +49,8 @@ class SnapshotReceiver {
   void take(Descriptor connection, const Hello& peer);
   // A directory that was announced and is not wanted is removed.
   void discard(std::string source);
+  // The connection with `peer` ends, if it is the newest one; what it has brought is kept for it.
+  void end(NodeId peer);
 
  private:
   struct Caller {

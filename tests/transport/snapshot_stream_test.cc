@@ -1,3 +1,4 @@
+#include <boost/asio/post.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -449,6 +450,26 @@ TEST(SnapshotStream, ADirectoryThatIsNotWantedIsRemoved) {
   two.receiver().discard(source);
   ASSERT_TRUE(removed.wait_for(1));
   EXPECT_THAT(removed.all(), ElementsAre(source));
+}
+
+TEST(SnapshotStream, AConnectionThatTheReceiverEndsMayBeTheLast) {
+  ReceivingNode two;
+  two.start();
+  SendingNode one({{"a", bytes_of_length(24 * kMiB)}});
+  one.how.bytes_per_second = 8 * kMiB;
+  one.how.redial_first = std::chrono::milliseconds(5);
+  one.start();
+  one.send(two.address());
+  const Instant deadline = SystemClock().now() + kTestPatience;
+  while (two.directory.names().empty() && SystemClock().now() < deadline) std::this_thread::yield();
+  boost::asio::post(two.loop(), [&] {
+    two.transport().receive_snapshots(nullptr);
+    two.receiver().end(NodeId{7});  // another's, which changes nothing
+    two.receiver().end(NodeId{1});
+  });
+  ASSERT_TRUE(one.done.wait_for(1));
+  EXPECT_FALSE(one.done.all()[0].delivered);
+  EXPECT_THAT(two.arrived.all(), IsEmpty());
 }
 
 // Messages come through while a transfer fills the line, and one that is held does not hold them.
