@@ -157,6 +157,10 @@ ParsedConfig parse_config(int argc, char** argv) {
   add("--scrub-every", scrub_every,
       "how often all files are read back, to find what the disk has damaged [24h]")
       ->check(into(config.scrub_every, parse_period));
+  app.add_flag("--enable-faults", config.enable_faults,
+               "whoever reaches this node may break it for drills: PUT /v1/faults cuts its links, "
+               "stalls its disk, skews its clock")
+      ->envname("HOLDFAST_ENABLE_FAULTS");
   std::string log_format = "text";
   add("--log-format", log_format, "text for people, json for machines")
       ->capture_default_str()

@@ -29,6 +29,7 @@ struct Config {
   size_t keep_log_bytes = size_t{256} << 20;
   size_t value_bytes_max = size_t{8} << 20;
   Duration scrub_every = std::chrono::hours(24);
+  bool enable_faults = false;
   LogFormat log_format = LogFormat::kText;
 };
 

@@ -22,6 +22,7 @@
 #include "server/disk_room.h"
 #include "server/drain.h"
 #include "server/entrance.h"
+#include "server/faults.h"
 #include "server/gates.h"
 #include "server/http/listener.h"
 #include "server/metrics.h"
@@ -53,14 +54,19 @@ constexpr uint64_t kScrubBytesASecond = uint64_t{16} << 20;
 // In the order in which they are made; each may use those above it.
 struct Node::Parts {
   Parts(Config config_in, DataDirectory directory_in)
-      : config(std::move(config_in)), directory(std::move(directory_in)) {}
+      : config(std::move(config_in)),
+        faults(config.enable_faults ? std::make_unique<Faults>(loop, machine_clock, fs) : nullptr),
+        directory(std::move(directory_in)) {}
 
   const Config config;
-  SystemClock clock;
+  net::io_context loop{1};
+  SystemClock machine_clock;
   PosixFileSystem fs;
+  const std::unique_ptr<Faults> faults;  // null: none can be made
+  const Clock& clock{faults ? faults->clock() : static_cast<const Clock&>(machine_clock)};
+  FileSystem& disk{faults ? faults->files() : static_cast<FileSystem&>(fs)};  // of the large files
   DataDirectory directory;
   Random random{random_from_system()};
-  net::io_context loop{1};
   std::unique_ptr<Drain> drain;
   std::unique_ptr<TcpTransport> transport;
   std::unique_ptr<Suspicion> suspicion;
@@ -116,11 +122,11 @@ struct Node::Parts {
         .make_room = [this] { return room->make_room(DiskRoom::Disk::kLog, RoomFor::kNewBytes); }};
   }
   RocksEngine::Options state_options() {
-    return {.memtable_bytes = room->state_sizes().memtable,
-            .table_bytes = room->state_sizes().table,
-            .make_room = [this](RoomFor what) {
-              return room->make_room(DiskRoom::Disk::kState, what);
-            }};
+    return {
+        .memtable_bytes = room->state_sizes().memtable,
+        .table_bytes = room->state_sizes().table,
+        .make_room = [this](RoomFor what) { return room->make_room(DiskRoom::Disk::kState, what); },
+        .faults = faults ? &faults->disk() : nullptr};
   }
   std::string spoken(NodeId id) const;
   std::unique_ptr<SegmentedLog> opened_log_;
@@ -136,6 +142,11 @@ Result<> Node::Parts::listen() {
           "yet: whoever reaches it may read and change everything",
           address);
   }
+  if (faults)
+    log_warning(
+        "--enable-faults: whoever reaches {} can cut this node's links, stall its disk and "
+        "skew its clock (/v1/faults)",
+        config.listen);
   transport = std::make_unique<TcpTransport>(loop, hello(), random.fork());
   HOLDFAST_TRY(transport->listen(config.peer_listen));
   limits.body_bytes_max = config.value_bytes_max;
@@ -163,7 +174,7 @@ Result<> Node::Parts::open_storage() {
   HOLDFAST_TRY(make_folders(fs, places));
   suspicion = std::make_unique<Suspicion>(fs, places.group, directory.identity().node);
   HOLDFAST_ASSIGN(NodeStorage storage,
-                  open_node_storage(fs, directory.identity(), places, log_options(), *suspicion,
+                  open_node_storage(disk, directory.identity(), places, log_options(), *suspicion,
                                     state_options()));
   engine = std::move(storage.engine);
   machine = std::move(storage.machine);
@@ -206,13 +217,12 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
       .self = hello(), .group = kFirstGroup, .directory = group + "/snapshots", .verify = verify};
   HOLDFAST_ASSIGN(
       snapshots,
-      TcpSnapshots::open(fs, clock, sending, *machine, *transport,
-                         {.post = [&mailbox](raft::Input input) { mailbox.post(std::move(input)); },
-                          .make_room = [this, group]() -> Result<> {
-                            HOLDFAST_TRY(remove_damaged_state(group));
-                            return remove_groups_aside(config.data_dir);
-                          }}));
-  backups = std::make_unique<Backups>(fs, *machine, clock, directory.identity().cluster,
+      TcpSnapshots::open(
+          disk, clock, sending, *machine, *transport,
+          {.post = [&mailbox](raft::Input input) { mailbox.post(std::move(input)); },
+           .make_room = [group] { return remove_damaged_state(group); },
+           .is_cut_off = [this](NodeId peer) { return faults && faults->cuts_off(peer); }}));
+  backups = std::make_unique<Backups>(disk, *machine, clock, directory.identity().cluster,
                                       group + "/backup", verify);
   HOLDFAST_TRY(backups->remove());  // what a crash has left
   announcer = std::make_unique<Announcer>(
@@ -220,11 +230,16 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
   upkeep = std::make_unique<Upkeep>(*machine);
   hash_reporter = std::make_unique<HashReporter>(self);
   reclaim = std::make_unique<Reclaim>(*engine, *machine, *room);
+  Transport* peers = transport.get();
+  if (faults)
+    peers = &faults->stand_before(
+        *transport,
+        [&mailbox](raft::Envelope envelope) { mailbox.post(raft::Received{std::move(envelope)}); },
+        random.fork());
   raft::Config raft_config{
       .self = self, .heartbeat = config.heartbeat, .election_timeout = config.election_timeout};
-  replica =
-      std::make_unique<Replica>(raft_config, std::move(recovered), random.fork(), clock.now(),
-                                Replica::Seams{*log, *transport, *applier, *snapshots, *gates});
+  replica = std::make_unique<Replica>(raft_config, std::move(recovered), random.fork(), clock.now(),
+                                      Replica::Seams{*log, *peers, *applier, *snapshots, *gates});
   return {};
 }
 
@@ -241,8 +256,13 @@ void Node::Parts::start_service() {
   services->watchers = (watchers = std::make_unique<Watchers>(*services)).get();
   transport->start(
       kFirstGroup,
-      [this](raft::Envelope envelope) { replica_loop->post(raft::Received{std::move(envelope)}); },
-      [this](NodeId peer) { replica_loop->post(raft::PeerGone{peer}); });
+      [this](raft::Envelope envelope) {
+        if (faults) return faults->receive(std::move(envelope));
+        replica_loop->post(raft::Received{std::move(envelope)});
+      },
+      [this](NodeId peer) {
+        if (!faults || !faults->cuts_off(peer)) replica_loop->post(raft::PeerGone{peer});
+      });
   scrub = std::make_unique<Scrub>(
       Scrub::Options{.every = config.scrub_every,
                      .log = places_of(config, directory).log,
@@ -253,6 +273,10 @@ void Node::Parts::start_service() {
       fs, *engine, *machine, *suspicion, metrics);
   transport->set_detours(detours(config, directory.identity().first_members));
   follow_members();
+  if (faults)
+    faults->tell({.clock_changed = [this] { replica_loop->look_at_clock(); },
+                  .cut_off = [this](NodeId peer) { snapshots->cut_off(peer); }});
+  services->faults = faults.get();
   room->watch({.changed =
                    [this](RoomLevel level) {
                      const bool is_short = level != RoomLevel::kEnough;
@@ -354,6 +378,7 @@ NodeEnd Node::Parts::say_removed() const {
 
 Result<> Node::Parts::stop() {
   replica_loop->stop();
+  if (faults) faults->let_disk_go();
   room->end_watch();
   reclaim.reset();
   scrub.reset();
@@ -394,7 +419,7 @@ Result<std::unique_ptr<Node>> Node::open(const Config& config) {
   const Identity& identity = parts->directory.identity();
   log_info("holdfastd {}: node {} ({:016x}), data in {}", HOLDFAST_VERSION, identity.name,
            identity.node.value, config.data_dir);
-  HOLDFAST_ASSIGN(parts->room, DiskRoom::open(parts->fs, config.data_dir, config.log_dir));
+  HOLDFAST_ASSIGN(parts->room, DiskRoom::open(parts->disk, config.data_dir, config.log_dir));
   parts->prepare_drain();
   HOLDFAST_TRY(parts->listen());
   return std::unique_ptr<Node>(new Node(std::move(parts)));

@@ -33,7 +33,8 @@ enum class Call : uint8_t {
   kHistory,
   kCompact,
   kUsage,
-  kWatch
+  kWatch,
+  kFaults
 };
 
 // Why a change, or a read, got no answer from the replica.

@@ -10,6 +10,7 @@
 #include "server/api/members.h"
 #include "server/api/parameters.h"
 #include "server/api/past.h"
+#include "server/faults.h"
 
 namespace holdfast {
 namespace {
@@ -34,8 +35,12 @@ Json agrees(const NodeStatus& status, NodeId id) {
   return own->second == *status.agreement.majority;
 }
 
-// What is unwise about the members, and what is wrong with their states.
-std::string warnings(const NodeStatus& status) {
+bool are_set(const Faults* faults) {
+  return faults != nullptr && faults->now().any();
+}
+
+// What is unwise about the members, what is wrong with their states, and with this node on purpose.
+std::string warnings(const NodeStatus& status, const Faults* faults) {
   std::string text = warning_of(status.members);
   const auto add = [&text](const std::string& more) { text += (text.empty() ? "" : "; ") + more; };
   for (const NodeId id : status.agreement.outvoted) {
@@ -52,6 +57,7 @@ std::string warnings(const NodeStatus& status) {
         fmt::format("the states of the voters differ behind entry {}, and none is a majority's: "
                     "stop writing, and compare them with a backup",
                     status.check->index.value));
+  if (are_set(faults)) add(faults->warning());
   return text;
 }
 
@@ -104,7 +110,7 @@ Json fence_of(const raft::Status& raft) {
   return nullptr;
 }
 
-Json describe_node(const NodeStatus& status) {
+Json describe_node(const NodeStatus& status, const Faults* faults) {
   const raft::Member* self = status.members.find(status.self);
   const bool is_checked = static_cast<bool>(status.check->index);
   return {{"name", status.name},
@@ -119,7 +125,8 @@ Json describe_node(const NodeStatus& status) {
           {"state_hash_index", is_checked ? Json(status.check->index.value) : Json()},
           {"disk_free_bytes", status.disk_free_bytes},
           {"short_of_room", status.raft.short_of_room},
-          {"fenced", fence_of(status.raft)}};
+          {"fenced", fence_of(status.raft)},
+          {"faults", are_set(faults)}};
 }
 
 struct LeaderChange {
@@ -236,9 +243,9 @@ Task<Outcome> show_cluster(Services& services, http::Request request) {
                {"term", status->raft.term.value},
                {"quorum", has_quorum(*status, now)},
                {"refuses_growth", status->raft.refuses_growth},
-               {"node", describe_node(*status)},
+               {"node", describe_node(*status, services.faults)},
                {"members", Json::array()},
-               {"warning", or_null(warnings(*status))},
+               {"warning", or_null(warnings(*status, services.faults))},
                {"settings", Json::parse(settings_text(status->settings))},
                {"compact_revision", status->history_floor.value}};
   for (const raft::Member& member : status->members.list) {

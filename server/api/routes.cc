@@ -1,6 +1,7 @@
 #include "server/api/routes.h"
 
 #include "server/api/cluster.h"
+#include "server/api/faults.h"
 #include "server/api/health.h"
 #include "server/api/kv.h"
 #include "server/api/leases.h"
@@ -49,6 +50,9 @@ void add_routes(http::Router& router) {
   router.add(Method::kPost, "/v1/compact", Access::kWrite, serve<Call::kCompact, compact_history>);
   router.add(Method::kGet, "/v1/usage", Access::kRead, serve<Call::kUsage, show_usage>);
   router.add(Method::kGet, "/v1/watch", Access::kRead, serve<Call::kWatch, watch_keys>);
+  router.add(Method::kPut, "/v1/faults", Access::kWrite, serve<Call::kFaults, set_faults>);
+  router.add(Method::kGet, "/v1/faults", Access::kRead, serve<Call::kFaults, show_faults>);
+  router.add(Method::kDelete, "/v1/faults", Access::kWrite, serve<Call::kFaults, clear_faults>);
   router.add(Method::kGet, "/livez", Access::kRead, show_alive);
   router.add(Method::kGet, "/readyz", Access::kRead, show_ready);
   router.add(Method::kGet, "/metrics", Access::kRead, show_metrics);

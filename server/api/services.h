@@ -12,6 +12,7 @@
 namespace holdfast {
 
 class Backups;
+class Faults;
 class Metrics;
 class Readers;
 class Watchers;
@@ -27,6 +28,7 @@ struct Services {
   Backups* backups = nullptr;
   Watchers* watchers = nullptr;
   Metrics* metrics = nullptr;
+  Faults* faults = nullptr;  // null: none can be made
   size_t value_bytes_max = 0;
 };
 

@@ -30,6 +30,11 @@ TEST(Config, JoiningIsAskedForWithUrls) {
   EXPECT_TRUE(parsed.config->learner);
 }
 
+TEST(Config, FaultsAreMadeOnlyWhereThatIsAskedFor) {
+  EXPECT_FALSE(parse({}).config->enable_faults);
+  EXPECT_TRUE(parse({"--enable-faults"}).config->enable_faults);
+}
+
 TEST(Config, WhatExcludesOrNeedsEachOtherIsSaidSo) {
   const auto names = [](const std::string& said, const std::string& words) {
     EXPECT_NE(said.find(words), std::string::npos) << said;
