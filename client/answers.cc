@@ -266,6 +266,16 @@ Result<SettingsView> read_settings(std::string_view body) {
   });
 }
 
+Result<FaultsView> read_faults(std::string_view body) {
+  return read_body<FaultsView>(body, [body](const Json& json) {
+    FaultsView view{.body = std::string(body), .warning = {}, .since = {}};
+    if (json.at("warning").is_null()) return view;
+    view.warning = json.at("warning").get<std::string>();
+    view.since = json.at("since").get<std::string>();
+    return view;
+  });
+}
+
 Problem read_problem(std::string_view body) {
   const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
   Problem problem;

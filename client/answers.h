@@ -162,6 +162,13 @@ struct CompactAnswer {
 };
 
 // Durations as the API spells them.
+// What one node does wrong on purpose.
+struct FaultsView {
+  std::string body;     // the answer as it came
+  std::string warning;  // what is set, in words; empty: nothing
+  std::string since;    // RFC 3339
+};
+
 struct SettingsView {
   std::string keep_history;
 };
@@ -204,6 +211,7 @@ Result<CompactAnswer> read_compact_answer(std::string_view body);
 // The body that changes what is not empty.
 std::string settings_request(const SettingsView& change);
 Result<SettingsView> read_settings(std::string_view body);
+Result<FaultsView> read_faults(std::string_view body);
 Problem read_problem(std::string_view body);
 
 }  // namespace holdfast

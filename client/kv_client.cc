@@ -296,6 +296,16 @@ ReadOutcome<SettingsView> KvClient::settings() {
   return read(get_request("/v1/cluster/settings"), read_settings);
 }
 
+ReadOutcome<FaultsView> KvClient::faults() {
+  return read(get_request("/v1/faults"), read_faults);
+}
+
+WriteOutcome<FaultsView> KvClient::set_faults(std::string json) {
+  return write<FaultsView>(
+      {.method = "PUT", .target = "/v1/faults", .headers = {}, .body = std::move(json)},
+      read_faults, Effect::kHarmlessWrites);
+}
+
 WriteOutcome<CompactAnswer> KvClient::compact(uint64_t revision) {
   return write<CompactAnswer>({.method = "POST",
                                .target = "/v1/compact",

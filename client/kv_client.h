@@ -148,6 +148,10 @@ class KvClient {
   ReadOutcome<void> watch(const WatchQuery& query, const ChangeSink& on_change);
   // What is older than `revision` may be forgotten.
   WriteOutcome<CompactAnswer> compact(uint64_t revision);
+  // Of the first node that answers: for clients of one endpoint.
+  ReadOutcome<FaultsView> faults();
+  // `json`: the body of PUT /v1/faults, in the place of all that was set there; "{}" ends it.
+  WriteOutcome<FaultsView> set_faults(std::string json);
   // What is not empty in `change`. Answers with all settings.
   WriteOutcome<SettingsView> change_settings(const SettingsView& change);
 

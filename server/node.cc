@@ -220,7 +220,10 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
       TcpSnapshots::open(
           disk, clock, sending, *machine, *transport,
           {.post = [&mailbox](raft::Input input) { mailbox.post(std::move(input)); },
-           .make_room = [group] { return remove_damaged_state(group); },
+           .make_room = [this, group]() -> Result<> {
+             HOLDFAST_TRY(remove_damaged_state(group));
+             return remove_groups_aside(config.data_dir);
+           },
            .is_cut_off = [this](NodeId peer) { return faults && faults->cuts_off(peer); }}));
   backups = std::make_unique<Backups>(disk, *machine, clock, directory.identity().cluster,
                                       group + "/backup", verify);

@@ -51,6 +51,7 @@ std::unique_ptr<Command> make_import_command(CLI::App& root);
 std::unique_ptr<Command> make_export_command(CLI::App& root);
 std::unique_ptr<Command> make_digest_command(CLI::App& root);
 std::unique_ptr<Command> make_backup_command(CLI::App& root);
+std::unique_ptr<Command> make_faults_command(CLI::App& root);
 std::unique_ptr<Command> make_dev_command(CLI::App& root);
 std::unique_ptr<Command> make_completion_command(CLI::App& root);
 

@@ -36,7 +36,7 @@ std::vector<std::unique_ptr<Command>> make_commands(CLI::App& root) {
                           make_status_command, make_members_command,   make_leader_command,
                           make_lease_command,  make_txn_command,       make_import_command,
                           make_export_command, make_digest_command,    make_backup_command,
-                          make_dev_command,    make_completion_command}) {
+                          make_faults_command, make_dev_command, make_completion_command}) {
     commands.push_back(make(root));
   }
   return commands;

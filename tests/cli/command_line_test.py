@@ -236,6 +236,29 @@ class KeysAndValues(CommandLineTest):
         self.assertTrue(self.expect(OK, "usage", "--prefix", "exact").stdout.startswith(b"12,345 keys"))
         self.assertIn(b"about 1 key, ", self.expect(OK, "usage", "--prefix", "one").stdout)
 
+    def test_faults_of_one_node(self):
+        self.assertEqual(self.expect(OK, "faults", "show").stdout, b"no faults are set\n")
+        stall = '{"disk":{"stall":true}}'
+        set_so = self.expect(OK, "faults", "set", stall).stdout
+        self.assertEqual(set_so, b"since 2026-01-31T13:03:22.123Z: the disk is stalled\n")
+        self.assertEqual(self.cluster.nodes[0].set_so, json.loads(stall))
+        self.assertEqual(self.expect(OK, "faults", "show").stdout, set_so)
+        shown = json.loads(self.expect(OK, "--json", "faults", "show").stdout)
+        self.assertEqual(shown["faults"], json.loads(stall))
+        self.assertEqual(self.expect(OK, "faults", "clear").stdout, b"no faults are set\n")
+        self.assertEqual(self.cluster.nodes[0].set_so, {})
+        self.expect(OK, "faults", "set", "-", stdin=stall.encode())
+        self.assertEqual(self.cluster.nodes[0].set_so, json.loads(stall))
+        self.expect(OTHER, "faults", "set")
+        self.expect(OTHER, "faults")
+
+    def test_faults_are_not_set_on_whichever_node_answers(self):
+        node = self.cluster.nodes[0]
+        for arguments in (["show"], ["set", "{}"], ["clear"]):
+            refused = self.expect(OTHER, "faults", *arguments, endpoints=f"{node.url},{node.url}")
+            self.assertIn(b"faults are of one node: name it alone with --endpoint", refused.stderr)
+        self.assertEqual(node.requests, [])
+
     def test_scan_follows_pages_to_the_end_or_to_the_limit(self):
         for i in range(2500):
             self.put(b"k%04d" % i, b"v%d" % i)

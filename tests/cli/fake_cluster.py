@@ -99,6 +99,11 @@ class Handler(BaseHTTPRequestHandler):
             if self.command == "PATCH":
                 node.store.settings.update(json.loads(body))
             return self.answer(200, node.store.settings)
+        if url.path == "/v1/faults":
+            if self.command == "PUT":
+                node.set_so = json.loads(body)
+            return self.answer(200, {"faults": node.set_so, "since": "2026-01-31T13:03:22.123Z" if node.set_so else None,
+                                     "warning": "the disk is stalled" if node.set_so else None})
         if url.path == "/v1/compact" and self.command == "POST":
             return self.answer(200, {"compact_revision": json.loads(body)["revision"]})
         if url.path == "/v1/usage" and set(query) <= {"prefix", "timeout"}:
@@ -246,6 +251,7 @@ class Node:
         self.lock = threading.Lock()
         self.requests = []
         self.faults = []            # taken one by one, by every request
+        self.set_so = {}            # by PUT /v1/faults
         self.fault_of_write = None  # asked with the number of a write
         self.writes = 0
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
