@@ -62,7 +62,8 @@ bool grows(const Command& command) {
   if (const TransactionCommand* txn = std::get_if<TransactionCommand>(&command.act))
     return puts(txn->then) || puts(txn->otherwise);
   return std::holds_alternative<PutCommand>(command.act) ||
-         std::holds_alternative<GrantLeaseCommand>(command.act);
+         std::holds_alternative<GrantLeaseCommand>(command.act) ||
+         std::holds_alternative<AcquireLockCommand>(command.act);
 }
 
 // Where in the request the reply was refused; empty: it had but one part.
@@ -117,6 +118,7 @@ Problem problem_of_reply(const Reply& reply) {
                                     "what is there, or without a key",
                                     Idempotency::kAnswerBytesMax),
               .figures = {{"limit", Idempotency::kAnswerBytesMax}}};
+    case ReplyStatus::kLockHeld:  // told by who asks for a lock, for it knows the name
     case ReplyStatus::kOk:
     case ReplyStatus::kPreconditionFailed:
       break;

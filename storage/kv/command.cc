@@ -5,24 +5,11 @@
 
 #include "storage/base/check.h"
 #include "storage/kv/command.pb.h"
+#include "storage/kv/command_parts.h"
 #include "storage/kv/settings.h"
 
 namespace holdfast {
 namespace {
-
-bool is_key(std::string_view key) {
-  return !key.empty() && key.size() <= kKeyBytesMax;
-}
-
-Result<> expect_key(std::string_view key) {
-  if (is_key(key)) return {};
-  return fail(ErrorCode::kInvalid, fmt::format("a command's key has {} bytes, allowed are 1 to {}",
-                                               key.size(), kKeyBytesMax));
-}
-
-bool is_ttl(uint64_t ttl_ms) {
-  return ttl_ms >= kTtlMsMin && ttl_ms <= kTtlMsMax;
-}
 
 bool is_bond(LeaseId lease, uint64_t ttl_ms) {
   if (ttl_ms != 0) return !lease && is_ttl(ttl_ms);
@@ -35,20 +22,6 @@ bool is_limit(uint64_t limit) {
 
 bool is_once_key(std::string_view key) {
   return !key.empty() && key.size() <= kOnceKeyBytesMax;
-}
-
-Result<LeaseId> read_lease_id(uint64_t number) {
-  if (is_lease_id({number})) return LeaseId{number};
-  return fail(ErrorCode::kInvalid, fmt::format("{:x} is no lease's id", number));
-}
-
-// A field from a later version would be skipped here and obeyed there: the replicas would split.
-Result<> expect_known(const google::protobuf::Message& message) {
-  if (message.GetReflection()->GetUnknownFields(message).empty()) return {};
-  return fail(ErrorCode::kInvalid,
-              fmt::format("{} has fields that this version does not know: it was written by a "
-                          "later version",
-                          message.GetTypeName()));
 }
 
 template <class Message>
@@ -164,23 +137,6 @@ void write_act(AnnounceCommand& act, command::Command& out) {
   command::Announce& announce = *out.mutable_announce();
   announce.set_node(act.node.value);
   announce.set_client_url(std::move(act.client_url));
-}
-
-void write_act(const GrantLeaseCommand& act, command::Command& out) {
-  CHECK(is_lease_id(act.id) && is_ttl(act.ttl_ms), "{:x} {}", act.id.value, act.ttl_ms);
-  command::GrantLease& grant = *out.mutable_grant_lease();
-  grant.set_id(act.id.value);
-  grant.set_ttl_ms(act.ttl_ms);
-}
-
-void write_act(const KeepLeaseAliveCommand& act, command::Command& out) {
-  CHECK(is_lease_id(act.id), "{:x}", act.id.value);
-  out.mutable_keep_lease_alive()->set_id(act.id.value);
-}
-
-void write_act(const RevokeLeaseCommand& act, command::Command& out) {
-  CHECK(is_lease_id(act.id), "{:x}", act.id.value);
-  out.mutable_revoke_lease()->set_id(act.id.value);
 }
 
 void write_act(const ExpireCommand&, command::Command& out) {
@@ -369,27 +325,6 @@ Result<AnnounceCommand> read_act(command::Announce& announce) {
   return AnnounceCommand{{announce.node()}, std::move(*announce.mutable_client_url())};
 }
 
-Result<GrantLeaseCommand> read_act(const command::GrantLease& grant) {
-  HOLDFAST_TRY(expect_known(grant));
-  GrantLeaseCommand act;
-  HOLDFAST_ASSIGN(act.id, read_lease_id(grant.id()));
-  act.ttl_ms = grant.ttl_ms();
-  if (is_ttl(act.ttl_ms)) return act;
-  return fail(ErrorCode::kInvalid, fmt::format("a lease cannot live {} ms", act.ttl_ms));
-}
-
-Result<KeepLeaseAliveCommand> read_act(const command::KeepLeaseAlive& keep) {
-  HOLDFAST_TRY(expect_known(keep));
-  HOLDFAST_ASSIGN(const LeaseId id, read_lease_id(keep.id()));
-  return KeepLeaseAliveCommand{id};
-}
-
-Result<RevokeLeaseCommand> read_act(const command::RevokeLease& revoke) {
-  HOLDFAST_TRY(expect_known(revoke));
-  HOLDFAST_ASSIGN(const LeaseId id, read_lease_id(revoke.id()));
-  return RevokeLeaseCommand{id};
-}
-
 Result<ExpireCommand> read_act(const command::Expire& expire) {
   HOLDFAST_TRY(expect_known(expire));
   return ExpireCommand{};
@@ -408,11 +343,12 @@ Result<decltype(Command::act)> read_what_it_does(command::Command& in) {
     case command::Command::kTransaction:
       return read_act(*in.mutable_transaction());
     case command::Command::kGrantLease:
-      return read_act(in.grant_lease());
     case command::Command::kKeepLeaseAlive:
-      return read_act(in.keep_lease_alive());
     case command::Command::kRevokeLease:
-      return read_act(in.revoke_lease());
+    case command::Command::kAcquireLock:
+    case command::Command::kKeepLockAlive:
+    case command::Command::kReleaseLock:
+      return read_lease_act(in);
     case command::Command::kExpire:
       return read_act(in.expire());
     case command::Command::kCompact:

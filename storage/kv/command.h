@@ -29,6 +29,8 @@ inline constexpr uint64_t kReadBytesMax = (8 << 20) + kKeyBytesMax + kItemBytes;
 // Compares, and operations of either outcome.
 inline constexpr size_t kOperationsMax = 10'000;
 inline constexpr size_t kOnceKeyBytesMax = 128;
+// A lock's name is bounded as a key is.
+inline constexpr size_t kLockOwnerBytesMax = 256;
 
 // If-Match and If-None-Match, as the state machine decides them (RFC 9110, section 13.1).
 struct Condition {
@@ -143,6 +145,30 @@ struct RevokeLeaseCommand {
   friend bool operator==(const RevokeLeaseCommand&, const RevokeLeaseCommand&) = default;
 };
 
+// If nobody has the lock: whoever asks has it for as long as the lease lives, which is granted with
+// it.
+struct AcquireLockCommand {
+  std::string name;
+  std::string owner;  // what the holder calls itself, to be shown to others; may be empty
+  LeaseId lease;      // drawn by who proposes it
+  uint64_t ttl_ms = 0;
+  friend bool operator==(const AcquireLockCommand&, const AcquireLockCommand&) = default;
+};
+
+// As KeepLeaseAliveCommand, of the lease by which the lock is held under this token.
+struct KeepLockAliveCommand {
+  std::string name;
+  uint64_t token = 0;
+  friend bool operator==(const KeepLockAliveCommand&, const KeepLockAliveCommand&) = default;
+};
+
+// As RevokeLeaseCommand, of that lease.
+struct ReleaseLockCommand {
+  std::string name;
+  uint64_t token = 0;
+  friend bool operator==(const ReleaseLockCommand&, const ReleaseLockCommand&) = default;
+};
+
 // The leader, for nobody: what is due by the entry's cluster time ends, a bounded number of keys.
 struct ExpireCommand {
   friend bool operator==(const ExpireCommand&, const ExpireCommand&) = default;
@@ -185,7 +211,8 @@ struct Once {
 struct Command {
   std::variant<PutCommand, DeleteCommand, DeleteRangeCommand, AnnounceCommand, TransactionCommand,
                GrantLeaseCommand, KeepLeaseAliveCommand, RevokeLeaseCommand, ExpireCommand,
-               CompactCommand, SettingsCommand, HashCheckCommand, HashReportCommand>
+               CompactCommand, SettingsCommand, HashCheckCommand, HashReportCommand,
+               AcquireLockCommand, KeepLockAliveCommand, ReleaseLockCommand>
       act;
   std::optional<Once> once = std::nullopt;
   friend bool operator==(const Command&, const Command&) = default;

@@ -128,8 +128,8 @@ Result<std::unique_ptr<KvStateMachine>> KvStateMachine::open(Engine& engine,
 }
 
 Result<KvStateMachine::Words> KvStateMachine::decode_words(const NamedValues& values) {
-  HOLDFAST_TRY(check_format(values));
   Words words;
+  HOLDFAST_ASSIGN(words.format, format_in(values));
   if (const auto head = values.find(kHead); head != values.end()) {
     HOLDFAST_ASSIGN(words.head, decode_head(head->second));
   }
@@ -175,6 +175,7 @@ void KvStateMachine::take_over(Words words) {
   members_ = std::move(words.members);
   installed_ = words.installed;
   check_ = std::move(words.check);
+  format_ = words.format;
   recent_ = RecentRows();
   flushes_known_ = engine_.flush_count();
   unflushed_bytes_ = 0;
@@ -182,6 +183,13 @@ void KvStateMachine::take_over(Words words) {
   members_changed_ = true;
   check_changed_ = true;
   publish();
+  format_due_ = true;
+  locks_.begin_anew();
+}
+
+void KvStateMachine::need_format(uint64_t format) {
+  if (format_ >= format) return;
+  format_ = format;
   format_due_ = true;
 }
 
@@ -221,8 +229,7 @@ void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
       completions.push_back({entry->origin.request, std::move(reply)});
   }
 
-  if (std::exchange(format_due_, false))
-    batch.meta.emplace_back(kFormat, encode_number(kStateFormat));
+  if (std::exchange(format_due_, false)) batch.meta.emplace_back(kFormat, encode_number(format_));
   if (urls_changed_) batch.meta.emplace_back(kClientUrls, encode_urls(urls_));
   if (members_changed_) batch.meta.emplace_back(kMembers, members_);
   if (check_changed_) batch.meta.emplace_back(kAgreement, encode_check(check_));
@@ -232,6 +239,7 @@ void KvStateMachine::apply(std::span<const EntryPtr> entries, NodeId self,
   leases_.settle();
   idempotency_.settle();
   publish();
+  locks_.settle();
   must(history_.settle(head_.revision));
   ask_for_flush(bytes);
 }

@@ -16,6 +16,7 @@
 #include "storage/kv/history.h"
 #include "storage/kv/idempotency.h"
 #include "storage/kv/leases.h"
+#include "storage/kv/locks.h"
 #include "storage/kv/recent_rows.h"
 #include "storage/state_machine.h"
 
@@ -78,12 +79,15 @@ class KvStateMachine final : public StateMachine {
   Settings settings() const { return history_.settings(); }
   // Reads below it are refused: asked before a read of the past, and again after any read.
   Revision history_floor() const { return history_.floor(); }
+  // Which locks came free: told after the batch that freed them can be read.
+  const FreedLocks& freed_locks() const { return locks_.freed(); }
   // The newest check of what the replicas have in common. Never null.
   std::shared_ptr<const HashCheck> hash_check() const;
 
  private:
   // What the engine's named values say.
   struct Words {
+    uint64_t format = 0;
     StateSummary head;
     ClientUrls urls;
     std::string members;
@@ -120,6 +124,13 @@ class KvStateMachine final : public StateMachine {
   Reply act(const KeepLeaseAliveCommand& keep, Overlay& overlay);
   Reply act(const RevokeLeaseCommand& revoke, Overlay& overlay);
   Reply act(const ExpireCommand& expire, Overlay& overlay);
+  Reply act(const AcquireLockCommand& acquire, Overlay& overlay);
+  Reply act(const KeepLockAliveCommand& keep, Overlay& overlay);
+  Reply act(const ReleaseLockCommand& release, Overlay& overlay);
+  // As Leases::end, and with the lock that the lease holds.
+  void end_lease(const Lease& lease, const std::string& rest_behind, Overlay& overlay);
+  // The state holds from now on what only programs of this format can read.
+  void need_format(uint64_t format);
   // A floor that age allows to rise, or a check of the hashes.
   std::optional<Bytes> history_upkeep(uint64_t now_ms) const;
   // What a key that is put so is bound to. Nothing: the lease is not there.
@@ -138,6 +149,7 @@ class KvStateMachine final : public StateMachine {
   StateSummary head_;
   RecentRows recent_;
   Leases leases_;
+  Locks locks_;
   Idempotency idempotency_;
   ClientUrls urls_;
   std::string members_;
@@ -145,7 +157,8 @@ class KvStateMachine final : public StateMachine {
   History history_;
   HashCheck check_;
   bool check_changed_ = false;
-  bool format_due_ = false;    // the next batch writes it, once after each opening
+  uint64_t format_ = 0;
+  bool format_due_ = false;    // the next batch writes it: after each opening, and when it rises
   bool urls_changed_ = false;  // by the batch at hand
   bool members_changed_ = false;
   uint64_t unflushed_bytes_ = 0;

@@ -55,7 +55,7 @@ Reply KvStateMachine::act(const RevokeLeaseCommand& revoke, Overlay& overlay) {
   for (std::string& key : bound.keys) remove_ended(draft, std::move(key));
   const uint64_t deleted = bound.keys.size();
   const Revision revision = finish(std::move(draft), overlay);
-  leases_.end(overlay.named(), *lease, head_.cluster_ms, bound.rest_behind);
+  end_lease(*lease, bound.rest_behind, overlay);
   return {.revision = revision, .deleted = deleted, .unfinished = !bound.all()};
 }
 
@@ -98,8 +98,7 @@ Reply KvStateMachine::act(const ExpireCommand&, Overlay& overlay) {
 
   const uint64_t deleted = draft.size();
   const Revision revision = finish(std::move(draft), overlay);
-  for (const auto& [lease, rest_behind] : ended)
-    leases_.end(overlay.named(), lease, head_.cluster_ms, rest_behind);
+  for (const auto& [lease, rest_behind] : ended) end_lease(lease, rest_behind, overlay);
   if (all) leases_.pass(head_.cluster_ms);
   return {.revision = revision, .deleted = deleted, .unfinished = !all};
 }

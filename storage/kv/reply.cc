@@ -8,7 +8,9 @@
 namespace holdfast {
 namespace {
 
+// What has no token is written as before there were any: nodes of two versions apply the same.
 constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersionWithToken = 2;
 
 uint8_t bits(std::initializer_list<bool> flags) {
   unsigned all = 0;
@@ -101,7 +103,7 @@ OperationResult take_result(Taker& in) {
 std::string encode_reply(const Reply& reply) {
   CHECK(is_kept(reply.status), "status {}", static_cast<int>(reply.status));
   std::string out;
-  put_fixed(out, kVersion);
+  put_fixed(out, reply.token == 0 ? kVersion : kVersionWithToken);
   put_fixed(out, static_cast<uint8_t>(reply.status));
   put_fixed(out, bits({reply.created, reply.unfinished, reply.succeeded, reply.prev.has_value(),
                        reply.wants_prev}));
@@ -111,6 +113,7 @@ std::string encode_reply(const Reply& reply) {
   put_fixed(out, reply.ttl_ms);
   put_fixed(out, reply.lease.value);
   put_fixed(out, reply.refused);
+  if (reply.token != 0) put_fixed(out, reply.token);
   if (reply.prev) put_row(out, *reply.prev);
   put_fixed(out, static_cast<uint32_t>(reply.results.size()));
   for (const OperationResult& result : reply.results) put_result(out, result);
@@ -133,10 +136,12 @@ Result<Reply> decode_reply(std::string_view bytes) {
   reply.ttl_ms = in.take<uint64_t>();
   reply.lease = {in.take<uint64_t>()};
   reply.refused = in.take<uint32_t>();
+  if (version == kVersionWithToken) reply.token = in.take<uint64_t>();
   if ((flags & 8U) != 0) reply.prev = take_row(in);
   for (auto left = in.take<uint32_t>(); left > 0 && in.fits(); --left)
     reply.results.push_back(take_result(in));
-  if (version == kVersion && in.done() && is_kept(reply.status)) return reply;
+  const bool is_known = version == kVersion || version == kVersionWithToken;
+  if (is_known && in.done() && is_kept(reply.status)) return reply;
   return fail(ErrorCode::kCorrupt,
               fmt::format("a kept answer of {} bytes cannot be read: restore this node from its "
                           "peers",

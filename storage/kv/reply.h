@@ -29,6 +29,7 @@ enum class ReplyStatus : uint8_t {
   kOnceMismatch = 7,        // the client's name for it stands for another change
   kOnceFull = 8,            // there is no room to keep the answer
   kAnswerTooLarge = 9,      // the answer is larger than one that is kept may be
+  kLockHeld = 10,           // somebody else has the lock
 };
 
 // Whether it is kept under the client's name for the change: what was asked has been decided, and
@@ -73,6 +74,7 @@ struct Reply {
   // A lease is revoked, but not all of its keys are deleted yet: the rest goes in later revisions.
   bool unfinished = false;
   LeaseId lease = {};  // that was granted; kLeaseNotFound: the one that is not there
+  uint64_t token = 0;  // of a lock that was acquired or kept alive; kLockHeld: its holder's
 
   bool succeeded = false;                     // of a transaction: its compares hold
   std::vector<OperationResult> results = {};  // one for each operation, in order
@@ -80,7 +82,10 @@ struct Reply {
 
   // Not kept:
   bool replayed = false;  // it is an earlier answer to the same change
-  uint64_t retry_ms = 0;  // kOnceFull: after so long the first of those that are kept goes
+  // kOnceFull: after so long the first of those that are kept goes; kLockHeld: what is left of the
+  // lease by which it is held.
+  uint64_t retry_ms = 0;
+  std::string owner = {};  // kLockHeld: what its holder calls itself
 
   friend bool operator==(const Reply&, const Reply&) = default;
 };

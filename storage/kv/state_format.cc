@@ -8,8 +8,6 @@
 namespace holdfast {
 namespace {
 
-constexpr uint64_t kFirstReleased = 2;
-
 // Its layout changed without another number: what it holds would be taken for something else.
 std::unexpected<Error> never_released() {
   return fail(ErrorCode::kInvalid,
@@ -19,15 +17,16 @@ std::unexpected<Error> never_released() {
 
 }  // namespace
 
-Result<> check_format(const NamedValues& values) {
+Result<uint64_t> format_in(const NamedValues& values) {
   const auto found = values.find(kFormat);
-  if (found == values.end()) return values.contains(kHead) ? never_released() : Result<>();
+  if (found == values.end() && values.contains(kHead)) return never_released();
+  if (found == values.end()) return kFirstFormat;
   if (found->second.size() != sizeof(uint64_t))
     return fail(ErrorCode::kCorrupt,
                 "the state's format cannot be read: restore this node from its peers");
   const auto format = load_fixed<uint64_t>(found->second.data());
-  if (format < kFirstReleased) return never_released();
-  if (format <= kStateFormat) return {};
+  if (format < kFirstFormat) return never_released();
+  if (format <= kStateFormat) return format;
   return fail(ErrorCode::kInvalid,
               fmt::format("the state has format {}, and this program reads formats up to {}: start "
                           "the newer program that wrote it",

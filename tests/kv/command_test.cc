@@ -88,6 +88,10 @@ TEST(Command, TheEncodingIsFixed) {
       {{.act = SettingsCommand{10'000}}, "aa010308904e"},
       {{.act = HashCheckCommand{}}, "b20100"},
       {{.act = HashReportCommand{{7}, {8}, 9}}, "ba01140907000000000000001008190900000000000000"},
+      {{.act = AcquireLockCommand{"n", "me", {5}, 1'000}},
+       "f201130a016e12026d6519050000000000000020e807"},
+      {{.act = KeepLockAliveCommand{"n", 300}}, "fa01060a016e10ac02"},
+      {{.act = ReleaseLockCommand{"n", 300}}, "8202060a016e10ac02"},
   };
   std::set<size_t> acts;
   for (const auto& [command, bytes] : fixed) {

@@ -28,7 +28,8 @@ inline void expect_same(const KvModel& model, const KvStateMachine& machine, con
   uint64_t hash = 0;
   for (const auto& [key, row] : rows) hash += row_hash(key, row.info, row.value);
   NamedValues named;
-  for (const std::string_view prefix : {"lease/", "bound/", "due/", "once", "setting/", "floor"}) {
+  for (const std::string_view prefix :
+       {"lease/", "bound/", "due/", "lock", "once", "setting/", "floor"}) {
     const Engine::NamedValueList found = engine.scan_meta(prefix, "", SIZE_MAX).value();
     for (const auto& [name, value] : found) {
       hash += named_hash(name, value);

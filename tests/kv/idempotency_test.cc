@@ -365,13 +365,20 @@ TEST(ReplyBytes, AreFixed) {
             "00320000000000000033000000000000000000000001000000634000000000000000410000000000"
             "00004200000000000000430000000000000000000000");
   EXPECT_EQ(decode_reply(encode_reply(full_reply())), full_reply());
+  // One with a token says so by its version.
+  const Reply locked{.ttl_ms = 5, .lease = {6}, .token = 8};
+  EXPECT_EQ(hex(locked),
+            "0200000000000000000000000000000000000000000000000000000500000000000000"
+            "060000000000000000000000080000000000000000000000");
+  EXPECT_EQ(decode_reply(encode_reply(locked)), locked);
 }
 
 TEST(ReplyBytes, StatusesKeepTheirNumbers) {
   using enum ReplyStatus;
   const std::vector<ReplyStatus> in_order = {
-      kOk,           kPreconditionFailed, kRangeTooLarge, kLeaseNotFound, kLeaseExists,
-      kReadTooLarge, kRevisionTooNew,     kOnceMismatch,  kOnceFull,      kAnswerTooLarge};
+      kOk,          kPreconditionFailed, kRangeTooLarge,  kLeaseNotFound,
+      kLeaseExists, kReadTooLarge,       kRevisionTooNew, kOnceMismatch,
+      kOnceFull,    kAnswerTooLarge,     kLockHeld};
   for (size_t i = 0; i < in_order.size(); ++i) EXPECT_EQ(static_cast<size_t>(in_order[i]), i);
 }
 

@@ -46,7 +46,7 @@ class KvModel {
   const std::string& members() const { return members_; }
   const std::map<std::string, Row>& newest() const { return newest_; }
 
-  // The named values that stand for leases, for what ends with time, and for kept answers.
+  // The named values that stand for leases, locks, what ends with time, and kept answers.
   NamedValues named() const;
   const HistoryModel& history() const { return history_; }
 
@@ -193,21 +193,12 @@ class KvModel {
     return {.revision = summary_.revision, .deleted = keys.size()};
   }
 
-  Reply obey(const GrantLeaseCommand& grant) {
-    if (leases_.contains(grant.id)) return refuse(ReplyStatus::kLeaseExists);
-    leases_[grant.id] = {grant.id, grant.ttl_ms, summary_.cluster_ms + grant.ttl_ms};
-    return {.revision = summary_.revision, .ttl_ms = grant.ttl_ms, .lease = grant.id};
-  }
-
-  Reply obey(const KeepLeaseAliveCommand& keep) {
-    const auto found = leases_.find(keep.id);
-    if (found == leases_.end()) return no_lease(keep.id);
-    found->second.deadline_ms = summary_.cluster_ms + found->second.ttl_ms;
-    return {.revision = summary_.revision, .ttl_ms = found->second.ttl_ms, .lease = keep.id};
-  }
+  Reply obey(const GrantLeaseCommand& grant);
+  Reply obey(const KeepLeaseAliveCommand& keep);
 
   Reply obey(const RevokeLeaseCommand& revoke) {
     if (leases_.erase(revoke.id) == 0) return no_lease(revoke.id);
+    free_locks();
     return end_keys([&](Bond bond) { return bond.lease() == revoke.id; });
   }
 
@@ -215,11 +206,19 @@ class KvModel {
   Reply obey(const ExpireCommand&) {
     const uint64_t now = summary_.cluster_ms;
     std::erase_if(leases_, [&](const auto& item) { return item.second.deadline_ms <= now; });
+    free_locks();
     return end_keys([&](Bond bond) {
       if (bond.is_deadline()) return bond.deadline_ms() <= now;
       return bond.is_lease() && !leases_.contains(bond.lease());
     });
   }
+
+  void free_locks() {
+    std::erase_if(locks_, [&](const auto& item) { return !leases_.contains(item.second.lease); });
+  }
+  Reply obey(const AcquireLockCommand& acquire);
+  Reply obey(const KeepLockAliveCommand& keep);
+  Reply obey(const ReleaseLockCommand& release);
 
   Reply obey(const CompactCommand& act) { return history_.obey(act, summary_, changes_); }
   Reply obey(const SettingsCommand& act) { return history_.obey(act, summary_, changes_); }
@@ -240,6 +239,8 @@ class KvModel {
   std::vector<Write> writes_;
   std::vector<Change> changes_;
   std::map<LeaseId, Lease> leases_;
+  std::map<std::string, HeldLock> locks_;
+  uint64_t last_token_ = 0;
   HistoryModel history_;
   ClientUrls urls_;
   std::string members_;

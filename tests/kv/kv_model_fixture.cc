@@ -142,6 +142,53 @@ std::vector<KeptVersion> KvModel::versions(const std::string& key, Revision floo
   return found;
 }
 
+Reply KvModel::obey(const GrantLeaseCommand& grant) {
+  if (leases_.contains(grant.id)) return refuse(ReplyStatus::kLeaseExists);
+  leases_[grant.id] = {grant.id, grant.ttl_ms, summary_.cluster_ms + grant.ttl_ms};
+  return {.revision = summary_.revision, .ttl_ms = grant.ttl_ms, .lease = grant.id};
+}
+
+Reply KvModel::obey(const KeepLeaseAliveCommand& keep) {
+  const auto found = leases_.find(keep.id);
+  if (found == leases_.end()) return no_lease(keep.id);
+  found->second.deadline_ms = summary_.cluster_ms + found->second.ttl_ms;
+  return {.revision = summary_.revision, .ttl_ms = found->second.ttl_ms, .lease = keep.id};
+}
+
+Reply KvModel::obey(const AcquireLockCommand& acquire) {
+  const auto held = locks_.find(acquire.name);
+  if (held != locks_.end()) {
+    const uint64_t deadline_ms = leases_.at(held->second.lease).deadline_ms;
+    Reply refusal = refuse(ReplyStatus::kLockHeld);
+    refusal.token = held->second.token;
+    refusal.owner = held->second.owner;
+    if (deadline_ms > summary_.cluster_ms) refusal.retry_ms = deadline_ms - summary_.cluster_ms;
+    return refusal;
+  }
+  Reply reply = obey(GrantLeaseCommand{acquire.lease, acquire.ttl_ms});
+  if (reply.status != ReplyStatus::kOk) return reply;
+  last_token_ = std::max(last_token_, summary_.revision.value) + 1;
+  reply.token = last_token_;
+  locks_[acquire.name] = {last_token_, acquire.lease, acquire.owner};
+  return reply;
+}
+
+Reply KvModel::obey(const KeepLockAliveCommand& keep) {
+  const auto held = locks_.find(keep.name);
+  if (held == locks_.end() || held->second.token != keep.token)
+    return refuse(ReplyStatus::kLeaseNotFound);
+  Reply reply = obey(KeepLeaseAliveCommand{held->second.lease});
+  reply.token = keep.token;
+  return reply;
+}
+
+Reply KvModel::obey(const ReleaseLockCommand& release) {
+  const auto held = locks_.find(release.name);
+  if (held == locks_.end() || held->second.token != release.token)
+    return refuse(ReplyStatus::kLeaseNotFound);
+  return obey(RevokeLeaseCommand{held->second.lease});
+}
+
 NamedValues KvModel::named() const {
   NamedValues named = answers_.named();
   named.insert(history_.named().begin(), history_.named().end());
@@ -151,6 +198,14 @@ NamedValues KvModel::named() const {
     put_fixed(value, lease.deadline_ms);
     named["due/" + ordered(lease.deadline_ms) + "l" + ordered(id.value)];
   }
+  for (const auto& [name, lock] : locks_) {
+    std::string& value = named["lock/" + name];
+    put_fixed(value, lock.token);
+    put_fixed(value, lock.lease.value);
+    value += lock.owner;
+    named["locked/" + ordered(lock.lease.value)] = name;
+  }
+  if (last_token_ > 0) put_fixed(named["lock_token"], last_token_);
   for (const auto& [key, row] : newest_) {
     const Bond bond = row.info.bond;
     if (bond.is_lease()) named["bound/" + ordered(bond.lease().value) + key];

@@ -2,6 +2,7 @@
 
 // Random commands that look for trouble, as entries of a log.
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -140,10 +141,29 @@ inline Once random_once(Random& random) {
           {random.chance(0.2) ? 1U : 0U, random.chance(0.1) ? 1U : 0U}};
 }
 
+// Tokens are guesses: mostly of a lock that somebody had.
+inline Command random_lock_command(Random& random, Revision newest) {
+  const std::string name =
+      random.chance(0.8) ? fmt::format("lock {}", random.below(3)) : std::string("\0/\xff", 3);
+  const uint64_t token = newest.value + 3 - random.below(std::min<uint64_t>(40, newest.value));
+  Command command;
+  if (random.chance(0.3)) command.once = random_once(random);
+  if (random.chance(0.5)) {
+    command.act = AcquireLockCommand{name, std::string(random.below(5), '\xfe'),
+                                     random_lease(random), kTtlMsMin + random.below(3000)};
+  } else if (random.chance(0.5)) {
+    command.act = KeepLockAliveCommand{name, token};
+  } else {
+    command.act = ReleaseLockCommand{name, token};
+  }
+  return command;
+}
+
 // `newest`: about where revisions are, for conditions that sometimes hold.
 inline Command random_command(Random& random, LogIndex index, Revision newest) {
   if (random.chance(0.15)) return random_lease_command(random);
   if (random.chance(0.05)) return random_history_command(random, index, newest);
+  if (random.chance(0.15)) return random_lock_command(random, newest);
   Command command;
   if (random.chance(0.2)) command.once = random_once(random);
   if (random.chance(0.25)) {

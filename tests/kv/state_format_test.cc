@@ -59,7 +59,28 @@ class StateFormatTest : public testing::TestWithParam<StoreKind> {
 TEST_P(StateFormatTest, IsWrittenWithTheFirstEntry) {
   EXPECT_EQ(store_->engine().get_meta(kFormat).value(), std::nullopt);
   make();
-  EXPECT_EQ(store_->engine().get_meta(kFormat).value(), encode_number(kStateFormat));
+  EXPECT_EQ(store_->engine().get_meta(kFormat).value(), encode_number(kFirstFormat));
+}
+
+TEST_P(StateFormatTest, RisesWithTheFirstLockAndStays) {
+  make();
+  const auto obey = [this](uint64_t index, Command command) {
+    auto machine = KvStateMachine::open(store_->engine()).value();
+    std::vector<Completion> completions;
+    const EntryPtr entry =
+        std::make_shared<const LogEntry>(LogEntry{.index = {index},
+                                                  .term = {1},
+                                                  .kind = EntryKind::kCommand,
+                                                  .origin = {},
+                                                  .payload = encode_command(std::move(command))});
+    machine->apply(std::array{entry}, {1}, completions);
+    return store_->engine().get_meta(kFormat).value();
+  };
+  EXPECT_EQ(obey(2, {.act = ReleaseLockCommand{"l", 7}}), encode_number(kFirstFormat));
+  EXPECT_EQ(obey(3, {.act = AcquireLockCommand{"l", "", {5}, 1'000}}),
+            encode_number(kFormatWithLocks));
+  EXPECT_EQ(obey(4, {.act = RevokeLeaseCommand{{5}}}), encode_number(kFormatWithLocks))
+      << "the newest token is kept";
 }
 
 TEST_P(StateFormatTest, ANewerOneIsRefusedWithBothVersions) {
@@ -69,7 +90,7 @@ TEST_P(StateFormatTest, ANewerOneIsRefusedWithBothVersions) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::kInvalid);
   EXPECT_EQ(opened.error().message,
-            "the state has format 3, and this program reads formats up to 2: start the newer "
+            "the state has format 4, and this program reads formats up to 3: start the newer "
             "program that wrote it");
   EXPECT_EQ(store_->engine().get_meta(kFormat).value(), encode_number(kStateFormat + 1));
 }

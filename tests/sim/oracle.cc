@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "storage/kv/idempotency.h"
+#include "storage/kv/locks.h"
 #include "storage/kv/transaction.h"
 
 namespace holdfast::sim {
@@ -54,15 +55,29 @@ class Model {
     }
     if (const auto* revoke = std::get_if<RevokeLeaseCommand>(&command.act)) {
       if (leases_.erase(revoke->id) == 0) return no_lease(revoke->id);
+      free_locks();
       // What is over by its time waits for the entry that ends it.
       return end_keys([&](Bond bond) { return bond.lease() == revoke->id; });
     }
     if (std::holds_alternative<ExpireCommand>(command.act)) {
       std::erase_if(leases_, [&](const auto& it) { return it.second.deadline_ms <= now_ms_; });
+      free_locks();
       return end_keys([this](Bond bond) {
         return bond.is_deadline() ? bond.deadline_ms() <= now_ms_
                                   : bond.is_lease() && !leases_.contains(bond.lease());
       });
+    }
+    if (const auto* acquire = std::get_if<AcquireLockCommand>(&command.act))
+      return apply_acquire(*acquire);
+    if (const auto* keep = std::get_if<KeepLockAliveCommand>(&command.act)) {
+      if (!is_held(keep->name, keep->token)) return refuse(ReplyStatus::kLeaseNotFound);
+      Reply reply = apply({.act = KeepLeaseAliveCommand{locks_[keep->name].lease}});
+      reply.token = keep->token;
+      return reply;
+    }
+    if (const auto* release = std::get_if<ReleaseLockCommand>(&command.act)) {
+      if (!is_held(release->name, release->token)) return refuse(ReplyStatus::kLeaseNotFound);
+      return apply({.act = RevokeLeaseCommand{locks_[release->name].lease}});
     }
     if (const auto* compact = std::get_if<CompactCommand>(&command.act)) {
       // What is forgotten was so all the same: nobody may read it otherwise.
@@ -109,6 +124,31 @@ class Model {
     Reply refusal = refuse(ReplyStatus::kLeaseNotFound);
     refusal.lease = id;
     return refusal;
+  }
+
+  Reply apply_acquire(const AcquireLockCommand& acquire) {
+    if (const auto held = locks_.find(acquire.name); held != locks_.end()) {
+      const uint64_t deadline_ms = leases_.at(held->second.lease).deadline_ms;
+      Reply refusal = refuse(ReplyStatus::kLockHeld);
+      refusal.token = held->second.token;
+      refusal.owner = held->second.owner;
+      refusal.retry_ms = deadline_ms - std::min(deadline_ms, now_ms_);
+      return refusal;
+    }
+    Reply reply = apply({.act = GrantLeaseCommand{acquire.lease, acquire.ttl_ms}});
+    if (reply.status != ReplyStatus::kOk) return reply;
+    last_token_ = std::max(last_token_, revision_.value) + 1;
+    locks_[acquire.name] = {last_token_, acquire.lease, acquire.owner};
+    reply.token = last_token_;
+    return reply;
+  }
+
+  bool is_held(const std::string& name, uint64_t token) const {
+    const auto held = locks_.find(name);
+    return held != locks_.end() && held->second.token == token;
+  }
+  void free_locks() {
+    std::erase_if(locks_, [&](const auto& it) { return !leases_.contains(it.second.lease); });
   }
 
   // What the simulator's clients ask: compares of mod_revision for equality, puts, deletes and gets
@@ -210,6 +250,8 @@ class Model {
   uint64_t now_ms_ = 0;
   std::map<std::string, Kept> kept_;
   std::map<LeaseId, Lease> leases_;
+  std::map<std::string, HeldLock> locks_;
+  uint64_t last_token_ = 0;
   std::map<std::string, std::map<Revision, std::optional<Row>>> rows_;
 };
 

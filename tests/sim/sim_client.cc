@@ -141,8 +141,16 @@ uint64_t ClientPool::draw_ttl_ms() {
 
 Command ClientPool::draw_lease_change() {
   const uint64_t draw = watch_.random.below(100);
-  if (draw < 45) return {.act = GrantLeaseCommand{draw_lease(), draw_ttl_ms()}};
-  if (draw < 85) return {.act = KeepLeaseAliveCommand{draw_lease()}};
+  if (draw < 30) return {.act = GrantLeaseCommand{draw_lease(), draw_ttl_ms()}};
+  if (draw < 45) {
+    const LeaseId lease = draw_lease();
+    return {.act = AcquireLockCommand{fmt::format("lock {}", lease.value % 2),
+                                      fmt::format("owner {}", draw), lease, draw_ttl_ms()}};
+  }
+  if (draw < 75) return {.act = KeepLeaseAliveCommand{draw_lease()}};
+  const std::string lock = fmt::format("lock {}", draw % 2);
+  if (draw < 82) return {.act = KeepLockAliveCommand{lock, newest_token_}};
+  if (draw < 87) return {.act = ReleaseLockCommand{lock, newest_token_}};
   return {.act = RevokeLeaseCommand{draw_lease()}};
 }
 
@@ -274,6 +282,8 @@ void ClientPool::completed(NodeId id, const Completion& completion) {
     watch_.marks.reach(Mark::kConditionFailed);
   if (completion.reply.status == ReplyStatus::kLeaseNotFound)
     watch_.marks.reach(Mark::kLeaseNotFound);
+  if (completion.reply.status == ReplyStatus::kLockHeld) watch_.marks.reach(Mark::kLockHeld);
+  newest_token_ = std::max(newest_token_, completion.reply.token);
   if (completion.reply.replayed) watch_.marks.reach(Mark::kReplayed);
   const bool is_transaction =
       operation->command && std::holds_alternative<TransactionCommand>(operation->command->act);

@@ -58,6 +58,7 @@ class ClientPool {
   bool stopped_ = false;
   History history_;
   uint64_t next_value_ = 1;
+  uint64_t newest_token_ = 0;                   // that any client was told of a lock
   std::map<RequestId, size_t> waiting_;         // request → place in history_
   std::map<RequestId, Outcome> ended_;          // by an answer of its node
   std::map<NodeId, RequestId> before_restart_;  // the newest request before the last crash

@@ -78,6 +78,7 @@ constexpr std::array<std::string_view, kMarks> kNames = {
     "members that left",
     "expiries that deleted keys",
     "leases not found",
+    "locks that somebody had",
     "answers given again",
     "transactions whose compares failed",
     "history floors that rose",

@@ -87,6 +87,7 @@ enum class Mark : uint8_t {
   kMemberLeft,
   kKeysExpired,
   kLeaseNotFound,
+  kLockHeld,
   kReplayed,
   kComparesFailed,
   kFloorRose,
