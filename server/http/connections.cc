@@ -56,8 +56,7 @@ void Connections::take_in(Socket socket) {
 }
 
 Session* Connections::find(ConnectionId id) {
-  const Place& place = places_.at(id.place);
-  return place.generation == id.generation ? place.session.get() : nullptr;
+  return const_cast<Session*>(std::as_const(*this).find(id));
 }
 
 void Connections::Woken::operator()(const boost::system::error_code& error) const {
@@ -72,8 +71,20 @@ void Connections::Woken::operator()(const boost::system::error_code& error) cons
   }
 }
 
+const Session* Connections::find(ConnectionId id) const {
+  const Place& place = places_.at(id.place);
+  return place.generation == id.generation ? place.session.get() : nullptr;
+}
+
+bool Connections::has_gone(const void* connections, uint64_t id) {
+  const ConnectionId connection{static_cast<uint32_t>(id >> 32), static_cast<uint32_t>(id)};
+  const Session* session = static_cast<const Connections*>(connections)->find(connection);
+  return session == nullptr || session->has_no_speaker();
+}
+
 void Connections::start(ConnectionId id, Pipeline::Start start) {
   ++handlers_running_;
+  start.request.caller = Caller(has_gone, this, uint64_t{id.place} << 32 | id.generation);
   run(id, start.ticket, start.route->handler(services_, std::move(start.request)));
 }
 

@@ -80,6 +80,8 @@ class Connections {
 
   void take_in(Socket socket);
   Session* find(ConnectionId id);
+  const Session* find(ConnectionId id) const;
+  static bool has_gone(const void* connections, uint64_t id);
   void flush();
   void write_date();
   void sweep_later();

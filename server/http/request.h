@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "server/http/caller.h"
+
 namespace holdfast::http {
 
 class BodyStream;
@@ -45,6 +47,7 @@ class Request {
 
   std::string body;
   std::string parameter;  // what the route's {parameter} matched, percent-decoded once
+  Caller caller;          // who sent it
 
  private:
   struct Field {

@@ -31,6 +31,8 @@ class Session {
   void sweep(Instant now);
   void drain();
   void close();
+  // The client says no more, or is gone: the two look alike.
+  bool has_no_speaker() const { return input_ended_ || state_ == State::kClosed; }
 
  private:
   // kLingering: all is said and the sending side shut; what still comes in is thrown away, since

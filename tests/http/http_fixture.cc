@@ -55,6 +55,7 @@ Task<Response> held(Services& services, Request request) {
   services.tell("start " + request.parameter);
   Hold hold{services, request.parameter};
   co_await hold;
+  if (request.caller.has_gone()) services.tell("gone " + request.parameter);
   services.tell("end " + request.parameter);
   co_return Response(200, "text/plain", request.parameter);
 }

@@ -220,6 +220,34 @@ TEST_F(SessionTest, AClientThatEndsSendingIsStillAnswered) {
   wait_for_connections(0);
 }
 
+TEST_F(SessionTest, AHandlerIsToldWhoIsGone) {
+  start();
+  Client there(port());
+  there.send(request("GET", "/held/there"));
+  Client shut(port());
+  shut.send(request("GET", "/held/shut"));
+  shut.end_sending();
+  Client reset(port());
+  reset.send(request("GET", "/held/reset"));
+  for (const char* name : {"there", "shut", "reset"})
+    ASSERT_TRUE(told(std::string("start ") + name));
+  reset.reset();
+  wait_for_connections(2);
+  // Its place is another's now.
+  Client next(port());
+  next.send(request("GET", "/echo/a"));
+  EXPECT_EQ(next.read().body, "GET a ");
+  settle();
+  for (const char* name : {"there", "shut", "reset"}) {
+    release(name);
+    ASSERT_TRUE(told(std::string("end ") + name));
+  }
+  std::vector<std::string> gone;
+  for (const std::string& line : story())
+    if (line.starts_with("gone ")) gone.push_back(line);
+  EXPECT_EQ(gone, (std::vector<std::string>{"gone shut", "gone reset"}));
+}
+
 TEST_F(SessionTest, ContinueIsSentWhenTheHeadIsAcceptedAndInOrder) {
   start();
   Client client(port());
