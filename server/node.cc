@@ -14,6 +14,7 @@
 #include "server/announcer.h"
 #include "server/api/backups.h"
 #include "server/api/cluster.h"
+#include "server/api/lock_waiters.h"
 #include "server/api/readers.h"
 #include "server/api/routes.h"
 #include "server/api/services.h"
@@ -90,6 +91,7 @@ struct Node::Parts {
   std::unique_ptr<Backups> backups;
   std::unique_ptr<Services> services;
   std::unique_ptr<Watchers> watchers;
+  std::unique_ptr<LockWaiters> lock_waiters;
   http::Router router;
   http::Limits limits;
   std::unique_ptr<http::Connections> connections;
@@ -257,6 +259,7 @@ void Node::Parts::start_service() {
   services->backups = backups.get();
   services->metrics = &metrics;
   services->watchers = (watchers = std::make_unique<Watchers>(*services)).get();
+  services->lock_waiters = (lock_waiters = std::make_unique<LockWaiters>(*services)).get();
   transport->start(
       kFirstGroup,
       [this](raft::Envelope envelope) {
@@ -305,6 +308,7 @@ void Node::Parts::after_turn(Instant now, const std::vector<raft::RoleChange>& r
   if (is_new_list || !roles.empty() || now - published >= kPublishEvery) publish(now);
   gates->look_again(now);
   watchers->look(now);
+  lock_waiters->look(now);
   if (replica->raft().quarantine_is_due()) {
     repairs->begin_quarantine(replica->status());
     replica_loop->post(raft::QuarantineNoted{});
@@ -366,6 +370,7 @@ void Node::Parts::prepare_drain() {
                    .refuse_connections =
                        [this] {
                          listener->stop();
+                         if (lock_waiters) lock_waiters->end();
                          connections->drain();
                        },
                    .connections = [this] { return connections->size(); }});
@@ -392,6 +397,7 @@ Result<> Node::Parts::stop() {
   // another request begin; once the connections are closed, none does.
   gates->gate(0).abandon();
   watchers->end();
+  lock_waiters->end();
   loop.restart();
   loop.poll();
   connections->close_all();

@@ -84,13 +84,14 @@ Problem problem_of(const Error& error) {
           .outcome = http::Outcome::kNotApplied};
 }
 
-std::expected<void, Problem> check_key(std::string_view key) {
+std::expected<void, Problem> check_key(std::string_view key, std::string_view what) {
   if (key.empty())
-    return std::unexpected(http::bad_request("the key is empty: give 1 byte or more"));
+    return std::unexpected(
+        http::bad_request(fmt::format("{} is empty: give 1 byte or more", what)));
   if (key.size() <= kKeyBytesMax) return {};
   return std::unexpected(Problem{
       .code = Code::kKeyTooLarge,
-      .detail = fmt::format("the key has {} bytes, the limit is {}", key.size(), kKeyBytesMax),
+      .detail = fmt::format("{} has {} bytes, the limit is {}", what, key.size(), kKeyBytesMax),
       .figures = {{"limit", kKeyBytesMax}}});
 }
 

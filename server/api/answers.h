@@ -34,7 +34,8 @@ enum class Call : uint8_t {
   kCompact,
   kUsage,
   kWatch,
-  kFaults
+  kFaults,
+  kLocks
 };
 
 // Why a change, or a read, got no answer from the replica.
@@ -42,8 +43,9 @@ http::Problem problem_of_change(const raft::Refusal& refusal);
 http::Problem problem_of_read(raft::RefusalReason reason);
 // A read that the storage failed; logged, since the client can do nothing about it.
 http::Problem problem_of(const Error& error);
-// 414 or 400, by the limits of a key.
-std::expected<void, http::Problem> check_key(std::string_view key);
+// 414 or 400, by the limits of a key; `what` is called so in the detail.
+std::expected<void, http::Problem> check_key(std::string_view key,
+                                             std::string_view what = "the key");
 
 // While the cluster forms, nothing can be read or changed.
 http::Problem problem_of_forming();

@@ -15,7 +15,6 @@ using http::Problem;
 using http::Query;
 using std::chrono::seconds;
 
-constexpr Duration kTimeout = seconds(5);
 constexpr Duration kTimeoutMax = seconds(60);
 
 std::optional<uint64_t> parse_number(std::string_view text) {
@@ -117,9 +116,9 @@ std::expected<bool, Problem> take_flag(Query& query, std::string_view name) {
   return std::unexpected(bad_request(fmt::format("'{}' must be true or false", name)));
 }
 
-std::expected<Instant, Problem> take_deadline(Query& query, Instant now) {
+std::expected<Instant, Problem> take_deadline(Query& query, Instant now, Duration if_none) {
   const auto text = query.take("timeout");
-  if (!text) return now + kTimeout;
+  if (!text) return now + if_none;
   const auto timeout = parse_duration(*text);
   if (!timeout || *timeout <= Duration::zero() || *timeout > kTimeoutMax) {
     return std::unexpected(

@@ -33,7 +33,9 @@ std::expected<http::Query, http::Problem> parse_query(const http::Request& reque
 // Whatever was not taken is an error.
 std::expected<void, http::Problem> finish_query(const http::Query& query);
 
-std::expected<Instant, http::Problem> take_deadline(http::Query& query, Instant now);
+inline constexpr Duration kTimeout = std::chrono::seconds(5);  // where `timeout` is not given
+std::expected<Instant, http::Problem> take_deadline(http::Query& query, Instant now,
+                                                    Duration if_none = kTimeout);
 // Of a call that takes no parameter but `timeout`.
 std::expected<Instant, http::Problem> deadline_of(const http::Request& request, Instant now);
 std::expected<ReadOptions, http::Problem> take_read_options(http::Query& query, Instant now);

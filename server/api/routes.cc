@@ -5,6 +5,7 @@
 #include "server/api/health.h"
 #include "server/api/kv.h"
 #include "server/api/leases.h"
+#include "server/api/locks.h"
 #include "server/api/members.h"
 #include "server/api/past.h"
 #include "server/api/scan.h"
@@ -31,6 +32,12 @@ void add_routes(http::Router& router) {
   router.add(Method::kGet, "/v1/leases/{id}", Access::kRead, serve<Call::kLeases, show_lease>);
   router.add(Method::kDelete, "/v1/leases/{id}", Access::kWrite,
              serve<Call::kLeases, revoke_lease>);
+  router.add(Method::kPost, "/v1/locks/{name}", Access::kWrite, serve<Call::kLocks, acquire_lock>);
+  router.add(Method::kPut, "/v1/locks/{name}", Access::kWrite,
+             serve<Call::kLocks, keep_lock_alive>);
+  router.add(Method::kGet, "/v1/locks/{name}", Access::kRead, serve<Call::kLocks, show_lock>);
+  router.add(Method::kDelete, "/v1/locks/{name}", Access::kWrite,
+             serve<Call::kLocks, release_lock>);
   router.add(Method::kPost, "/v1/txn", Access::kWrite, serve<Call::kTxn, run_transaction>);
   router.add(Method::kGet, "/v1/cluster", Access::kRead, serve<Call::kCluster, show_cluster>);
   router.add(Method::kPost, "/v1/cluster/leader", Access::kWrite,

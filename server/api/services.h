@@ -13,6 +13,7 @@ namespace holdfast {
 
 class Backups;
 class Faults;
+class LockWaiters;
 class Metrics;
 class Readers;
 class Watchers;
@@ -27,6 +28,7 @@ struct Services {
   Readers* readers = nullptr;
   Backups* backups = nullptr;
   Watchers* watchers = nullptr;
+  LockWaiters* lock_waiters = nullptr;
   Metrics* metrics = nullptr;
   Faults* faults = nullptr;  // null: none can be made
   size_t value_bytes_max = 0;

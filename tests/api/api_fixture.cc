@@ -61,6 +61,8 @@ ApiTest::ApiTest() {
   services.metrics = &metrics_;
   watchers_ = std::make_unique<Watchers>(services);
   services.watchers = watchers_.get();
+  lock_waiters_ = std::make_unique<LockWaiters>(services);
+  services.lock_waiters = lock_waiters_.get();
   services.value_bytes_max = size_t{8} << 20;
   add_routes(router_);
   status.self = kSelf;
@@ -76,6 +78,7 @@ ApiTest::ApiTest() {
 ApiTest::~ApiTest() {
   gate_->abandon();
   watchers_->end();
+  lock_waiters_->end();
   settle();
   answers.clear();
   readers_.stop();
@@ -110,8 +113,9 @@ void ApiTest::submit(raft::Input input) {
 
 void ApiTest::apply(const raft::Propose& propose) {
   for (const raft::Proposal& proposal : propose.proposals) {
-    if (refuses) {
-      gate_->refuse({{proposal.request, *refuses}});
+    const auto refusal = refuses_next ? std::exchange(refuses_next, std::nullopt) : refuses;
+    if (refusal) {
+      gate_->refuse({{proposal.request, *refusal}});
       continue;
     }
     const std::optional<Bytes> payload = judged(proposal);
@@ -120,6 +124,8 @@ void ApiTest::apply(const raft::Propose& propose) {
         apply_entry(proposal.request, proposal.kind, *payload);
     for (const auto& [node, url] : *machine_->client_urls()) status.client_urls[node] = url;
     publish(status);
+    if (on_apply && proposal.kind == EntryKind::kCommand)
+      on_apply(decode_command(payload->view()).value());
     gate_->complete(completions);
   }
 }
@@ -174,6 +180,9 @@ size_t ApiTest::begin(std::string_view method, const std::string& target, const 
   http::Request request(http::method_of(method), target);
   for (const auto& [name, value] : headers) request.add_header(name, value);
   request.body = body;
+  request.caller =
+      http::Caller([](const void* gone, uint64_t) { return *static_cast<const bool*>(gone); },
+                   &client_has_gone, 0);
   CHECK(answers.size() < answers.capacity());
   std::optional<http::Response>& answer = answers.emplace_back();
   auto route = router_.match(request);
@@ -191,12 +200,14 @@ void ApiTest::settle() {
   const auto deadline = SystemClock().now() + std::chrono::seconds(20);
   do {
     turn();
-  } while ((running_ > gate_->waiting() || watchers_->is_behind()) &&
+  } while ((running_ > gate_->waiting() + lock_waiters_->waiting() || watchers_->is_behind() ||
+            lock_waiters_->is_behind()) &&
            SystemClock().now() < deadline);
 }
 
 void ApiTest::turn() {
   watchers_->look(clock.now());
+  lock_waiters_->look(clock.now());
   loop_.restart();
   loop_.run_for(std::chrono::milliseconds(1));
   // A machine that was busy elsewhere may have left ready work behind.

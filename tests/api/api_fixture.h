@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json_fwd.hpp>
 
+#include "server/api/lock_waiters.h"
 #include "server/api/readers.h"
 #include "server/api/services.h"
 #include "server/api/watchers.h"
@@ -91,16 +92,20 @@ class ApiTest : public testing::Test {
   void obey(Command command);
 
   std::vector<std::optional<http::Response>> answers;
-  std::optional<raft::RefusalReason> refuses;  // what the replica answers instead
-  std::string rejects;                         // the leader has this against any change of members
-  bool silent = false;                         // the replica answers nothing
+  std::optional<raft::RefusalReason> refuses;       // what the replica answers instead
+  std::optional<raft::RefusalReason> refuses_next;  // the same, for one change
+  std::function<void(const Command&)> on_apply;  // called when a change is made, before its answer
+  std::string rejects;  // the leader has this against any change of members
+  bool silent = false;  // the replica answers nothing
   int barriers = 0;
   std::vector<NodeId> transfers;     // of the leadership, asked of the replica
   std::optional<NodeId> new_leader;  // what a transfer brings
   ManualClock clock;
   ColdEngine engine{memory_};
   Services services;
+  bool client_has_gone = false;  // that of each request which began while this was false, too
   Watchers& watchers() { return *watchers_; }
+  LockWaiters& lock_waiters() { return *lock_waiters_; }
   NodeStatus status;
 
  private:
@@ -122,6 +127,7 @@ class ApiTest : public testing::Test {
   Readers readers_{1};
   std::unique_ptr<Gate> gate_;
   std::unique_ptr<Watchers> watchers_;
+  std::unique_ptr<LockWaiters> lock_waiters_;
   std::map<http::BodyStream*, std::shared_ptr<std::optional<bool>>> awaited_;
   http::Router router_;
   size_t running_ = 0;
