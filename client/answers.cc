@@ -136,6 +136,35 @@ Result<LeasePage> read_lease_page(std::string_view body) {
   });
 }
 
+std::string lock_request(uint64_t ttl_ms, uint64_t wait_ms, std::string_view owner) {
+  Json body = {{"ttl", fmt::format("{}ms", ttl_ms)}, {"wait", fmt::format("{}ms", wait_ms)}};
+  if (is_utf8(owner)) {
+    body["owner"] = owner;
+  } else {
+    body["owner_base64"] = to_base64(owner);
+  }
+  return body.dump();
+}
+
+Result<LockAnswer> read_lock_answer(std::string_view body) {
+  return read_body<LockAnswer>(body, [](const Json& json) {
+    return LockAnswer{.token = json.at("token").get<uint64_t>(),
+                      .lease = json.at("lease").get<std::string>(),
+                      .ttl_ms = json.at("ttl_ms").get<uint64_t>()};
+  });
+}
+
+Result<LockView> read_lock_view(std::string_view body) {
+  return read_body<LockView>(body, [](const Json& json) {
+    return LockView{.name = bytes_field(json, "name"),
+                    .token = json.at("token").get<uint64_t>(),
+                    .lease = json.at("lease").get<std::string>(),
+                    .owner = bytes_field(json, "owner"),
+                    .ttl_ms = json.at("ttl_ms").get<uint64_t>(),
+                    .remaining_ms = json.at("remaining_ms").get<uint64_t>()};
+  });
+}
+
 std::string leader_request(const std::string& to) {
   return to.empty() ? "" : Json({{"to", to}}).dump(-1, ' ', false, Json::error_handler_t::replace);
 }

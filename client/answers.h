@@ -53,6 +53,21 @@ struct LeasePage {
   std::string next;
 };
 
+struct LockAnswer {
+  uint64_t token = 0;  // the fencing token under which it is held
+  std::string lease;   // by which it is held
+  uint64_t ttl_ms = 0;
+};
+
+struct LockView {
+  std::string name;
+  uint64_t token = 0;
+  std::string lease;
+  std::string owner;  // what the holder calls itself
+  uint64_t ttl_ms = 0;
+  uint64_t remaining_ms = 0;  // as the answering node knows the cluster's clock
+};
+
 struct LeaderAnswer {
   std::string leader;
   uint64_t term = 0;
@@ -195,6 +210,10 @@ Result<LeaseAnswer> read_lease_answer(std::string_view body);
 Result<RevokeAnswer> read_revoke_answer(std::string_view body);
 Result<LeaseView> read_lease_view(std::string_view body);
 Result<LeasePage> read_lease_page(std::string_view body);
+// Without `wait` the lock is had at once or not at all.
+std::string lock_request(uint64_t ttl_ms, uint64_t wait_ms, std::string_view owner);
+Result<LockAnswer> read_lock_answer(std::string_view body);
+Result<LockView> read_lock_view(std::string_view body);
 // The body that asks for `to` to lead; empty: for any other member.
 std::string leader_request(const std::string& to);
 Result<LeaderAnswer> read_leader_answer(std::string_view body);

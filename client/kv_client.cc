@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "client/outcomes.h"
 #include "client/text_forms.h"
 #include "storage/base/check.h"
 
@@ -350,23 +351,22 @@ WriteOutcome<MembersAnswer> KvClient::promote_member(std::string_view name) {
 template <class T>
 WriteOutcome<T> KvClient::write(HttpRequest request, Result<T> (*read_answer)(std::string_view),
                                 Effect effect) {
-  WriteOutcome<HttpResponse> outcome = call(std::move(request), effect);
-  if (auto* refusal = std::get_if<Refusal>(&outcome)) return std::move(*refusal);
-  if (auto* unknown = std::get_if<Unknown>(&outcome)) return std::move(*unknown);
-  Result<T> answer = read_answer(std::get<HttpResponse>(outcome).body);
-  // A success that cannot be read tells nothing that can be relied on.
-  if (!answer) return Unknown{answer.error().message};
-  return *std::move(answer);
+  return answer_in(call(std::move(request), effect), read_answer);
 }
 
 template <class T>
 WriteOutcome<T> KvClient::write_once(HttpRequest request,
                                      Result<T> (*read_answer)(std::string_view)) {
-  if (!repeats_unknown_) return write<T>(std::move(request), read_answer);
+  const Effect effect = name_change(request);
+  return write<T>(std::move(request), read_answer, effect);
+}
+
+KvClient::Effect KvClient::name_change(HttpRequest& request) {
+  if (!repeats_unknown_) return Effect::kWrites;
   const uint64_t first = random_.next();
   request.headers.push_back(
       {std::string(kIdempotencyKey), fmt::format("{:016x}{:016x}", first, random_.next())});
-  return write<T>(std::move(request), read_answer, Effect::kNamedWrites);
+  return Effect::kNamedWrites;
 }
 
 ReadOutcome<HttpResponse> KvClient::read(HttpRequest request) {
@@ -386,15 +386,17 @@ ReadOutcome<T> KvClient::read(HttpRequest request, Result<T> (*read_answer)(std:
   return *std::move(answer);
 }
 
-WriteOutcome<HttpResponse> KvClient::call(HttpRequest request, Effect effect, BodySink* sink) {
+WriteOutcome<HttpResponse> KvClient::call(HttpRequest request, Effect effect, BodySink* sink,
+                                          const CallExtent& extent) {
+  const Duration time = extent.within.value_or(timeout_) + extent.wait;
   const Instant deadline =
-      clock_.now() +
-      (effect == Effect::kNamedWrites ? std::min(timeout_, kRepeatedWithin) : timeout_);
+      clock_.now() + (effect == Effect::kNamedWrites ? std::min(time, kRepeatedWithin) : time);
   Pacing pacing;
   std::optional<Unknown> unknown;  // what an earlier try left open
   while (true) {
     const Endpoint& endpoint = connections_[current_].endpoint();
-    std::expected<HttpResponse, NoAnswer> answer = try_once(request, effect, deadline, sink);
+    std::expected<HttpResponse, NoAnswer> answer =
+        try_once(request, effect, deadline, extent.wait, sink);
     ++pacing.tries;
     if (answer && is_success(answer->status)) return *std::move(answer);
     pacing.unreachable_in_a_row = answer ? 0 : pacing.unreachable_in_a_row;
@@ -414,7 +416,8 @@ WriteOutcome<HttpResponse> KvClient::call(HttpRequest request, Effect effect, Bo
     const bool goes_without_key =
         effect == Effect::kNamedWrites && !unknown && is_not_kept(pacing.last);
     if (!is_left_open) {
-      const bool may_go_on = pacing.last.retryable || goes_without_key;
+      const bool is_answer = extent.ends_at_conflict && pacing.last.code == "conflict";
+      const bool may_go_on = (pacing.last.retryable && !is_answer) || goes_without_key;
       if (!may_go_on) return end(std::move(pacing.last), std::move(unknown));
       ++counts_.refused;
       const bool found_nobody = !answer && answer.error().delivery == Delivery::kNotServed;
@@ -434,14 +437,16 @@ WriteOutcome<HttpResponse> KvClient::call(HttpRequest request, Effect effect, Bo
 }
 
 std::expected<HttpResponse, NoAnswer> KvClient::try_once(HttpRequest& request, Effect effect,
-                                                         Instant deadline, BodySink* sink) {
+                                                         Instant deadline, Duration wait,
+                                                         BodySink* sink) {
   const Instant now = clock_.now();
   const Duration left = deadline - now;
   // What hangs at one node is worth asking another; a write without a key must not be sent twice,
   // so it may as well wait.
   const bool may_ask_another = effect != Effect::kWrites && connections_.size() > 1;
+  const Duration half = left > wait ? wait + (left - wait) / 2 : left / 2;
   const Duration patience =
-      std::min(may_ask_another ? left / 2 : left, kNodeTimeoutMax + kAnswerMargin);
+      std::min(may_ask_another ? half : left, kNodeTimeoutMax + kAnswerMargin);
   const Duration at_node = patience - std::min(kAnswerMargin, patience / 10);
   const size_t unbounded_size = request.target.size();
   // What a node knows of its cluster it says at once: that call has no timeout to give.

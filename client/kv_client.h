@@ -9,6 +9,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -84,12 +85,26 @@ struct WatchQuery {
 // False: no more is wanted.
 using ChangeSink = std::function<bool(const WatchedRevision&)>;
 
+// How a lock is asked for.
+struct LockQuery {
+  Duration ttl{};     // of the lease by which it is held
+  Duration wait{};    // for it to come free, at the node; at most a minute
+  std::string owner;  // what the holder is called, for others to see
+};
+
 // What this client's calls met so far.
 struct CallCounts {
   uint64_t sent = 0;      // tries, answered or not
   uint64_t refused = 0;   // tries that certainly did nothing and could be made again
   uint64_t unknown = 0;   // writes whose outcome stayed unknown
   uint64_t repeated = 0;  // tries after the first of a call
+};
+
+// What a call is given where it differs from all others.
+struct CallExtent {
+  Duration wait{};                      // more time, which the node may spend on it
+  std::optional<Duration> within = {};  // only so much time
+  bool ends_at_conflict = false;        // which is an answer, however soon it may pass
 };
 
 struct KvClientOptions {
@@ -132,6 +147,15 @@ class KvClient {
   ReadOutcome<LeaseView> lease(std::string_view id, std::string_view cursor = {});
   ReadOutcome<LeasePage> leases(std::string_view cursor = {});
 
+  // Refused as "conflict": somebody else had it for all of the wait, which comes on top of a call's
+  // time. Whoever asks makes the most of it by measuring its lease from before this call.
+  WriteOutcome<LockAnswer> acquire_lock(std::string_view name, const LockQuery& query);
+  // Refused as "lease_not_found": it is not held under this token any more. Takes no longer than
+  // `within`. Sent again as keep_lease_alive is.
+  WriteOutcome<LockAnswer> keep_lock_alive(std::string_view name, uint64_t token, Duration within);
+  WriteOutcome<RevokeAnswer> release_lock(std::string_view name, uint64_t token);
+  ReadOutcome<LockView> lock(std::string_view name, Consistency consistency);
+
   // Ends when the member leads; empty: any other than the one that leads now.
   WriteOutcome<LeaderAnswer> move_leader(const std::string& to);
   // For good: the member's id is never used again.
@@ -163,7 +187,10 @@ class KvClient {
   struct Pacing;
   struct WatchProgress;
 
-  WriteOutcome<HttpResponse> call(HttpRequest request, Effect effect, BodySink* sink = nullptr);
+  WriteOutcome<HttpResponse> call(HttpRequest request, Effect effect, BodySink* sink = nullptr,
+                                  const CallExtent& extent = {});
+  // Gives it a key, if this client's changes have any.
+  Effect name_change(HttpRequest& request);
   template <class T>
   WriteOutcome<T> write(HttpRequest request, Result<T> (*read_answer)(std::string_view),
                         Effect effect = Effect::kWrites);
@@ -174,7 +201,7 @@ class KvClient {
   template <class T>
   ReadOutcome<T> read(HttpRequest request, Result<T> (*read_answer)(std::string_view));
   std::expected<HttpResponse, NoAnswer> try_once(HttpRequest& request, Effect effect,
-                                                 Instant deadline, BodySink* sink);
+                                                 Instant deadline, Duration wait, BodySink* sink);
   // False: there is no time left for another try.
   bool pause_before_next_try(Pacing& pacing, std::string_view retry_after, Instant deadline);
   void turn_to_next_endpoint() { current_ = (current_ + 1) % connections_.size(); }
