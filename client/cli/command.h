@@ -46,6 +46,7 @@ std::unique_ptr<Command> make_status_command(CLI::App& root);
 std::unique_ptr<Command> make_members_command(CLI::App& root);
 std::unique_ptr<Command> make_leader_command(CLI::App& root);
 std::unique_ptr<Command> make_lease_command(CLI::App& root);
+std::unique_ptr<Command> make_lock_command(CLI::App& root);
 std::unique_ptr<Command> make_txn_command(CLI::App& root);
 std::unique_ptr<Command> make_import_command(CLI::App& root);
 std::unique_ptr<Command> make_export_command(CLI::App& root);

@@ -244,8 +244,8 @@ class Help(CommandLineTest):
     def test_every_command_has_examples_of_its_own_that_fit(self):
         for arguments in (["put"], ["get"], ["delete"], ["scan"], ["history"], ["watch"], ["usage"], ["compact"],
                           ["settings"], ["status"], ["members"], ["members", "remove"], ["leader"], ["lease"],
-                          ["lease", "grant"], ["lease", "keep-alive"], ["txn"], ["import"], ["export"], ["digest"],
-                          ["backup"], ["dev"]):
+                          ["lease", "grant"], ["lease", "keep-alive"], ["lock"], ["lock", "show"],
+                          ["lock", "release"], ["txn"], ["import"], ["export"], ["digest"], ["backup"], ["dev"]):
             text = self.expect(OK, *arguments, "--help").stdout.decode()
             footer = text[text.index("Example"):]
             self.assertIn(f"holdfast {arguments[0]}", footer.replace("--json ", ""), arguments)
