@@ -15,6 +15,7 @@
 #include "storage/fs/posix.h"
 #include "storage/kv/kv_state_machine.h"
 #include "storage/kv/leases.h"
+#include "storage/kv/locks.h"
 #include "storage/kv/rocks_engine.h"
 #include "storage/log/segmented_log.h"
 
@@ -166,6 +167,20 @@ TEST_P(GoldenTest, LeasesAreWhatTheyWere) {
     EXPECT_EQ(Json(bound_keys(*engine_, leases->at(i).id, "", 100).value()),
               expected.at(i).at("keys"));
   }
+}
+
+TEST_P(GoldenTest, TheLockIsWhatItWas) {
+  open();
+  const auto lock = read_lock(*engine_, "golden");
+  ASSERT_TRUE(lock);
+  // There were none before format 3.
+  ASSERT_EQ(lock->has_value(), expected_.contains("lock"));
+  if (!*lock) return;
+  const Json& expected = expected_.at("lock");
+  EXPECT_EQ((*lock)->lock.token, expected.at("token"));
+  EXPECT_EQ((*lock)->lock.owner, text_of(expected, "owner"));
+  EXPECT_EQ(hex((*lock)->lock.lease.value), text_of(expected, "lease"));
+  EXPECT_EQ((*lock)->lease.ttl_ms, expected.at("ttl_ms"));
 }
 
 TEST_P(GoldenTest, WhoBelongsAndWhatIsSetIsWhatItWas) {

@@ -42,6 +42,14 @@ def contents(node):
             "agreed": {"hash": view["node"]["state_hash"], "index": view["node"]["state_hash_index"]}}
 
 
+def lock_in(node):
+    """Nothing where nobody has it, as in states from before there were locks."""
+    status, body = node.ask("GET", "/v1/locks/golden")
+    if status == 404:
+        return None
+    return {name: value for name, value in json.loads(body).items() if name != "remaining_ms"}
+
+
 def verify(directory):
     done = subprocess.run([HOLDFAST, "verify", directory], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stdout.rstrip().endswith(": sound"), done.stdout + done.stderr
@@ -73,6 +81,10 @@ def opens(golden):
         assert found["agreed"].pop("index") >= expected["agreed"].pop("index"), f"{golden.name}: {found}"
         for part, value in found.items():
             assert value == expected[part], f"{golden.name}: {part} was {expected[part]} and is {value}"
+        held = expected.get("lock")
+        assert lock_in(node) == held, f"{golden.name}: the lock is {lock_in(node)} and was {held}"
+        status, body = node.ask("POST", "/v1/locks/another", json.dumps({"ttl": "1h"}))
+        assert status == 200 and json.loads(body)["token"] > (held or {"token": 0})["token"], body
         once = expected["once"]
         status, body = node.ask("PUT", once["path"], once["body"], {"Idempotency-Key": once["key"]})
         assert status == once["status"] and json.loads(body) == once["answer"], f"{status} {body}"
