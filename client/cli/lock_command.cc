@@ -92,10 +92,9 @@ class LockCommand final : public Command {
         "process group get TERM, a third of --ttl before the lock may be another's, and KILL then\n"
         "(where it was taken from us, a third of --ttl later).\n"
         "\n"
-        "Exit codes: the command's own, or 128 + N where signal N ended it; 123 the lock was "
-        "lost;\n"
-        "124 it was not had within --wait; 125 the command was not begun, for what is said;\n"
-        "126, 127 it cannot be run, or is not there.");
+        "Ends with the command's own code, or 128 + N where signal N ended it; with 123 where the\n"
+        "lock was lost, 124 where it was not had within --wait, 125 where the command was not\n"
+        "begun, for what is said, 126 where it cannot be run, 127 where it is not there.");
   }
 
   Exit run(const Session& session) override {
