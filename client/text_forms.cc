@@ -40,34 +40,7 @@ std::string percent_encoded(std::string_view bytes, std::string_view also_kept) 
   return out;
 }
 
-// The length of the character that begins at `at`, or 0 where none does. Table 3-7 of the Unicode
-// standard: only the second byte's range depends on the first.
-size_t utf8_length(std::string_view bytes, size_t at) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(bytes[at + i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  if (first < 0xc2 || first > 0xf4) return 0;
-  const size_t length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-  if (bytes.size() - at < length) return 0;
-  const unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-  const unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-  if (byte(1) < low || byte(1) > high) return 0;
-  for (size_t i = 2; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  return length;
-}
-
 }  // namespace
-
-bool is_utf8(std::string_view bytes) {
-  for (size_t at = 0; at < bytes.size();) {
-    const size_t length = utf8_length(bytes, at);
-    if (length == 0) return false;
-    at += length;
-  }
-  return true;
-}
 
 std::string to_base64(std::string_view bytes) {
   std::string out;

@@ -8,9 +8,6 @@
 
 namespace holdfast {
 
-// True where `bytes` may stand in JSON as they are. RFC 3629: no surrogates, no overlong forms.
-bool is_utf8(std::string_view bytes);
-
 // RFC 4648 section 4, with padding.
 std::string to_base64(std::string_view bytes);
 std::optional<std::string> from_base64(std::string_view text);

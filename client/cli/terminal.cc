@@ -11,6 +11,7 @@
 
 #include "client/text_forms.h"
 #include "storage/base/check.h"
+#include "storage/base/text.h"
 
 namespace holdfast::cli {
 namespace {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "client/text_forms.h"
+#include "storage/base/text.h"
 
 namespace holdfast::cli {
 namespace {

@@ -3,6 +3,8 @@
 #include <array>
 #include <cstdint>
 
+#include "storage/base/text.h"
+
 namespace holdfast {
 namespace {
 
@@ -13,23 +15,6 @@ constexpr std::string_view kBase64Url =
 
 uint32_t byte_at(std::string_view bytes, size_t at) {
   return static_cast<unsigned char>(bytes[at]);
-}
-
-// How many bytes the character at `at` has; 0: it is none.
-size_t character_size(std::string_view bytes, size_t at) {
-  const uint32_t first = byte_at(bytes, at);
-  if (first < 0x80) return 1;
-  const size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || at + size > bytes.size()) return 0;
-  uint32_t point = first & (0xffu >> (size + 1));
-  for (size_t i = 1; i < size; ++i) {
-    const uint32_t next = byte_at(bytes, at + i);
-    if ((next & 0xc0u) != 0x80) return 0;
-    point = point << 6 | (next & 0x3fu);
-  }
-  constexpr std::array<uint32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
-  const bool is_surrogate = point >= 0xd800 && point <= 0xdfff;
-  return point < kSmallest.at(size) || point > 0x10ffff || is_surrogate ? 0 : size;
 }
 
 void append_base64(std::string& out, std::string_view bytes, std::string_view alphabet) {
@@ -77,15 +62,6 @@ void append_escaped(std::string& out, std::string_view text) {
 }
 
 }  // namespace
-
-bool is_utf8(std::string_view bytes) {
-  for (size_t at = 0; at < bytes.size();) {
-    const size_t size = character_size(bytes, at);
-    if (size == 0) return false;
-    at += size;
-  }
-  return true;
-}
 
 void append_json_bytes(std::string& out, std::string_view name, std::string_view bytes) {
   const bool is_text = is_utf8(bytes);

@@ -9,8 +9,6 @@
 
 namespace holdfast {
 
-bool is_utf8(std::string_view bytes);  // RFC 3629: no overlong forms, no surrogates
-
 // `"name":"text"` or `"name_base64":"…"` (RFC 4648, section 4, padded), without a comma.
 void append_json_bytes(std::string& out, std::string_view name, std::string_view bytes);
 

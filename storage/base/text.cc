@@ -1,6 +1,7 @@
 #include "storage/base/text.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 
@@ -12,6 +13,27 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr Duration kDurationMax = std::chrono::hours(24 * 366 * 100);
+
+uint32_t byte_at(std::string_view bytes, size_t at) {
+  return static_cast<unsigned char>(bytes[at]);
+}
+
+// How many bytes the character at `at` has; 0: it is none.
+size_t character_size(std::string_view bytes, size_t at) {
+  const uint32_t first = byte_at(bytes, at);
+  if (first < 0x80) return 1;
+  const size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || at + size > bytes.size()) return 0;
+  uint32_t point = first & (0xffu >> (size + 1));
+  for (size_t i = 1; i < size; ++i) {
+    const uint32_t next = byte_at(bytes, at + i);
+    if ((next & 0xc0u) != 0x80) return 0;
+    point = point << 6 | (next & 0x3fu);
+  }
+  constexpr std::array<uint32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
+  const bool is_surrogate = point >= 0xd800 && point <= 0xdfff;
+  return point < kSmallest.at(size) || point > 0x10ffff || is_surrogate ? 0 : size;
+}
 
 // Takes what it reads off the text.
 class Scanner {
@@ -49,6 +71,15 @@ class Scanner {
 };
 
 }  // namespace
+
+bool is_utf8(std::string_view bytes) {
+  for (size_t at = 0; at < bytes.size();) {
+    const size_t size = character_size(bytes, at);
+    if (size == 0) return false;
+    at += size;
+  }
+  return true;
+}
 
 std::string with_commas(uint64_t number) {
   std::string digits = std::to_string(number);

@@ -1,6 +1,7 @@
 #pragma once
 
-// Numbers, durations and moments as text, spelled alike by the API and by every program.
+// Numbers, durations and moments as text, spelled alike by the API and by every program; and what
+// bytes are text.
 
 #include <cstdint>
 #include <optional>
@@ -10,6 +11,9 @@
 #include "storage/base/clock.h"
 
 namespace holdfast {
+
+// RFC 3629: no overlong forms, no surrogates.
+bool is_utf8(std::string_view bytes);
 
 std::string with_commas(uint64_t number);                    // 12,345
 std::string counted(uint64_t number, std::string_view one);  // "1 key", "2 keys"

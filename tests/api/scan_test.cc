@@ -184,18 +184,6 @@ TEST(Cursor, ComesBackAsItWentAndNothingElseDoes) {
   EXPECT_FALSE(decode_cursor(encode_cursor({{0}, false, "", "", 0})));
 }
 
-TEST(JsonText, KnowsUtf8) {
-  for (const char* text : {"", "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf",
-                           "\xee\x80\x80", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"}) {
-    EXPECT_TRUE(is_utf8(text)) << text;
-  }
-  for (const char* bytes : {"\x80", "\xc0\x80", "\xc1\xbf", "\xc2", "\xe0\x80\x80", "\xe0\x9f\xbf",
-                            "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80",
-                            "\xf5\x80\x80\x80", "\xff", "a\xe2\x82", "\xe2\x28\xa1"}) {
-    EXPECT_FALSE(is_utf8(bytes)) << bytes;
-  }
-}
-
 TEST(JsonText, Base64InBothAlphabets) {
   const auto standard = [](std::string_view bytes) {
     std::string out;

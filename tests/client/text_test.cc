@@ -25,16 +25,6 @@ TEST(Endpoint, SaysWhatIsWrong) {
   EXPECT_FALSE(parse_endpoints("a:1,"));
 }
 
-TEST(Utf8, TakesWhatIsTextAndNothingElse) {
-  for (const char* text : {"", "plain", "ü", "€", "\xf0\x9f\xa6\x88", "\xf4\x8f\xbf\xbf"}) {
-    EXPECT_TRUE(is_utf8(text)) << text;
-  }
-  for (const char* bytes : {"\x80", "\xc0\xaf", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80", "\xe2\x82",
-                            "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "a\xff"}) {
-    EXPECT_FALSE(is_utf8(bytes)) << bytes;
-  }
-}
-
 TEST(Base64, RoundsTripAndRefusesWhatItDidNotWrite) {
   // RFC 4648, section 10.
   EXPECT_EQ(to_base64(""), "");
