@@ -22,6 +22,8 @@ struct Limits {
   size_t request_bytes_max = size_t{16} << 20;    // bodies of requests not yet answered
   size_t stream_ahead_bytes = size_t{256} << 10;  // unsent, then a stream is asked for no more
 
+  size_t message_bytes_max = size_t{64} << 10;  // of a message to a WebSocket
+
   // All connections of one io thread; beyond them a request is refused as `overloaded`.
   size_t thread_request_bytes_max = size_t{256} << 20;
   size_t thread_answer_bytes_max = size_t{256} << 20;
@@ -34,6 +36,8 @@ struct Limits {
   Duration body_patience = std::chrono::seconds(30);
   Duration write_patience = std::chrono::seconds(30);
   Duration idle_patience = std::chrono::seconds(60);
+  Duration ping_after = std::chrono::seconds(30);      // nothing from a WebSocket's client
+  Duration pong_patience = std::chrono::seconds(30);   // nothing behind a ping: it is dead
   Duration linger_patience = std::chrono::seconds(2);  // for the client to read a last answer
 };
 

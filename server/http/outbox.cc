@@ -15,6 +15,8 @@ constexpr size_t kRunBytes = size_t{256} << 10;           // then a new run is b
 
 std::string_view reason(int status) {
   switch (status) {
+    case 101:
+      return "Switching Protocols";
     case 200:
       return "OK";
     case 201:
@@ -25,6 +27,8 @@ std::string_view reason(int status) {
       return "Not Modified";
     case 400:
       return "Bad Request";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
@@ -45,6 +49,8 @@ std::string_view reason(int status) {
       return "Expectation Failed";
     case 422:
       return "Unprocessable Content";
+    case 426:
+      return "Upgrade Required";
     case 429:
       return "Too Many Requests";
     case 431:
@@ -68,6 +74,11 @@ void append_number(std::string& out, uint64_t number) {
   out.append(digits.data(), end.ptr);
 }
 
+// Whatever their fields say (RFC 9112, section 6.3).
+bool is_without_body(int status) {
+  return status == 101 || status == 204 || status == 304;
+}
+
 void append_head(std::string& out, const Pipeline::Answer& answer, std::string_view date) {
   const Response& response = answer.response;
   out.append("HTTP/1.1 ");
@@ -76,8 +87,7 @@ void append_head(std::string& out, const Pipeline::Answer& answer, std::string_v
   if (!response.content_type.empty()) {
     out.append("Content-Type: ").append(response.content_type).append("\r\n");
   }
-  // 204 and 304 have no body, whatever their fields say (RFC 9112, section 6.3).
-  const bool has_length = response.says_length && response.status != 204 && response.status != 304;
+  const bool has_length = response.says_length && !is_without_body(response.status);
   if (response.stream) {
     // HTTP/1.0 has no chunks: there the end of the connection is the end of the body.
     if (answer.form.minor_version > 0) out.append("Transfer-Encoding: chunked\r\n");
@@ -86,6 +96,8 @@ void append_head(std::string& out, const Pipeline::Answer& answer, std::string_v
     append_number(out, response.body.size());
     out.append("\r\n");
   }
+  // Upgrade is of this connection alone, and must be named as such (RFC 9110, section 7.8).
+  if (response.status == 101 || response.status == 426) out.append("Connection: Upgrade\r\n");
   if (answer.form.ending == AnswerForm::Ending::kClose) {
     out.append("Connection: close\r\n");
   } else if (answer.form.minor_version == 0) {
@@ -121,8 +133,8 @@ void Outbox::add(Pipeline::Answer answer, std::string_view date) {
   append_head(run, answer, date);
   bytes_ += run.size() - before;
   std::string& body = answer.response.body;
-  const int status = answer.response.status;
-  if (answer.form.kind == AnswerForm::Kind::kHeadOnly || status == 204 || status == 304) return;
+  if (answer.form.kind == AnswerForm::Kind::kHeadOnly || is_without_body(answer.response.status))
+    return;
   if (answer.response.stream) return add_piece(std::move(body), answer.form.minor_version);
   add_body(std::move(body));
 }

@@ -15,6 +15,7 @@ constexpr Outcome kUnknown = Outcome::kUnknown;
 
 constexpr std::array kRows = {
     CodeRow{Code::kBadRequest, 400, "bad_request", "Malformed request", kNot, false},
+    CodeRow{Code::kForbidden, 403, "forbidden", "Not allowed from there", kNot, false},
     CodeRow{Code::kKeyNotFound, 404, "key_not_found", "No such key", kNot, false},
     CodeRow{Code::kLeaseNotFound, 404, "lease_not_found", "No such lease", kNot, false},
     CodeRow{Code::kMemberNotFound, 404, "member_not_found", "No such member", kNot, false},
@@ -32,6 +33,7 @@ constexpr std::array kRows = {
             false},
     CodeRow{Code::kIdempotencyMismatch, 422, "idempotency_mismatch",
             "Idempotency key used with another request", kNot, false},
+    CodeRow{Code::kUpgradeRequired, 426, "upgrade_required", "Upgrade required", kNot, false},
     CodeRow{Code::kTooManyRequests, 429, "too_many_requests", "Too many requests", kNot, true},
     CodeRow{Code::kHeadersTooLarge, 431, "headers_too_large", "Header fields too large", kNot,
             false},
@@ -60,7 +62,7 @@ const CodeRow& row_of(Code code) {
   return kRows.at(static_cast<size_t>(code));
 }
 
-Response answer(const Problem& problem) {
+std::string json_of(const Problem& problem) {
   const CodeRow& row = row_of(problem.code);
   const Outcome outcome = problem.outcome.value_or(row.outcome);
   nlohmann::ordered_json body = {
@@ -74,8 +76,12 @@ Response answer(const Problem& problem) {
   };
   for (const auto& [name, figure] : problem.figures) body[name] = figure;
   // A detail may quote what the client sent, which need not be UTF-8.
-  Response response(row.status, "application/problem+json",
-                    body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  return body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+Response answer(const Problem& problem) {
+  const CodeRow& row = row_of(problem.code);
+  Response response(row.status, "application/problem+json", json_of(problem) + "\n");
   if (problem.retry_after || row.status == 503 || row.status == 429) {
     const Duration wait = problem.retry_after.value_or(std::chrono::seconds(1));
     response.add_header("Retry-After",

@@ -16,6 +16,7 @@ namespace holdfast::http {
 
 enum class Code : uint8_t {
   kBadRequest,
+  kForbidden,  // to pages of another origin
   kKeyNotFound,
   kLeaseNotFound,
   kMemberNotFound,
@@ -30,6 +31,7 @@ enum class Code : uint8_t {
   kKeyTooLarge,
   kExpectationFailed,
   kIdempotencyMismatch,
+  kUpgradeRequired,  // to a WebSocket, as we speak it
   kTooManyRequests,
   kHeadersTooLarge,
   kInternal,  // a fault of ours; the log says which
@@ -66,6 +68,8 @@ struct Problem {
   std::vector<std::pair<std::string, uint64_t>> figures = {};  // further members, as `limit`
 };
 
+// As it stands in an answer, or in a message.
+std::string json_of(const Problem& problem);
 // The answer that carries `problem`. A 503 or 429 without `retry_after` says one second.
 Response answer(const Problem& problem);
 

@@ -23,6 +23,11 @@ class Query {
   // kInvalid: bad percent-encoding, or a name that comes twice.
   static Result<Query> parse(std::string_view raw);
 
+  // One that came otherwise than in a URL; its name is new.
+  void add(std::string name, std::string value) {
+    parameters_.emplace_back(std::move(name), std::move(value));
+  }
+
   std::optional<std::string> take(std::string_view name);
   // kInvalid: parameters that nobody took; the message names the first.
   Result<> finish() const;

@@ -15,6 +15,7 @@
 namespace holdfast::http {
 
 class BodyStream;
+class Conversation;
 
 enum class Method : uint8_t { kGet, kHead, kPut, kPost, kPatch, kDelete, kOther };
 
@@ -70,8 +71,9 @@ struct Response {
   int status = 200;
   std::string_view content_type;  // a literal; empty: none is sent
   std::string body;
-  std::shared_ptr<BodyStream> stream;  // what follows `body`; none: that is all
-  bool says_length = true;             // false: to HEAD, of a body that was not made
+  std::shared_ptr<BodyStream> stream;          // what follows `body`; none: that is all
+  std::shared_ptr<Conversation> conversation;  // with 101: what the connection goes on with
+  bool says_length = true;                     // false: to HEAD, of a body that was not made
 
   Response() = default;
   explicit Response(int status_in) : status(status_in) {}

@@ -9,6 +9,8 @@
 #include <boost/asio/error.hpp>
 #include <fmt/format.h>
 
+#include "server/http/conversation.h"
+#include "server/http/handshake.h"
 #include "storage/base/log.h"
 
 namespace holdfast::http {
@@ -68,7 +70,7 @@ void Session::on_input() {
   read();
   if (state_ != State::kOpen) return;
   if (!input_ended_ && may_take()) wait_for_input();
-  if (input_ended_ && owes_nothing()) close();
+  if (input_ended_ && (web_socket_ || owes_nothing())) close();
 }
 
 void Session::read() {
@@ -91,13 +93,13 @@ void Session::receive(std::string_view bytes) {
   size_t used = 0;
   if (stash_.empty()) {
     used = parse(bytes);
-    if (used < bytes.size() && state_ == State::kOpen) stash_.assign(bytes.substr(used));
+    if (used < bytes.size() && goes_on()) stash_.assign(bytes.substr(used));
   } else {
     stash_.append(bytes);
     used = parse(stash_);
-    if (state_ == State::kOpen) stash_.erase(0, used);
+    if (goes_on()) stash_.erase(0, used);
   }
-  if (stash_.empty() || state_ != State::kOpen) stash_ = std::string();  // gives the memory back
+  if (stash_.empty() || !goes_on()) stash_ = std::string();  // gives the memory back
   if (!head_had_begun || used > 0) head_since_ = home_.now_;
   count_bytes();
   if (!parser_.in_body()) return;
@@ -108,6 +110,7 @@ void Session::receive(std::string_view bytes) {
 }
 
 size_t Session::parse(std::string_view bytes) {
+  if (web_socket_) return hear(bytes);
   held_back_ = false;
   size_t used = 0;
   while (used < bytes.size() && may_take()) {
@@ -162,6 +165,11 @@ void Session::take_request() {
     form.ending = AnswerForm::Ending::kClose;
     state_ = State::kLastAnswers;
   }
+  if (asks_for_web_socket(request)) {
+    if (form.minor_version == 0) return refuse(bad_request("HTTP/1.0 knows no Upgrade"));
+    form.ending = AnswerForm::Ending::kClose;
+    state_ = State::kUpgrades;
+  }
   if (!route_) return answer_unhandled(std::move(route_).error(), form);
   pipeline_.add(std::move(request), **route_, form);
   start_requests();
@@ -182,7 +190,8 @@ bool Session::may_take() const {
   const Limits& limits = home_.limits_;
   return state_ == State::kOpen && pipeline_.size() < limits.answers_max &&
          unsent_bytes() < limits.unsent_bytes_max &&
-         pipeline_.request_bytes() < limits.request_bytes_max;
+         pipeline_.request_bytes() < limits.request_bytes_max &&
+         !(web_socket_ && web_socket_->is_full());
 }
 
 void Session::start_requests() {
@@ -226,14 +235,25 @@ void Session::on_output() {
   go_on();
 }
 
+void Session::begin_output() {
+  if (!outbox_.empty()) return;
+  output_ = {home_.now_, 0};
+  drained_since_ = home_.now_;
+}
+
 void Session::collect_answers() {
-  if (outbox_.empty()) output_ = {home_.now_, 0};
+  begin_output();
   while (!stream_ && !says_no_more_) {
     auto next = pipeline_.take();
     if (!next) return;
     // Only now the client has leave to send the body.
     if (next->form.kind == AnswerForm::Kind::kInterim) body_ = {home_.now_, 0};
     if (next->response.stream) begin_stream(*next);
+    if (next->response.conversation) {
+      begin_conversation(*next);
+    } else if (state_ == State::kUpgrades && pipeline_.empty()) {
+      state_ = State::kLastAnswers;  // it was refused
+    }
     outbox_.add(std::move(*next), home_.date_);
   }
 }
@@ -280,14 +300,15 @@ void Session::stream_is_ready(const BodyStream* stream, bool has_more) {
 
 void Session::take_piece(Result<std::string> piece) {
   pull_ = Pull::kNone;
-  if (state_ == State::kClosed) return;
+  if (state_ == State::kClosed || !stream_) return;
   if (!piece) {
     log_error("an answer ended before its end: {}", piece.error().message);
-    return abort();
+    if (!web_socket_) return abort();
+    return close_web_socket(CloseCode::kInternal, "this node cannot go on; its log says why");
   }
   // What went by meanwhile was not the client's time.
   if (outbox_.empty()) output_.since += home_.now_ - drained_since_;
-  if (piece->empty()) {
+  if (piece->empty() && !web_socket_) {
     end_stream();
   } else {
     outbox_.add_piece(std::move(*piece), stream_minor_version_);
@@ -297,6 +318,8 @@ void Session::take_piece(Result<std::string> piece) {
 }
 
 void Session::end_stream() {
+  if (web_socket_)
+    return close_web_socket(CloseCode::kGoingAway, "this node stops; go on at another");
   outbox_.end_stream(stream_minor_version_);
   stream_.reset();
   pull_ = Pull::kNone;
@@ -336,6 +359,7 @@ void Session::go_on() {
     // The client could not send while we did not read.
     head_since_ = home_.now_;
     body_ = {home_.now_, 0};
+    if (web_socket_) web_socket_->is_read_again(home_.now_);
     wait_for_input();
   }
   if (!owes_nothing()) return;
@@ -383,7 +407,11 @@ void Session::sweep(Instant now) {
   if (!outbox_.empty() && now - output_.since >= limits.write_patience) return close();
   pull();
   if (state_ != State::kOpen || !waits_for_input_) return;
-  if (parser_.in_body()) {
+  if (web_socket_) {
+    begin_output();
+    if (!web_socket_->is_alive(now, outbox_)) return close();
+    if (!outbox_.empty()) flush_soon();
+  } else if (parser_.in_body()) {
     if (!pipeline_.owes_interim() && now - body_.since >= limits.body_patience) {
       refuse({.code = Code::kRequestTimeout,
               .detail = fmt::format("the body came too slowly: less than {} bytes in {} s",
@@ -407,13 +435,14 @@ void Session::drain() {
     pipeline_.end();
     if (owes_nothing()) return close();
   }
-  if (state_ == State::kLastAnswers) pull();
+  if (state_ == State::kLastAnswers || state_ == State::kUpgrades) pull();
 }
 
 void Session::close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
   stream_.reset();
+  if (web_socket_) web_socket_->hang_up();
   error_code error;
   socket_.close(error);
   home_.request_bytes_ -= std::exchange(counted_request_bytes_, 0);
@@ -432,7 +461,9 @@ size_t Session::enough_output() const {
 
 void Session::count_bytes() {
   if (state_ == State::kClosed) return;
-  const size_t receiving = parser_.in_body() ? parser_.request().body.size() : 0;
+  const size_t receiving = web_socket_         ? web_socket_->bytes()
+                           : parser_.in_body() ? parser_.request().body.size()
+                                               : 0;
   const size_t requests = pipeline_.request_bytes() + receiving;
   home_.request_bytes_ += requests - std::exchange(counted_request_bytes_, requests);
   const size_t answers = unsent_bytes() + (pull_ == Pull::kComes ? kPieceBytes : 0);

@@ -12,6 +12,7 @@
 #include "server/http/outbox.h"
 #include "server/http/parser.h"
 #include "server/http/pipeline.h"
+#include "server/http/web_socket.h"
 
 namespace holdfast::http {
 
@@ -35,9 +36,11 @@ class Session {
   bool has_no_speaker() const { return input_ended_ || state_ == State::kClosed; }
 
  private:
-  // kLingering: all is said and the sending side shut; what still comes in is thrown away, since
-  // closing over unread bytes would reset the connection and could take the last answer with it.
-  enum class State : uint8_t { kOpen, kLastAnswers, kLingering, kClosed };
+  // kUpgrades: a request that asks for a WebSocket is the last of its connection; what comes behind
+  // it waits, for it is no HTTP. kLingering: all is said and the sending side shut; what still
+  // comes in is thrown away, since closing over unread bytes would reset the connection and could
+  // take the last answer with it.
+  enum class State : uint8_t { kOpen, kUpgrades, kLastAnswers, kLingering, kClosed };
   // Of the next piece of the stream: not asked for; waited for; there to be asked for; on its way.
   enum class Pull : uint8_t { kNone, kWaits, kReady, kComes };
   // Something that must move enough bytes or end within its patience.
@@ -52,16 +55,22 @@ class Session {
   void discard_input();
   void receive(std::string_view bytes);
   size_t parse(std::string_view bytes);
+  size_t hear(std::string_view bytes);  // as `parse`, of a WebSocket
   void take_head(bool body_has_begun);
   void take_request();
   void refuse(const Problem& problem);
   void answer_unhandled(Response response, AnswerForm form);
   bool may_take() const;
+  bool goes_on() const { return state_ == State::kOpen || state_ == State::kUpgrades; }
   void start_requests();
 
   void flush_soon();
   void collect_answers();
   void begin_stream(Pipeline::Answer& answer);
+  void begin_conversation(Pipeline::Answer& answer);
+  void close_web_socket(CloseCode code, std::string_view reason);
+  void say_frames();    // that were put into the outbox
+  void begin_output();  // before something is put there
   void pull();
   void end_stream();
   void write();
@@ -83,7 +92,8 @@ class Session {
   RequestParser parser_;
   Pipeline pipeline_;
   Outbox outbox_;
-  std::shared_ptr<BodyStream> stream_;  // what is left of the answer that is being sent
+  std::unique_ptr<WebSocket> web_socket_;  // that the connection has become
+  std::shared_ptr<BodyStream> stream_;     // what is left of the answer that is being sent
   uint8_t stream_minor_version_ = 1;
   Pull pull_ = Pull::kNone;
   bool says_no_more_ = false;  // behind that answer: where it ends, the connection ends

@@ -12,6 +12,9 @@
 #include <fmt/format.h>
 
 #include "server/http/body_stream.h"
+#include "server/http/conversation.h"
+#include "server/http/frames.h"
+#include "server/http/handshake.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 
@@ -158,6 +161,81 @@ Task<Response> endless_stream(Services& services, Request request) {
   co_return response;
 }
 
+// Says "echo MESSAGE" to each message; to "stop" nothing, and takes no more until the test releases
+// "stop"; to "big BYTES" so many; "fail" is an error.
+class Talk final : public Conversation, public std::enable_shared_from_this<Talk> {
+ public:
+  explicit Talk(Services& services) : services_(services) {}
+
+  bool is_endless() const override { return true; }
+  bool is_full() const override { return full_ || said_.size() > 1'000'000; }
+  Task<bool> ready() override {
+    Waiting waiting{*this};
+    co_await waiting;
+    co_return !over_;
+  }
+  Task<Result<std::string>> next() override {
+    ++services_.pieces;
+    if (fails_) co_return fail(ErrorCode::kIo, "the conversation's own fault");
+    co_return std::exchange(said_, {});
+  }
+  void hear(std::string message) override {
+    services_.tell("heard " + message);
+    if (message == "stop") {
+      full_ = true;
+      go_on_when_released(shared_from_this());
+      return;
+    }
+    fails_ = message == "fail";
+    append_text_frame(said_, message.starts_with("big ")
+                                 ? std::string(std::stoul(message.substr(4)), 'b')
+                                 : "echo " + message);
+    wake();
+  }
+  void hang_up() override {
+    services_.tell("hung up");
+    over_ = true;
+    wake();
+  }
+
+ private:
+  struct Waiting {
+    Talk& talk;
+    bool await_ready() const { return talk.over_ || !talk.said_.empty(); }
+    void await_suspend(std::coroutine_handle<> waiter) const { talk.waiter_ = waiter; }
+    void await_resume() const {}
+  };
+  static Detached go_on_when_released(std::shared_ptr<Talk> self) {
+    Hold hold{self->services_, "stop"};
+    co_await hold;
+    self->full_ = false;
+    append_text_frame(self->said_, "on");
+    self->wake();
+  }
+  void wake() {
+    if (waiter_) std::exchange(waiter_, {}).resume();
+  }
+
+  Services& services_;
+  std::string said_;
+  bool full_ = false;
+  bool fails_ = false;
+  bool over_ = false;
+  std::coroutine_handle<> waiter_;
+};
+
+// /talk/NAME; "held" is answered when the test releases it.
+Task<Response> talk(Services& services, Request request) {
+  services.tell("talk " + request.parameter);
+  if (request.parameter == "held") {
+    Hold hold{services, request.parameter};
+    co_await hold;
+  }
+  Response response = shake_hands(request);
+  if (response.status == 101) response.conversation = std::make_shared<Talk>(services);
+  co_return response;
+}
+
 Task<Response> no_content(Services&, Request) {
   co_return Response(204);
 }
@@ -290,6 +368,7 @@ HttpTest::HttpTest() {
   router_.add(Method::kGet, "/stream/{order}", Access::kRead, streamed);
   router_.add(Method::kGet, "/held-stream/{name}", Access::kRead, held_stream);
   router_.add(Method::kGet, "/endless/{name}", Access::kRead, endless_stream);
+  router_.add(Method::kGet, "/talk/{name}", Access::kRead, talk);
   router_.add(Method::kGet, "/none", Access::kRead, no_content);
 }
 
