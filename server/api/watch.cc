@@ -129,6 +129,7 @@ class WatchStream final : public http::BodyStream {
                                  services_.machine->history_floor().value));
         return out;
       case Kind::kOver:
+      case Kind::kNothing:
         break;
     }
     return out;

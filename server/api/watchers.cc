@@ -47,6 +47,10 @@ struct EventReader {
   }
 };
 
+size_t range_bytes(const KeyRange& range) {
+  return range.start.size() + range.end.size();
+}
+
 // Nothing: none of the events is shown.
 std::string data_of(const SeenRevision& seen, const Watched& what) {
   std::string data;
@@ -75,7 +79,7 @@ size_t SeenRevision::bytes() const {
 }
 
 Watchers::~Watchers() {
-  CHECK(watches_.empty() && !reads_, "{} watches are left", watches_.size());
+  CHECK(watches_.empty() && failed_.empty() && !reads_, "{} watches are left", watches_.size());
 }
 
 Watchers::Id Watchers::add(Watch& watch) {
@@ -87,13 +91,18 @@ Watchers::Id Watchers::add(Watch& watch) {
   }
   watches_.emplace(next_id_, &watch);
   index_.add(watch.what_.range, next_id_);
+  range_bytes_ += range_bytes(watch.what_.range);
   if (watch.what_.prev) ++want_prev_;
   return next_id_++;
 }
 
 void Watchers::remove(Id id, const Watched& what) {
-  if (watches_.erase(id) == 0) return;  // it has failed
+  if (watches_.erase(id) == 0) {
+    failed_.erase(id);
+    return;
+  }
   index_.remove(what.range, id);
+  range_bytes_ -= range_bytes(what.range);
   if (what.prev) --want_prev_;
 }
 
@@ -108,7 +117,7 @@ void Watchers::look(Instant now) {
   next_sweep_ = now + kSweepEvery;
   std::vector<Id> due;
   for (const auto& [id, watch] : watches_) {
-    if (!watch->waiter_ || now - watch->told_at_ < kProgressEvery) continue;
+    if (watch->waiter_ == nullptr || now - watch->told_at_ < kProgressEvery) continue;
     watch->progress_is_due_ = true;
     due.push_back(id);
   }
@@ -233,22 +242,27 @@ void Watchers::let_all_read_back(Revision upto) {
 void Watchers::fail_all(const Error& error) {
   log_error("the feed of changes cannot be read, and every watch here ends: {}", error.message);
   // They are watches no more, or a slow client's would have the feed read again and again.
-  std::vector<std::coroutine_handle<>> waiters;
-  for (const auto& [id, watch] : std::exchange(watches_, {})) {
+  for (const auto& [id, watch] : watches_) {
     index_.remove(watch->what_.range, id);
     watch->error_ = error;
-    if (watch->waiter_) waiters.push_back(std::exchange(watch->waiter_, {}));
   }
+  failed_.merge(watches_);
   want_prev_ = 0;
-  for (const std::coroutine_handle<> waiter : waiters) waiter.resume();
+  range_bytes_ = 0;
+  // Whoever is told may end others with itself.
+  while (!failed_.empty()) {
+    Watch& watch = *failed_.begin()->second;
+    failed_.erase(failed_.begin());
+    if (watch.waiter_ != nullptr) std::exchange(watch.waiter_, nullptr)->on_news();
+  }
 }
 
 // Whoever is woken may end others, and itself.
 void Watchers::wake(const std::vector<Id>& ids) {
   for (const Id id : ids) {
     const auto found = watches_.find(id);
-    if (found == watches_.end() || !found->second->waiter_) continue;
-    std::exchange(found->second->waiter_, {}).resume();
+    if (found == watches_.end() || found->second->waiter_ == nullptr) continue;
+    std::exchange(found->second->waiter_, nullptr)->on_news();
   }
 }
 
@@ -291,27 +305,32 @@ Watch::News Watch::as_of_now(News news) {
 
 Task<Result<Watch::News>> Watch::take() {
   for (;;) {
-    if (home_.over_) co_return as_of_now({.kind = News::Kind::kOver});
-    if (error_) co_return std::unexpected(*error_);
-    // What it wants next is kept no more.
-    if (pending_ && home_.evicted_ >= behind_what_is_known())
-      read_back_from(behind_what_is_known());
-    News news;
-    if (lags_) {
-      Task<Result<News>> reading = read_back();
-      Result<News> read = co_await reading;
-      if (!read) co_return read;
-      news = *std::move(read);
-      if (news.kind == News::Kind::kOverflow) co_return as_of_now(std::move(news));
-      if (news.items.empty() && (lags_ || pending_)) continue;
-    } else if (pending_) {
-      take_recent(news.items);
-    } else {
-      told_ = std::max(told_, home_.seen_);
-    }
-    if (!news.items.empty()) news.kind = News::Kind::kChanges;
-    co_return as_of_now(std::move(news));
+    Task<Result<News>> taking = take_some();
+    Result<News> news = co_await taking;
+    if (!news || news->kind != News::Kind::kNothing) co_return news;
   }
+}
+
+Task<Result<Watch::News>> Watch::take_some() {
+  if (home_.over_) co_return as_of_now({.kind = News::Kind::kOver});
+  if (error_) co_return std::unexpected(*error_);
+  // What it wants next is kept no more.
+  if (pending_ && home_.evicted_ >= behind_what_is_known()) read_back_from(behind_what_is_known());
+  News news;
+  if (lags_) {
+    Task<Result<News>> reading = read_back();
+    Result<News> read = co_await reading;
+    if (!read) co_return read;
+    news = *std::move(read);
+    if (news.kind == News::Kind::kOverflow) co_return as_of_now(std::move(news));
+    if (news.items.empty() && (lags_ || pending_)) co_return News{.kind = News::Kind::kNothing};
+  } else if (pending_) {
+    take_recent(news.items);
+  } else {
+    told_ = std::max(told_, home_.seen_);
+  }
+  if (!news.items.empty()) news.kind = News::Kind::kChanges;
+  co_return as_of_now(std::move(news));
 }
 
 void Watch::take_recent(std::vector<News::Item>& items) {

@@ -53,6 +53,9 @@ class Watchers {
   static constexpr size_t kRecentMax = 4096;
   // Whoever was told nothing for so long is told how far it is.
   static constexpr Duration kProgressEvery = std::chrono::seconds(10);
+  // One connection may hold many watches, so their number and what their ranges take are bounded.
+  static constexpr size_t kWatchesMax = 100'000;
+  static constexpr size_t kRangeBytesMax = size_t{32} << 20;
 
   // `services` outlives this, which outlives every watch.
   explicit Watchers(const Services& services) : services_(services) {}
@@ -65,6 +68,8 @@ class Watchers {
   // The node stops: every watch ends, and those that begin after this do so at once.
   void end();
   size_t size() const { return watches_.size(); }
+  // No watch may be added.
+  bool is_full() const { return size() >= kWatchesMax || range_bytes_ >= kRangeBytesMax; }
   // The store holds what is still to be read for those who watch.
   bool is_behind() const;
 
@@ -90,8 +95,10 @@ class Watchers {
 
   const Services& services_;
   std::map<Id, Watch*> watches_;
+  std::map<Id, Watch*> failed_;  // that have not been told yet
   WatchIndex index_;
-  size_t want_prev_ = 0;  // how many
+  size_t want_prev_ = 0;    // how many
+  size_t range_bytes_ = 0;  // of all keys that bound them
   Id next_id_ = 1;
   Revision seen_;  // read up to here, and told to those whom it concerns
   Revision
@@ -113,17 +120,36 @@ class Watch {
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
+  // Is told once that there is something to take. It may end the watch then.
+  class Waiter {
+   public:
+    virtual void on_news() = 0;
+
+   protected:
+    ~Waiter() = default;
+  };
+  bool has_news() const {
+    return home_.over_ || error_ || lags_ || pending_.has_value() || progress_is_due_;
+  }
+  // Where there is nothing yet.
+  void tell(Waiter& waiter) { waiter_ = &waiter; }
+
   // Until there is something to take.
-  class Waiting {
+  class Waiting final : public Waiter {
    public:
     bool await_ready() const noexcept { return watch_.has_news(); }
-    void await_suspend(std::coroutine_handle<> waiter) noexcept { watch_.waiter_ = waiter; }
+    void await_suspend(std::coroutine_handle<> waiter) noexcept {
+      coroutine_ = waiter;
+      watch_.tell(*this);
+    }
     void await_resume() const noexcept {}
+    void on_news() override { coroutine_.resume(); }
 
    private:
     friend class Watch;
     explicit Waiting(Watch& watch) : watch_(watch) {}
     Watch& watch_;
+    std::coroutine_handle<> coroutine_;
   };
   Waiting wait() { return Waiting(*this); }
 
@@ -133,6 +159,7 @@ class Watch {
       kProgress,  // nothing more up to `upto`
       kOverflow,  // the history floor has overtaken it: what comes behind `upto` is lost to it
       kOver,      // the node stops
+      kNothing,   // of `take_some`: not in what was read
     };
     struct Item {
       Revision revision;
@@ -144,14 +171,17 @@ class Watch {
   };
   // An error ends the watch: the storage failed. Otherwise as long as it is not over.
   Task<Result<News>> take();
+  // The same, but no more than a page of the feed is read for it: for those who must not wait long
+  // for one watch, since they have others.
+  Task<Result<News>> take_some();
+
+  Revision told() const { return told_; }  // everything up to there
+  bool lags() const { return lags_; }      // a `take` reads the feed
 
  private:
   friend class Watchers;
   struct Page;
 
-  bool has_news() const {
-    return home_.over_ || error_ || lags_ || pending_.has_value() || progress_is_due_;
-  }
   Revision behind_what_is_known() const;
   void read_back_from(Revision first);
   bool note(const SeenRevision& seen, bool is_put);  // true: that is the first for it
@@ -168,7 +198,7 @@ class Watch {
   bool progress_is_due_ = false;
   Instant told_at_;
   std::optional<Error> error_;
-  std::coroutine_handle<> waiter_;
+  Waiter* waiter_ = nullptr;
 };
 
 }  // namespace holdfast
