@@ -84,7 +84,7 @@ Metrics::Metrics() : families_(std::make_unique<Families>()) {
                       .Register(families_->registry);
   for (size_t call = 0; call < kCallNames.size(); ++call) {
     families_->seconds[call] = &seconds.Add({{"call", kCallNames[call]}}, latency_buckets());
-    for (size_t status = 2; status < kStatusClasses.size(); ++status) {
+    for (size_t status = 1; status < kStatusClasses.size(); ++status) {
       families_->answers[call][status] =
           &answers.Add({{"call", kCallNames[call]}, {"status", kStatusClasses[status]}});
     }
@@ -96,7 +96,7 @@ Metrics::~Metrics() = default;
 void Metrics::count(Call call, int status, Duration took) {
   const auto place = static_cast<size_t>(call);
   const auto status_class = static_cast<size_t>(status / 100);
-  CHECK(status_class >= 2 && status_class < kStatusClasses.size(), "status {}", status);
+  CHECK(status_class >= 1 && status_class < kStatusClasses.size(), "status {}", status);
   families_->answers[place][status_class]->Increment();
   families_->seconds[place]->Observe(std::chrono::duration<double>(took).count());
 }

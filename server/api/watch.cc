@@ -1,6 +1,5 @@
 #include "server/api/watch.h"
 
-#include <algorithm>
 #include <charconv>
 #include <iterator>
 #include <memory>
@@ -9,8 +8,11 @@
 
 #include "server/api/parameters.h"
 #include "server/api/reads.h"
+#include "server/api/watch_request.h"
+#include "server/api/watch_socket.h"
 #include "server/api/watchers.h"
 #include "server/http/body_stream.h"
+#include "server/http/handshake.h"
 
 namespace holdfast {
 namespace {
@@ -19,12 +21,6 @@ using http::bad_request;
 using http::Problem;
 using http::Request;
 using http::Response;
-
-struct WatchRead {
-  ReadOptions options;
-  Watched what;
-  std::optional<Revision> from;
-};
 
 // One event: `data` is one line, and `id` is what everything is told up to.
 void append_event(std::string& out, std::string_view name, Revision id, std::string_view data) {
@@ -48,41 +44,11 @@ std::expected<std::optional<Revision>, Problem> last_event_of(const Request& req
   return std::unexpected(bad_request("'Last-Event-ID' is no id that a watch gave"));
 }
 
-std::expected<std::optional<bool>, Problem> take_filter(http::Query& query) {
-  const std::optional<std::string> filter = query.take("filter");
-  if (!filter) return std::nullopt;
-  if (*filter == "put") return true;
-  if (*filter == "delete") return false;
-  return std::unexpected(bad_request("'filter' must be put or delete"));
-}
-
-std::expected<KeyRange, Problem> take_watched(http::Query& query) {
-  const std::optional<std::string> key = query.take("key");
-  KeyRange range;
-  HOLDFAST_ASSIGN(range, take_range(query));
-  if (!key) return range;
-  if (range.bounded)
-    return std::unexpected(bad_request("give 'key', or 'prefix', 'start' and 'end', not both"));
-  HOLDFAST_TRY(check_key(*key));
-  return range_of_key(*key);
-}
-
-std::expected<WatchRead, Problem> watch_of(Services& services, const Request& request) {
+std::expected<WatchRead, Problem> watch_of_request(Services& services, const Request& request) {
   http::Query query;
   HOLDFAST_ASSIGN(query, parse_query(request));
   WatchRead read;
-  HOLDFAST_ASSIGN(read.options, take_read_options(query, services.clock->now()));
-  HOLDFAST_ASSIGN(read.what.range, take_watched(query));
-  HOLDFAST_ASSIGN(read.what.prev, take_flag(query, "prev"));
-  HOLDFAST_ASSIGN(read.what.only_puts, take_filter(query));
-  std::optional<uint64_t> from;
-  HOLDFAST_ASSIGN(from, take_number(query, "from"));
-  HOLDFAST_TRY(finish_query(query));
-  if (read.options.is_past())
-    return std::unexpected(bad_request("a watch begins with 'from', not 'revision' or 'at'"));
-  if (from && *from == 0)
-    return std::unexpected(bad_request("'from' must be the first revision to show, 1 or more"));
-  if (from) read.from = Revision{*from};
+  HOLDFAST_ASSIGN(read, watch_of(query, services.clock->now()));
   std::optional<Revision> last;
   HOLDFAST_ASSIGN(last, last_event_of(request));
   if (last) read.from = *last + 1;
@@ -124,9 +90,7 @@ class WatchStream final : public http::BodyStream {
         return progress_event(news.upto);
       case Kind::kOverflow:
         is_over_ = true;
-        append_event(out, "overflow", news.upto,
-                     fmt::format("{{\"revision\":{},\"compact_revision\":{}}}", news.upto.value,
-                                 services_.machine->history_floor().value));
+        append_event(out, "overflow", news.upto, overflow_text(services_, news.upto));
         return out;
       case Kind::kOver:
       case Kind::kNothing:
@@ -140,14 +104,36 @@ class WatchStream final : public http::BodyStream {
   bool is_over_ = false;
 };
 
+Outcome open_socket(Services& services, const Request& request) {
+  if (!request.query().empty())
+    return std::unexpected(bad_request(
+        "a WebSocket takes no query: its watches are begun by messages, {\"watch\":{\"id\":…}}"));
+  Response response = http::shake_hands(request);
+  if (response.status == 101) response.conversation = std::make_shared<WatchSocket>(services);
+  return Answered{std::move(response), services.gate->revision()};
+}
+
 }  // namespace
 
+std::optional<Problem> no_room_for_watches(const Services& services) {
+  if (!services.watchers->is_full()) return std::nullopt;
+  return Problem{.code = http::Code::kOverloaded,
+                 .detail = "this node has as many watches as it can hold; watch at another"};
+}
+
+std::string overflow_text(const Services& services, Revision upto) {
+  return fmt::format("{{\"revision\":{},\"compact_revision\":{}}}", upto.value,
+                     services.machine->history_floor().value);
+}
+
 Task<Outcome> watch_keys(Services& services, Request request) {
-  auto read = watch_of(services, request);
+  if (http::means_web_socket(request)) co_return open_socket(services, request);
+  auto read = watch_of_request(services, request);
   if (!read) co_return std::unexpected(std::move(read).error());
   Task<std::expected<Revision, Problem>> fixing = read_revision(services, read->options);
   const std::expected<Revision, Problem> revision = co_await fixing;
   if (!revision) co_return std::unexpected(revision.error());
+  if (auto full = no_room_for_watches(services)) co_return std::unexpected(*std::move(full));
   const Revision from = read->from.value_or(*revision + 1);
   if (auto gone = forgotten(services, from)) co_return std::unexpected(*std::move(gone));
   Response response(200, "text/event-stream", progress_event(from - 1));

@@ -27,9 +27,10 @@ Detached await_ready(std::shared_ptr<http::BodyStream> stream,
   *ready = co_await waiting;
 }
 
-Detached ask(std::shared_ptr<http::BodyStream> stream, std::optional<Result<std::string>>& piece) {
+Detached ask(std::shared_ptr<http::BodyStream> stream,
+             std::shared_ptr<std::optional<Result<std::string>>> piece) {
   Task<Result<std::string>> next = stream->next();
-  piece = co_await next;
+  *piece = co_await next;
 }
 
 }  // namespace
@@ -234,12 +235,17 @@ bool ApiTest::is_ready(const std::shared_ptr<http::BodyStream>& stream) {
   return has_more;
 }
 
+void ApiTest::ask_for(const std::shared_ptr<http::BodyStream>& stream,
+                      std::shared_ptr<Piece> piece) {
+  ask(stream, std::move(piece));
+}
+
 Result<std::string> ApiTest::next_of(const std::shared_ptr<http::BodyStream>& stream) {
-  std::optional<Result<std::string>> piece;
-  ask(stream, piece);
-  turn_until([&] { return piece.has_value(); });
-  CHECK(piece.has_value());
-  return *piece;
+  const auto piece = std::make_shared<Piece>();
+  ask_for(stream, piece);
+  turn_until([&] { return piece->has_value(); });
+  CHECK(piece->has_value());
+  return **piece;
 }
 
 http::Response ApiTest::call(std::string_view method, const std::string& target,

@@ -84,6 +84,9 @@ class ApiTest : public testing::Test {
   bool is_ready(const std::shared_ptr<http::BodyStream>& stream);
   // What the stream of an answer gives next.
   Result<std::string> next_of(const std::shared_ptr<http::BodyStream>& stream);
+  // The same, without waiting for it.
+  using Piece = std::optional<Result<std::string>>;
+  void ask_for(const std::shared_ptr<http::BodyStream>& stream, std::shared_ptr<Piece> piece);
   std::string code_of(const http::Response& response);
   void publish(NodeStatus status);
   // What the leader does now and then: what is due goes.
