@@ -13,6 +13,7 @@
 #include "storage/base/codec.h"
 #include "storage/kv/agreement.h"
 #include "storage/kv/reply.h"
+#include "tests/http/frames_fixture.h"
 #include "tests/kv/random_commands.h"
 
 namespace holdfast {
@@ -179,6 +180,23 @@ void make_txn(Corpus corpus) {
     corpus.add(body);
 }
 
+void make_websocket(Corpus corpus) {
+  const std::string frames(2, '\0');
+  const std::string message("\1\0", 2);
+  for (const std::string_view text :
+       {R"({"watch":{"id":"w1","prefix":"a/","from":5,"prev":true,"filter":"put"}})",
+        R"({"watch":{"id":"w","key_base64":"YQ==","consistency":"local","max_lag":"500ms"}})",
+        R"({"watch":{"id":"w","start":"a","end":"b","min_revision":7,"timeout":"2s"}})",
+        R"({"cancel":{"id":"w1"}})"}) {
+    corpus.add(message + std::string(text));
+    corpus.add(frames + http::frame_of(text) + http::frame_of("p", {.opcode = 9}));
+  }
+  corpus.add(frames + http::frame_of("a\xc3", {.final = false}) +
+             http::frame_of("\xbc", {.opcode = 0}) +
+             http::frame_of(http::close_payload(1000, "bye"), {.opcode = 8}));
+  corpus.add(frames + http::frame_of(std::string(300, 'x')) + http::frame_of("", {.opcode = 10}));
+}
+
 }  // namespace
 }  // namespace holdfast
 
@@ -194,5 +212,6 @@ int main(int count, char** arguments) {
   holdfast::make_snapshot(holdfast::Corpus(folder / "snapshot"));
   holdfast::make_http(holdfast::Corpus(folder / "http"));
   holdfast::make_txn(holdfast::Corpus(folder / "txn"));
+  holdfast::make_websocket(holdfast::Corpus(folder / "websocket"));
   return 0;
 }
