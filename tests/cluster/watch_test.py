@@ -127,6 +127,19 @@ def disturb(cluster, round_number):
     wait_for(f"{node.name} is back", node.is_ready)
 
 
+def check(watchers, made):
+    """Each was told exactly what is in the history of its keys."""
+    for watcher in watchers:
+        expected = {revision: keys for revision, all_keys in made.items()
+                    if (keys := {k: v for k, v in all_keys.items() if shows(watcher.query, k)})}
+        told = {revision: {e["key"]: (e["type"], e.get("value")) for e in events}
+                for revision, events in watcher.told.items()}
+        missed = sorted(expected.keys() - told.keys())
+        assert not missed, f"{watcher.query} was not told of {missed[:5]}, {len(missed)} in all"
+        for revision, events in told.items():
+            assert events == expected.get(revision), f"{watcher.query}: {revision}: {events}"
+
+
 def main():
     with Cluster(3) as cluster:
         ports = [node.port for node in cluster.nodes]
@@ -149,15 +162,7 @@ def main():
             for watcher in watchers:
                 wait_for(f"{watcher.query} has come to revision {newest}",
                          lambda watcher=watcher: watching.failure or watcher.last_id >= newest, 40)
-        for watcher in watchers:
-            expected = {revision: keys for revision, all_keys in made.items()
-                        if (keys := {k: v for k, v in all_keys.items() if shows(watcher.query, k)})}
-            told = {revision: {e["key"]: (e["type"], e.get("value")) for e in events}
-                    for revision, events in watcher.told.items()}
-            missed = sorted(expected.keys() - told.keys())
-            assert not missed, f"{watcher.query} was not told of {missed[:5]}, {len(missed)} in all"
-            for revision, events in told.items():
-                assert events == expected.get(revision), f"{watcher.query}: {revision}: {events}"
+        check(watchers, made)
     print(f"{ROUNDS} disturbances, {len(made)} revisions, {len(watchers)} watchers that came "
           f"{sum(watcher.connections for watcher in watchers)} times: each was told all of its keys' changes, in "
           "order, once")
