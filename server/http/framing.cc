@@ -34,6 +34,9 @@ bool all_in(const CharSet& set, std::string_view text) {
                      [&](char c) { return set[static_cast<unsigned char>(c)]; });
 }
 
+// A body without a bound of its own may have so much. No sum of two such numbers overflows.
+constexpr uint64_t kContentLengthMax = uint64_t{1} << 60;
+
 // Visible characters, spaces, tabs, and bytes above ASCII.
 bool is_field_value(std::string_view value) {
   return std::all_of(value.begin(), value.end(), [](char c) {
@@ -169,7 +172,7 @@ std::expected<void, Problem> Inspection::take_content_length(std::string_view va
   for (const char c : value) {
     if (c < '0' || c > '9') return refuse("Content-Length must be decimal digits only");
     if (!too_large_) length = length * 10 + static_cast<uint64_t>(c - '0');
-    too_large_ = too_large_ || length > limits_.body_bytes_max;
+    too_large_ = too_large_ || length > kContentLengthMax;
   }
   framing_.content_length = length;
   return {};
@@ -199,8 +202,8 @@ std::expected<Framing, Problem> Inspection::conclude() {
   if (too_large_) {
     return std::unexpected(
         Problem{.code = Code::kValueTooLarge,
-                .detail = fmt::format("the body is larger than {} bytes", limits_.body_bytes_max),
-                .figures = {{"limit", limits_.body_bytes_max}}});
+                .detail = fmt::format("the body is larger than {} bytes", kContentLengthMax),
+                .figures = {{"limit", kContentLengthMax}}});
   }
   if (unknown_expectation_ && framing_.minor_version == 1) {
     return std::unexpected(Problem{.code = Code::kExpectationFailed,

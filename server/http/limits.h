@@ -21,6 +21,7 @@ struct Limits {
   size_t unsent_bytes_max = size_t{4} << 20;      // answers that the client has not taken
   size_t request_bytes_max = size_t{16} << 20;    // bodies of requests not yet answered
   size_t stream_ahead_bytes = size_t{256} << 10;  // unsent, then a stream is asked for no more
+  size_t stream_room_bytes = size_t{256} << 10;   // of a streamed body, come and not taken
 
   size_t message_bytes_max = size_t{64} << 10;  // of a message to a WebSocket
 
@@ -35,6 +36,8 @@ struct Limits {
   Duration head_patience = std::chrono::seconds(10);  // from the first byte to the blank line
   Duration body_patience = std::chrono::seconds(30);
   Duration write_patience = std::chrono::seconds(30);
+  // A client that sends a streamed body and takes none of its answers, until nothing more is begun.
+  Duration stall_patience = std::chrono::seconds(10);
   Duration idle_patience = std::chrono::seconds(60);
   Duration ping_after = std::chrono::seconds(30);      // nothing from a WebSocket's client
   Duration pong_patience = std::chrono::seconds(30);   // nothing behind a ping: it is dead

@@ -26,9 +26,10 @@ std::string_view view(beast::string_view text) {
 // header field.
 class IntoRequest final : public beast::http::basic_parser<true> {
  public:
+  // What a body may have is known once its route is.
   IntoRequest(const Limits& limits, size_t head_bytes) {
     header_limit(static_cast<uint32_t>(limits.head_bytes_max + kChunkLineBytesMax));
-    body_limit(limits.body_bytes_max);
+    body_limit(boost::none);
     eager(true);
     request.expect_head(head_bytes);
   }
@@ -90,6 +91,7 @@ Request& RequestParser::request() {
 RequestParser::Event RequestParser::refuse(Problem problem) {
   phase_ = Phase::kRefused;
   problem_ = std::move(problem);
+  if (message_) rest_ = std::move(message_->beast.request.body);
   message_.reset();
   return Event::kRefused;
 }
@@ -139,18 +141,33 @@ RequestParser::Event RequestParser::feed_head(std::string_view bytes, size_t& us
   return Event::kHead;
 }
 
+std::optional<Problem> RequestParser::expect_body(BodyForm form) {
+  if (form == BodyForm::kStreamed) return std::nullopt;
+  if (framing_.content_length.value_or(0) > limits_.body_bytes_max) {
+    refuse(body_too_large());
+    return std::move(problem_);
+  }
+  message_->beast.body_limit(limits_.body_bytes_max);
+  return std::nullopt;
+}
+
+std::string RequestParser::take_body() {
+  return std::exchange(message_ ? message_->beast.request.body : rest_, {});
+}
+
+Problem RequestParser::body_too_large() const {
+  return {.code = Code::kValueTooLarge,
+          .detail = fmt::format("the body is larger than {} bytes", limits_.body_bytes_max),
+          .figures = {{"limit", limits_.body_bytes_max}}};
+}
+
 RequestParser::Event RequestParser::feed_body(std::string_view bytes, size_t& used) {
   IntoRequest& message = message_->beast;
   // Shown the end of a body without chunks in smaller pieces, Beast 1.81 asserts.
   if (framing_.chunked && bytes.size() < kChunkedEndBytes) return Event::kNeedMore;
   beast::error_code error;
   used = message.put(boost::asio::buffer(bytes.data(), bytes.size()), error);
-  if (error == beast::http::error::body_limit) {
-    return refuse(
-        {.code = Code::kValueTooLarge,
-         .detail = fmt::format("the body is larger than {} bytes", limits_.body_bytes_max),
-         .figures = {{"limit", limits_.body_bytes_max}}});
-  }
+  if (error == beast::http::error::body_limit) return refuse(body_too_large());
   if (error && error != beast::http::error::need_more) {
     return refuse(bad_request("the chunks of the body are malformed"));
   }

@@ -5,12 +5,15 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "server/http/framing.h"
 #include "server/http/limits.h"
 #include "server/http/problem.h"
 #include "server/http/request.h"
+#include "server/http/router.h"
 
 namespace holdfast::http {
 
@@ -30,6 +33,11 @@ class RequestParser {
   // Takes from the front of `bytes` what belongs to the next event, and counts it in `used`.
   Event feed(std::string_view bytes, size_t& used);
 
+  // Behind kHead, of a request with a body: how it comes. kWhole: up to the limit, into the
+  // request, else a problem. kStreamed: without a limit; `take_body` has what came with an event.
+  std::optional<Problem> expect_body(BodyForm form);
+  std::string take_body();
+
   Request& request();
   const Framing& framing() const { return framing_; }  // its views are valid until the next feed
   Problem& problem() { return problem_; }
@@ -45,6 +53,7 @@ class RequestParser {
   Event feed_head(std::string_view bytes, size_t& used);
   Event feed_body(std::string_view bytes, size_t& used);
   Event refuse(Problem problem);
+  Problem body_too_large() const;
 
   const Limits& limits_;
   Phase phase_ = Phase::kHead;
@@ -52,6 +61,7 @@ class RequestParser {
   Framing framing_;
   Problem problem_;
   std::unique_ptr<Message> message_;
+  std::string rest_;  // of the body of a refused request: what came before the fault
 };
 
 }  // namespace holdfast::http

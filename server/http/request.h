@@ -16,6 +16,7 @@ namespace holdfast::http {
 
 class BodyStream;
 class Conversation;
+class RequestBody;
 
 enum class Method : uint8_t { kGet, kHead, kPut, kPost, kPatch, kDelete, kOther };
 
@@ -47,6 +48,7 @@ class Request {
   std::vector<std::string_view> headers(std::string_view name) const;
 
   std::string body;
+  std::shared_ptr<RequestBody> incoming;  // instead of `body`, where it is taken while it is sent
   std::string parameter;  // what the route's {parameter} matched, percent-decoded once
   Caller caller;          // who sent it
 

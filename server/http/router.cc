@@ -22,7 +22,8 @@ std::string allowed_methods(const std::vector<Route>& routes) {
 
 }  // namespace
 
-void Router::add(Method method, std::string_view pattern, Access access, Handler handler) {
+void Router::add(Method method, std::string_view pattern, Access access, Handler handler,
+                 BodyForm body) {
   const size_t brace = pattern.find('{');
   const bool has_parameter = brace != std::string_view::npos;
   CHECK(!has_parameter || (brace > 0 && pattern[brace - 1] == '/' && pattern.back() == '}'),
@@ -32,9 +33,9 @@ void Router::add(Method method, std::string_view pattern, Access access, Handler
     return r.path == path && r.has_parameter == has_parameter;
   });
   if (found == resources_.end()) {
-    resources_.push_back({std::string(path), has_parameter, {{method, access, handler}}});
+    resources_.push_back({std::string(path), has_parameter, {{method, access, handler, body}}});
   } else {
-    found->routes.push_back({method, access, handler});
+    found->routes.push_back({method, access, handler, body});
   }
 }
 

@@ -26,17 +26,22 @@ enum class Access : uint8_t { kRead, kWrite };
 
 using Handler = Task<Response> (*)(Services& services, Request request);
 
+// kStreamed: the handler starts when the head is there, and takes the body while it comes.
+enum class BodyForm : uint8_t { kWhole, kStreamed };
+
 struct Route {
   Method method;
   Access access;
   Handler handler;
+  BodyForm body = BodyForm::kWhole;
 };
 
 class Router {
  public:
   // `pattern` is a plain path, or ends in one parameter that takes all the rest, slashes too:
   // "/v1/kv/{key}". A GET route answers HEAD as well.
-  void add(Method method, std::string_view pattern, Access access, Handler handler);
+  void add(Method method, std::string_view pattern, Access access, Handler handler,
+           BodyForm body = BodyForm::kWhole);
 
   // What to add to answers that no handler made: to a request that could not be read, or that no
   // route takes. Nothing unless set.

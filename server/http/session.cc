@@ -80,6 +80,7 @@ void Session::read() {
     if (would_block(error)) return;
     if (error == asio::error::eof) {
       input_ended_ = true;
+      if (incoming_ && parser_.in_body()) refuse(bad_request("the body ended before its end"));
       return;
     }
     if (error) return close();
@@ -103,7 +104,7 @@ void Session::receive(std::string_view bytes) {
   if (!head_had_begun || used > 0) head_since_ = home_.now_;
   count_bytes();
   if (!parser_.in_body()) return;
-  move(body_, bytes.size(), home_.limits_.progress_bytes);
+  move(body_, bytes.size(), enough_input());
   if (state_ == State::kOpen && home_.request_bytes_ > home_.limits_.thread_request_bytes_max) {
     refuse(too_many_request_bytes());
   }
@@ -119,14 +120,16 @@ size_t Session::parse(std::string_view bytes) {
     used += step;
     switch (event) {
       case RequestParser::Event::kNeedMore:
+        take_incoming();
         return used;
       case RequestParser::Event::kHead:
         take_head(used < bytes.size());
         break;
       case RequestParser::Event::kComplete:
-        take_request();
+        incoming_ ? end_incoming() : take_request();
         break;
       case RequestParser::Event::kRefused:
+        take_incoming();
         refuse(parser_.problem());
         break;
     }
@@ -138,38 +141,44 @@ size_t Session::parse(std::string_view bytes) {
 void Session::take_head(bool body_has_begun) {
   const Framing& framing = parser_.framing();
   route_ = home_.router_.match(parser_.request());
-  if (!framing.has_body()) return take_request();
-  if (home_.request_bytes_ + framing.content_length.value_or(0) >
-      home_.limits_.thread_request_bytes_max) {
+  const BodyForm form = route_ ? (*route_)->body : BodyForm::kWhole;
+  if (form == BodyForm::kStreamed && asks_for_web_socket(parser_.request()))
+    return refuse(bad_request("a body that is taken while it is sent cannot ask for an upgrade"));
+  if (form == BodyForm::kWhole && !framing.has_body()) return take_request();
+  if (framing.has_body()) {
+    if (auto problem = parser_.expect_body(form)) return refuse(*problem);
+  }
+  const size_t length = form == BodyForm::kWhole ? framing.content_length.value_or(0) : 0;
+  if (home_.request_bytes_ + length > home_.limits_.thread_request_bytes_max) {
     return refuse(too_many_request_bytes());
   }
   body_ = {home_.now_, 0};
-  if (!framing.expects_continue) return;
-  if (!route_) {
+  if (framing.expects_continue && !route_) {
     // The client waits for leave to send a body that nobody wants.
     state_ = State::kLastAnswers;
     return answer_unhandled(std::move(route_).error(), {.ending = AnswerForm::Ending::kClose});
   }
-  if (body_has_begun) return;
-  pipeline_.add_answered({}, {.kind = AnswerForm::Kind::kInterim});
-  flush_soon();
+  if (framing.expects_continue && !body_has_begun) {
+    pipeline_.add_answered({}, {.kind = AnswerForm::Kind::kInterim});
+    flush_soon();
+  }
+  if (form == BodyForm::kStreamed) begin_incoming();
 }
 
-void Session::take_request() {
-  Request request = std::move(parser_.request());
+AnswerForm Session::form_of_answer(const Request& request) const {
   const Framing& framing = parser_.framing();
   AnswerForm form;
   if (request.method() == Method::kHead) form.kind = AnswerForm::Kind::kHeadOnly;
   form.minor_version = framing.minor_version;
-  if (!framing.keep_alive) {
-    form.ending = AnswerForm::Ending::kClose;
-    state_ = State::kLastAnswers;
-  }
-  if (asks_for_web_socket(request)) {
-    if (form.minor_version == 0) return refuse(bad_request("HTTP/1.0 knows no Upgrade"));
-    form.ending = AnswerForm::Ending::kClose;
-    state_ = State::kUpgrades;
-  }
+  if (!framing.keep_alive) form.ending = AnswerForm::Ending::kClose;
+  return form;
+}
+
+void Session::take_request() {
+  Request request = std::move(parser_.request());
+  AnswerForm form = form_of_answer(request);
+  if (form.ending == AnswerForm::Ending::kClose) state_ = State::kLastAnswers;
+  if (asks_for_web_socket(request) && !expect_upgrade(form)) return;
   if (!route_) return answer_unhandled(std::move(route_).error(), form);
   pipeline_.add(std::move(request), **route_, form);
   start_requests();
@@ -177,6 +186,8 @@ void Session::take_request() {
 
 void Session::refuse(const Problem& problem) {
   state_ = State::kLastAnswers;
+  // A request that is being answered already says itself what became of it.
+  if (incoming_) return incoming_->fail(problem, RequestBody::Rest::kStands);
   answer_unhandled(answer(problem), {.ending = AnswerForm::Ending::kClose});
 }
 
@@ -190,7 +201,7 @@ bool Session::may_take() const {
   const Limits& limits = home_.limits_;
   return state_ == State::kOpen && pipeline_.size() < limits.answers_max &&
          unsent_bytes() < limits.unsent_bytes_max &&
-         pipeline_.request_bytes() < limits.request_bytes_max &&
+         pipeline_.request_bytes() < limits.request_bytes_max && wants_incoming() &&
          !(web_socket_ && web_socket_->is_full());
 }
 
@@ -254,6 +265,10 @@ void Session::collect_answers() {
     } else if (state_ == State::kUpgrades && pipeline_.empty()) {
       state_ = State::kLastAnswers;  // it was refused
     }
+    if (incoming_ && pipeline_.empty() && !stream_) {
+      if (parser_.in_body()) next->form.ending = AnswerForm::Ending::kClose;
+      end_exchange();
+    }
     outbox_.add(std::move(*next), home_.date_);
   }
 }
@@ -263,7 +278,7 @@ void Session::begin_stream(Pipeline::Answer& answer) {
   if (answer.form.minor_version == 0) {
     // The end of the connection is the end of this body: requests behind it get no answer.
     answer.form.ending = AnswerForm::Ending::kClose;
-    state_ = State::kLastAnswers;
+    if (!incoming_ || !parser_.in_body()) state_ = State::kLastAnswers;
     says_no_more_ = true;
   }
   stream_ = answer.response.stream;
@@ -323,6 +338,7 @@ void Session::end_stream() {
   outbox_.end_stream(stream_minor_version_);
   stream_.reset();
   pull_ = Pull::kNone;
+  if (incoming_ && pipeline_.empty()) end_exchange();
 }
 
 void Session::write() {
@@ -405,6 +421,10 @@ void Session::sweep(Instant now) {
     return;
   }
   if (!outbox_.empty() && now - output_.since >= limits.write_patience) return close();
+  if (incoming_ && incoming_->is_full() && !outbox_.empty() &&
+      now - output_.since >= limits.stall_patience) {
+    return refuse_stalled();
+  }
   pull();
   if (state_ != State::kOpen || !waits_for_input_) return;
   if (web_socket_) {
@@ -415,7 +435,7 @@ void Session::sweep(Instant now) {
     if (!pipeline_.owes_interim() && now - body_.since >= limits.body_patience) {
       refuse({.code = Code::kRequestTimeout,
               .detail = fmt::format("the body came too slowly: less than {} bytes in {} s",
-                                    limits.progress_bytes,
+                                    enough_input(),
                                     std::chrono::duration<double>(limits.body_patience).count())});
     }
   } else if (parser_.in_request()) {
@@ -430,6 +450,7 @@ void Session::sweep(Instant now) {
 }
 
 void Session::drain() {
+  drop_incoming({.code = Code::kNotReady, .detail = "this node stops; go on at another"});
   if (state_ == State::kOpen) {
     state_ = State::kLastAnswers;
     pipeline_.end();
@@ -443,6 +464,7 @@ void Session::close() {
   state_ = State::kClosed;
   stream_.reset();
   if (web_socket_) web_socket_->hang_up();
+  drop_incoming(bad_request("the client is gone"));
   error_code error;
   socket_.close(error);
   home_.request_bytes_ -= std::exchange(counted_request_bytes_, 0);
@@ -455,6 +477,11 @@ void Session::move(Progress& progress, size_t bytes, size_t enough) const {
   if (progress.bytes >= enough) progress = {home_.now_, 0};
 }
 
+// One that is taken while it is sent holds little, and may come line by line.
+size_t Session::enough_input() const {
+  return incoming_ ? 1 : home_.limits_.progress_bytes;
+}
+
 size_t Session::enough_output() const {
   return std::max(home_.limits_.progress_bytes, stream_ ? stream_->progress_bytes() : 0);
 }
@@ -464,7 +491,8 @@ void Session::count_bytes() {
   const size_t receiving = web_socket_         ? web_socket_->bytes()
                            : parser_.in_body() ? parser_.request().body.size()
                                                : 0;
-  const size_t requests = pipeline_.request_bytes() + receiving;
+  const size_t streamed = incoming_ ? incoming_->held() : 0;
+  const size_t requests = pipeline_.request_bytes() + receiving + streamed;
   home_.request_bytes_ += requests - std::exchange(counted_request_bytes_, requests);
   const size_t answers = unsent_bytes() + (pull_ == Pull::kComes ? kPieceBytes : 0);
   home_.answer_bytes_ += answers - std::exchange(counted_answer_bytes_, answers);

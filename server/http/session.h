@@ -12,6 +12,7 @@
 #include "server/http/outbox.h"
 #include "server/http/parser.h"
 #include "server/http/pipeline.h"
+#include "server/http/request_body.h"
 #include "server/http/web_socket.h"
 
 namespace holdfast::http {
@@ -56,12 +57,24 @@ class Session {
   void receive(std::string_view bytes);
   size_t parse(std::string_view bytes);
   size_t hear(std::string_view bytes);  // as `parse`, of a WebSocket
+  bool expect_upgrade(AnswerForm& form);
   void take_head(bool body_has_begun);
   void take_request();
+  AnswerForm form_of_answer(const Request& request) const;
   void refuse(const Problem& problem);
   void answer_unhandled(Response response, AnswerForm form);
   bool may_take() const;
   bool goes_on() const { return state_ == State::kOpen || state_ == State::kUpgrades; }
+
+  // session_incoming.cc
+  void begin_incoming();
+  void take_incoming();
+  void end_incoming();
+  void end_exchange();
+  void refuse_stalled();
+  void drop_incoming(Problem why);
+  bool wants_incoming() const { return !incoming_ || (parser_.in_body() && !incoming_->is_full()); }
+
   void start_requests();
 
   void flush_soon();
@@ -83,6 +96,7 @@ class Session {
     return outbox_.empty() && !stream_ && (pipeline_.empty() || says_no_more_);
   }
   void move(Progress& progress, size_t bytes, size_t enough) const;
+  size_t enough_input() const;
   size_t enough_output() const;
   void count_bytes();
 
@@ -96,8 +110,9 @@ class Session {
   std::shared_ptr<BodyStream> stream_;     // what is left of the answer that is being sent
   uint8_t stream_minor_version_ = 1;
   Pull pull_ = Pull::kNone;
-  bool says_no_more_ = false;  // behind that answer: where it ends, the connection ends
-  std::string stash_;          // bytes received that are no whole request yet, or must wait
+  bool says_no_more_ = false;              // behind that answer: where it ends, the connection ends
+  std::shared_ptr<RequestBody> incoming_;  // until the answer to it is whole
+  std::string stash_;  // bytes received that are no whole request yet, or must wait
 
   State state_ = State::kOpen;
   std::expected<const Route*, Response> route_ = nullptr;  // of the request being received

@@ -8,6 +8,17 @@
 
 namespace holdfast::http {
 
+// False: it is refused. Behind the request come frames, or nothing: whatever becomes of it.
+bool Session::expect_upgrade(AnswerForm& form) {
+  if (form.minor_version == 0) {
+    refuse(bad_request("HTTP/1.0 knows no Upgrade"));
+    return false;
+  }
+  form.ending = AnswerForm::Ending::kClose;
+  state_ = State::kUpgrades;
+  return true;
+}
+
 void Session::begin_conversation(Pipeline::Answer& answer) {
   CHECK(state_ == State::kUpgrades, "nobody asked for a WebSocket");
   state_ = State::kOpen;

@@ -50,6 +50,8 @@ class Connection {
       rest.remove_prefix(used);
       if (event == RequestParser::Event::kNeedMore) break;
       refused_ = event == RequestParser::Event::kRefused;
+      const bool has_body = event == RequestParser::Event::kHead && parser_.framing().has_body();
+      if (has_body && parser_.expect_body(BodyForm::kWhole)) refused_ = true;
       if (refused_) (void)answer(parser_.problem());
       if (event == RequestParser::Event::kComplete ||
           (event == RequestParser::Event::kHead && !parser_.framing().has_body()))

@@ -15,6 +15,7 @@
 #include "server/http/conversation.h"
 #include "server/http/frames.h"
 #include "server/http/handshake.h"
+#include "server/http/request_body.h"
 #include "storage/base/check.h"
 #include "storage/base/clock.h"
 
@@ -236,6 +237,46 @@ Task<Response> talk(Services& services, Request request) {
   co_return response;
 }
 
+// POST /mirror/NAME: gives back the body while it comes. With a name, each piece waits for the
+// test's release. What went wrong with the body stands at the end.
+class Mirror final : public BodyStream {
+ public:
+  Mirror(Services& services, std::shared_ptr<RequestBody> body, std::string name)
+      : services_(services), body_(std::move(body)), name_(std::move(name)) {}
+  ~Mirror() override { services_.tell("mirror gone"); }
+
+  Task<bool> ready() override {
+    if (name_ != "free") {
+      Hold hold{services_, name_};
+      co_await hold;
+    }
+    RequestBody::Waiting more = body_->wait();
+    co_await more;
+    co_return true;
+  }
+  Task<Result<std::string>> next() override {
+    std::string piece = body_->take();
+    if (piece.empty() && body_->failure() != nullptr && !std::exchange(told_, true))
+      piece = "[" + body_->failure()->detail + "]";
+    services_.pieces += piece.size();
+    co_return piece;
+  }
+
+ private:
+  Services& services_;
+  const std::shared_ptr<RequestBody> body_;
+  const std::string name_;
+  bool told_ = false;
+};
+
+Task<Response> mirror(Services& services, Request request) {
+  services.tell("mirror " + request.parameter);
+  if (request.parameter == "refused") co_return answer(bad_request("not like this"));
+  Response response(200, "text/plain", "");
+  response.stream = std::make_shared<Mirror>(services, request.incoming, request.parameter);
+  co_return response;
+}
+
 Task<Response> no_content(Services&, Request) {
   co_return Response(204);
 }
@@ -269,6 +310,23 @@ Client::Client(uint16_t port, int receive_buffer) : socket_(socket(AF_INET, SOCK
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   CHECK(connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+}
+
+std::string read_chunks(Client& client) {
+  std::string body;
+  while (true) {
+    std::string line;
+    while (!line.ends_with("\r\n")) {
+      const std::string byte = client.read_some(1);
+      if (byte.empty()) return "";
+      line += byte;
+    }
+    const size_t size = std::stoul(line, nullptr, 16);
+    const std::string chunk = client.read_some(size + 2);
+    if (chunk.size() != size + 2 || !chunk.ends_with("\r\n")) return "";
+    if (size == 0) return body;
+    body.append(chunk, 0, size);
+  }
 }
 
 Client::~Client() {
@@ -369,6 +427,7 @@ HttpTest::HttpTest() {
   router_.add(Method::kGet, "/held-stream/{name}", Access::kRead, held_stream);
   router_.add(Method::kGet, "/endless/{name}", Access::kRead, endless_stream);
   router_.add(Method::kGet, "/talk/{name}", Access::kRead, talk);
+  router_.add(Method::kPost, "/mirror/{name}", Access::kWrite, mirror, BodyForm::kStreamed);
   router_.add(Method::kGet, "/none", Access::kRead, no_content);
 }
 

@@ -79,6 +79,9 @@ class Client {
   std::string received_;
 };
 
+// A chunked body, read to its end and put together; "" where its form is broken.
+std::string read_chunks(Client& client);
+
 class HttpTest : public testing::Test {
  protected:
   HttpTest();

@@ -22,23 +22,6 @@ class StreamTest : public HttpTest {
       before = services.pieces;
     }
   }
-  // A chunked body, read to its end and put together; "" where its form is broken.
-  static std::string read_chunks(Client& client) {
-    std::string body;
-    while (true) {
-      std::string line;
-      while (!line.ends_with("\r\n")) {
-        const std::string byte = client.read_some(1);
-        if (byte.empty()) return "";
-        line += byte;
-      }
-      const size_t size = std::stoul(line, nullptr, 16);
-      const std::string chunk = client.read_some(size + 2);
-      if (chunk.size() != size + 2 || !chunk.ends_with("\r\n")) return "";
-      if (size == 0) return body;
-      body.append(chunk, 0, size);
-    }
-  }
 };
 
 TEST_F(StreamTest, ABodyComesInChunksAndTheConnectionGoesOn) {
