@@ -35,9 +35,9 @@ RequestId Gate::take_id() {
   return RequestId{std::exchange(next_id_, next_id_ + kGatesMax)};
 }
 
-Gate::Waiting Gate::propose(Bytes command, Instant deadline) {
+Gate::Waiting Gate::propose(Bytes command, Instant deadline, raft::Tracing tracing) {
   const RequestId request = take_id();
-  proposals_.push_back({request, deadline, std::move(command)});
+  proposals_.push_back({request, deadline, std::move(command), EntryKind::kCommand, tracing});
   flush_later();
   return {*this, request, Waiting::Kind::kChange};
 }
@@ -49,9 +49,9 @@ Gate::Waiting Gate::change_members(const raft::MemberChange& change, Instant dea
   return {*this, request, Waiting::Kind::kChange};
 }
 
-Gate::Waiting Gate::read_barrier(Instant deadline) {
+Gate::Waiting Gate::read_barrier(Instant deadline, raft::Tracing tracing) {
   const RequestId request = take_id();
-  reads_.push_back({request, deadline});
+  reads_.push_back({request, deadline, tracing});
   flush_later();
   return {*this, request, Waiting::Kind::kRead};
 }
@@ -94,6 +94,13 @@ void Gate::readable(const std::vector<RequestId>& reads) {
 
 void Gate::refuse(const std::vector<raft::Refusal>& refusals) {
   for (const raft::Refusal& refusal : refusals) finish(refusal.request, std::unexpected(refusal));
+}
+
+void Gate::trace(const std::vector<raft::Trace>& traces) {
+  for (const raft::Trace& trace : traces) {
+    const auto found = waits_.find(trace.request);
+    if (found != waits_.end()) found->second->trace_ = trace;
+  }
 }
 
 void Gate::abandon() {

@@ -59,6 +59,8 @@ class Gate {
     bool await_ready() const noexcept { return outcome_.has_value(); }
     void await_suspend(std::coroutine_handle<> waiter) noexcept { waiter_ = waiter; }
     Outcome await_resume() { return std::move(*outcome_); }
+    // Once it is answered: what was asked for as kTraced; nothing where it was refused.
+    const std::optional<raft::Trace>& trace() const { return trace_; }
 
    private:
     friend class Gate;
@@ -71,14 +73,15 @@ class Gate {
     const Kind kind_;
     std::coroutine_handle<> waiter_;
     std::optional<Outcome> outcome_;
+    std::optional<raft::Trace> trace_;
   };
 
   // The change is done, or certainly not, or unknown, no later than about `deadline`.
-  Waiting propose(Bytes command, Instant deadline);
+  Waiting propose(Bytes command, Instant deadline, raft::Tracing tracing = raft::Tracing::kNone);
   // The same for a change of members. A Refusal kRejected says why not.
   Waiting change_members(const raft::MemberChange& change, Instant deadline);
   // After success, reads at `revision()` see every change acknowledged anywhere before the call.
-  Waiting read_barrier(Instant deadline);
+  Waiting read_barrier(Instant deadline, raft::Tracing tracing = raft::Tracing::kNone);
   // After success, `revision()` is at least `minimum`. Else kTimeout.
   Waiting await_revision(Revision minimum, Instant deadline);
 
@@ -91,6 +94,7 @@ class Gate {
   void complete(const std::vector<Completion>& completions);
   void readable(const std::vector<RequestId>& reads);
   void refuse(const std::vector<raft::Refusal>& refusals);
+  void trace(const std::vector<raft::Trace>& traces);  // before what answers them
   // The revision has moved, or time has passed: looks at who waits for a revision.
   void look_again(Instant now);
   // The node stops: a change that waits may or may not happen, a read has not.

@@ -14,6 +14,9 @@ RequestId request_of(RequestId read) {
 RequestId request_of(const raft::Refusal& refusal) {
   return refusal.request;
 }
+RequestId request_of(const raft::Trace& trace) {
+  return trace.request;
+}
 RequestId request_of(const Completion& completion) {
   return completion.request;
 }
@@ -56,6 +59,10 @@ void Gates::readable(std::vector<RequestId> reads) {
 
 void Gates::refuse(std::vector<raft::Refusal> refusals) {
   spread(std::move(refusals), [](Gate& gate, const auto& part) { gate.refuse(part); });
+}
+
+void Gates::trace(std::vector<raft::Trace> traces) {
+  spread(std::move(traces), [](Gate& gate, const auto& part) { gate.trace(part); });
 }
 
 void Gates::applied(std::vector<Completion> completions) {

@@ -28,6 +28,7 @@ class Gates final : public Answers {
   // On the replica's loop.
   void readable(std::vector<RequestId> reads) override;
   void refuse(std::vector<raft::Refusal> refusals) override;
+  void trace(std::vector<raft::Trace> traces) override;
   // On the apply thread, after each batch.
   void applied(std::vector<Completion> completions);
   // On the replica's loop, now and then: requests that wait for a revision may be out of time.

@@ -15,6 +15,7 @@ std::vector<raft::RoleChange> Replica::turn(Instant now, std::vector<raft::Input
   if (raft_.next_deadline() <= now) raft_.step(now, raft::Wake{});
 
   raft::Output output = raft_.take_output();
+  if (!output.traces.empty()) seams_.answers.trace(std::move(output.traces));
   if (output.write) seams_.log.submit(*std::move(output.write));
   if (!output.send.empty()) seams_.transport.send(std::move(output.send));
   if (!output.apply.empty()) seams_.applier.submit(std::move(output.apply));

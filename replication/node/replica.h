@@ -38,6 +38,8 @@ class Answers {
   virtual ~Answers() = default;
   virtual void readable(std::vector<RequestId> reads) = 0;
   virtual void refuse(std::vector<raft::Refusal> refusals) = 0;
+  // Of requests that asked for it, before they are answered.
+  virtual void trace(std::vector<raft::Trace> traces) = 0;
 };
 
 class Replica {

@@ -147,6 +147,7 @@ void Raft::on_applied(const Applied& applied) {
 
 void Raft::on_persisted(const Persisted& persisted) {
   log_.on_persisted(persisted.ticket);
+  traces_.persist(log_.persisted(), now_);
   while (!unanswered_writes_.empty() && unanswered_writes_.front().first <= persisted.ticket)
     unanswered_writes_.pop_front();
   watch_disk();

@@ -8,6 +8,7 @@
 
 #include "replication/raft/membership.h"
 #include "replication/raft/message.h"
+#include "replication/raft/trace.h"
 
 namespace holdfast::raft {
 
@@ -26,6 +27,7 @@ struct Proposal {
   Instant deadline;
   Bytes payload;
   EntryKind kind = EntryKind::kCommand;
+  Tracing tracing = Tracing::kNone;
 };
 struct Propose {
   std::vector<Proposal> proposals;
@@ -35,6 +37,7 @@ struct Propose {
 struct ReadTicket {
   RequestId request;
   Instant deadline;
+  Tracing tracing = Tracing::kNone;
 };
 struct ReadBarrier {
   std::vector<ReadTicket> reads;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "replication/raft/message.h"
+#include "replication/raft/trace.h"
 #include "storage/log/log_store.h"
 
 namespace holdfast::raft {
@@ -60,6 +61,7 @@ struct Output {
   std::vector<EntryPtr> apply;           // to the state machine; answered by Applied
   std::vector<RequestId> readable;       // reads that may now be served from the applied state
   std::vector<Refusal> refused;          // requests that get no other answer
+  std::vector<Trace> traces;             // of traced requests; behind them comes their answer
   std::vector<LoadOrder> load;           // old entries are wanted; answered by Loaded
   std::vector<SnapshotOrder> snapshots;  // the state is wanted elsewhere
   std::vector<NodeId> end_snapshots;     // what is being sent there is wanted no more
@@ -69,8 +71,8 @@ struct Output {
 
   bool empty() const {
     return !write && send.empty() && apply.empty() && readable.empty() && refused.empty() &&
-           load.empty() && snapshots.empty() && end_snapshots.empty() && !install &&
-           discard.empty() && roles.empty();
+           traces.empty() && load.empty() && snapshots.empty() && end_snapshots.empty() &&
+           !install && discard.empty() && roles.empty();
   }
 };
 

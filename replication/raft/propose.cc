@@ -40,6 +40,7 @@ void Raft::propose(Propose&& propose) {
     CHECK(is_new, "request {} is not new", proposal.request.value);
     pending_bytes_ += bytes;
     unsent_.insert(proposal.request);
+    traces_.open(proposal.request, proposal.tracing);
   }
 }
 
@@ -65,7 +66,9 @@ void Raft::send_proposals() {
     if (pending.kind == EntryKind::kMembers) {
       asked.push_back({config_.self, request, pending.payload});
     } else {
-      append_as_leader(pending.kind, {config_.self, request}, pending.payload);
+      const LogIndex index =
+          append_as_leader(pending.kind, {config_.self, request}, pending.payload);
+      traces_.give(request, now_, false, index);
     }
   }
   unsent_.clear();
@@ -85,6 +88,7 @@ void Raft::forward_proposals(NodeId leader) {
     pending.term = hard_state_.term;
     pending.place = ++given_;
     bytes += pending.payload.size();
+    traces_.give(request, now_, true, {});
     batch.push_back({request, pending.payload, pending.kind});
     if (bytes >= config_.append_bytes_max) send_batch();
   }
@@ -172,6 +176,7 @@ void Raft::resolve(const LogEntry& committed) {
         committed.origin.request.value, found->second.term.value, committed.term.value);
   if (found->second.term < hard_state_.term) --given_before_;
   note_in_log(found->second);
+  if (auto trace = traces_.settle(committed.origin.request, now_)) output_.traces.push_back(*trace);
   pending_bytes_ -= found->second.bytes();
   pending_.erase(found);
 }

@@ -186,6 +186,7 @@ Output Raft::take_output() {
   note_own_removal();
   announce_role();
   tell_needs_to_log();
+  for (const Refusal& refusal : output_.refused) traces_.settle(refusal.request, now_);
   output_.write = log_.take_write();
   if (output_.write) note_write(output_.write->ticket);
   return std::exchange(output_, {});

@@ -240,6 +240,7 @@ class Raft {
   uint64_t next_attempt_;                    // begins anywhere: never one of an earlier life
   std::multimap<LogIndex, ReadTicket> confirmed_reads_;  // wait until this index is applied
 
+  Traces traces_;
   std::deque<std::pair<WriteTicket, Envelope>> held_;  // promises that wait for the disk
   Output output_;
 };

@@ -29,6 +29,7 @@ void Raft::start_reads(ReadBarrier&& barrier) {
           {ticket.request, takes_requests() ? RefusalReason::kOverloaded : RefusalReason::kFenced});
     } else {
       waiting_reads_.push_back({ticket, now_});
+      traces_.open(ticket.request, ticket.tracing);
       ++waiting;
     }
   }
@@ -53,6 +54,8 @@ void Raft::send_reads() {
   const NodeId leader = known_leader();
   if (!leader || read_attempt_ || waiting_reads_.empty()) return;
   read_attempt_ = ReadAttempt{next_attempt_++, now_, std::exchange(waiting_reads_, {})};
+  for (const WaitingRead& read : read_attempt_->reads)
+    traces_.give(read.ticket.request, now_, true, {});
   send(leader, ReadRequest{read_attempt_->id});
 }
 
@@ -62,6 +65,8 @@ void Raft::start_read_round(LeaderRole& leader) {
   start_heartbeat_round();
   leader.read_round = ReadRound{leader.round, commit_, std::exchange(waiting_reads_, {}),
                                 std::exchange(leader.remote_reads, {})};
+  for (const WaitingRead& read : leader.read_round->own)
+    traces_.give(read.ticket.request, now_, false, {});
   confirm_reads();
 }
 
@@ -93,6 +98,7 @@ void Raft::on_read_reply(const ReadReply& reply) {
 
 void Raft::release_reads(LogIndex index, const std::vector<WaitingRead>& reads) {
   for (const WaitingRead& read : reads) {
+    if (auto trace = traces_.settle(read.ticket.request, now_)) output_.traces.push_back(*trace);
     if (applied_ >= index) {
       output_.readable.push_back(read.ticket.request);
     } else {

@@ -69,6 +69,7 @@ class RaftTest : public testing::Test {
       for (std::string& line : to_lines(output)) lines_.push_back(std::move(line));
       for (const Envelope& envelope : output.send) sent_.push_back(envelope);
       if (output.write) writes_.push_back(*output.write);
+      for (const Trace& trace : output.traces) traces_.push_back(trace);
       if (output.write && disk_answers_) step(Persisted{output.write->ticket});
       if (!output.apply.empty())
         step(Applied{output.apply.back()->index, output.apply.back()->index});
@@ -121,6 +122,7 @@ class RaftTest : public testing::Test {
   std::vector<Envelope> sent_;
   std::vector<LogWrite> writes_;
   std::vector<InstallOrder> installs_;
+  std::vector<Trace> traces_;
   bool disk_answers_ = true;
   uint64_t lives_ = 0;
 };

@@ -102,6 +102,7 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   void discard(const std::string& source) override;
   void readable(std::vector<RequestId> reads) override;
   void refuse(std::vector<raft::Refusal> refusals) override;
+  void trace(std::vector<raft::Trace> /*traces*/) override {}
 
  private:
   bool has_whole_log() const { return !lost_ && !damaged_ && !quarantined_; }
