@@ -20,11 +20,12 @@ using prometheus::Counter;
 using prometheus::Gauge;
 using prometheus::Histogram;
 
-constexpr std::array<const char*, 18> kCallNames = {
+constexpr std::array<const char*, 19> kCallNames = {
     "get",     "put",     "delete",   "scan",   "delete_range", "cluster",
     "leader",  "members", "snapshot", "leases", "txn",          "settings",
-    "history", "compact", "usage",    "watch",  "faults",       "locks"};
-static_assert(kCallNames.size() == static_cast<size_t>(Call::kLocks) + 1);
+    "history", "compact", "usage",    "watch",  "faults",       "locks",
+    "bulk"};
+static_assert(kCallNames.size() == static_cast<size_t>(Call::kBulk) + 1);
 constexpr std::array<const char*, 6> kStatusClasses = {"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 Histogram::BucketBoundaries latency_buckets() {

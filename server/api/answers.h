@@ -35,7 +35,8 @@ enum class Call : uint8_t {
   kUsage,
   kWatch,
   kFaults,
-  kLocks
+  kLocks,
+  kBulk
 };
 
 // Why a change, or a read, got no answer from the replica.

@@ -52,6 +52,11 @@ Once::Fingerprint fingerprint_of(const Request& request) {
   return {checksum(request.body, checksum(text)), checksum(request.body, ~checksum(text, 1))};
 }
 
+bool is_once_key(std::string_view key) {
+  const auto is_visible = [](char c) { return c > ' ' && c < 0x7f; };
+  return !key.empty() && key.size() <= kOnceKeyBytesMax && std::ranges::all_of(key, is_visible);
+}
+
 bool puts(const std::vector<Operation>& operations) {
   return std::ranges::any_of(operations, [](const Operation& operation) {
     return std::holds_alternative<PutCommand>(operation);
@@ -70,6 +75,65 @@ bool grows(const Command& command) {
 std::string place_of(const Reply& reply) {
   if (reply.refused == 0) return "";
   return fmt::format("{}[{}]: ", reply.succeeded ? "then" : "else", reply.refused - 1);
+}
+
+Response refused(const Reply& reply) {
+  if (reply.status == ReplyStatus::kPreconditionFailed) return precondition_failed(reply.current);
+  return http::answer(problem_of_reply(reply));
+}
+
+}  // namespace
+
+std::expected<std::optional<Once>, Problem> once_of(const Request& request) {
+  // RFC 9110, section 14.4: a part must not be stored as if it were the whole.
+  if (request.header("Content-Range")) {
+    return std::unexpected(bad_request("Content-Range: a value is stored as a whole only"));
+  }
+  const std::vector<std::string_view> keys = request.headers(kKeyField);
+  if (keys.empty()) return std::nullopt;
+  if (keys.size() > 1 || !is_once_key(keys[0])) {
+    return std::unexpected(bad_request(fmt::format(
+        "{} must be given once, with 1 to {} visible characters", kKeyField, kOnceKeyBytesMax)));
+  }
+  return Once{std::string(keys[0]), fingerprint_of(request)};
+}
+
+std::expected<Once, Problem> once_of_line(std::string_view key, std::string_view asked) {
+  if (!is_once_key(key)) {
+    return std::unexpected(bad_request(
+        fmt::format("idempotency_key: it must have 1 to {} visible characters", kOnceKeyBytesMax)));
+  }
+  std::string text;
+  add_part(text, "POST");
+  add_part(text, "/v1/bulk");
+  return Once{std::string(key),
+              {checksum(asked, checksum(text)), checksum(asked, ~checksum(text, 1))}};
+}
+
+std::expected<void, Problem> refuse_once(const Request& request) {
+  if (!request.header(kKeyField)) return {};
+  return std::unexpected(
+      bad_request(fmt::format("{}: this call keeps no answer under a key", kKeyField)));
+}
+
+std::expected<void, Problem> check_room(const Services& services, const Command& command) {
+  if (!grows(command) || !services.status->read()->raft.refuses_growth) return {};
+  std::string detail =
+      "the disks of the cluster are short of room; nothing was changed. Reads and deletes go on, "
+      "and deletes make room: for it the past of all keys is given up, where this lasts, whatever "
+      "keep_history says. GET /v1/cluster says whose disk it is";
+  // The refusal comes before it is looked up what was done under the key.
+  if (command.once)
+    detail +=
+        ". This speaks of this request alone: an earlier one under its Idempotency-Key may have "
+        "been done; send it again when there is room, and the answer will say so";
+  return std::unexpected(Problem{
+      .code = Code::kNoSpace, .detail = std::move(detail), .retry_after = std::chrono::seconds(5)});
+}
+
+std::expected<void, Problem> refuse_body(const Request& request) {
+  if (request.body.empty()) return {};
+  return std::unexpected(bad_request("this call takes no body"));
 }
 
 Problem problem_of_reply(const Reply& reply) {
@@ -124,55 +188,6 @@ Problem problem_of_reply(const Reply& reply) {
       break;
   }
   fatal(fmt::format("a reply of status {} is no refusal", static_cast<int>(reply.status)));
-}
-
-Response refused(const Reply& reply) {
-  if (reply.status == ReplyStatus::kPreconditionFailed) return precondition_failed(reply.current);
-  return http::answer(problem_of_reply(reply));
-}
-
-}  // namespace
-
-std::expected<std::optional<Once>, Problem> once_of(const Request& request) {
-  // RFC 9110, section 14.4: a part must not be stored as if it were the whole.
-  if (request.header("Content-Range")) {
-    return std::unexpected(bad_request("Content-Range: a value is stored as a whole only"));
-  }
-  const std::vector<std::string_view> keys = request.headers(kKeyField);
-  if (keys.empty()) return std::nullopt;
-  const auto is_visible = [](char c) { return c > ' ' && c < 0x7f; };
-  if (keys.size() > 1 || keys[0].empty() || keys[0].size() > kOnceKeyBytesMax ||
-      !std::ranges::all_of(keys[0], is_visible)) {
-    return std::unexpected(bad_request(fmt::format(
-        "{} must be given once, with 1 to {} visible characters", kKeyField, kOnceKeyBytesMax)));
-  }
-  return Once{std::string(keys[0]), fingerprint_of(request)};
-}
-
-std::expected<void, Problem> refuse_once(const Request& request) {
-  if (!request.header(kKeyField)) return {};
-  return std::unexpected(
-      bad_request(fmt::format("{}: this call keeps no answer under a key", kKeyField)));
-}
-
-std::expected<void, Problem> check_room(const Services& services, const Command& command) {
-  if (!grows(command) || !services.status->read()->raft.refuses_growth) return {};
-  std::string detail =
-      "the disks of the cluster are short of room; nothing was changed. Reads and deletes go on, "
-      "and deletes make room: for it the past of all keys is given up, where this lasts, whatever "
-      "keep_history says. GET /v1/cluster says whose disk it is";
-  // The refusal comes before it is looked up what was done under the key.
-  if (command.once)
-    detail +=
-        ". This speaks of this request alone: an earlier one under its Idempotency-Key may have "
-        "been done; send it again when there is room, and the answer will say so";
-  return std::unexpected(Problem{
-      .code = Code::kNoSpace, .detail = std::move(detail), .retry_after = std::chrono::seconds(5)});
-}
-
-std::expected<void, Problem> refuse_body(const Request& request) {
-  if (request.body.empty()) return {};
-  return std::unexpected(bad_request("this call takes no body"));
 }
 
 Response precondition_failed(Revision current) {

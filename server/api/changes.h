@@ -22,6 +22,8 @@ struct ChangeCall {
 // while the request is whole. `timeout` changes nothing of what is asked, so a retry may differ in
 // it.
 std::expected<std::optional<Once>, http::Problem> once_of(const http::Request& request);
+// The same of a line of /v1/bulk: `key` as its `idempotency_key`, `asked` what it asks.
+std::expected<Once, http::Problem> once_of_line(std::string_view key, std::string_view asked);
 // For the calls that keep no answer: a key would promise what they do not do.
 std::expected<void, http::Problem> refuse_once(const http::Request& request);
 
@@ -32,6 +34,8 @@ std::expected<void, http::Problem> check_room(const Services& services, const Co
 // For the calls that take no body.
 std::expected<void, http::Problem> refuse_body(const http::Request& request);
 
+// Why the state machine has not done it; not for kOk and kPreconditionFailed.
+http::Problem problem_of_reply(const Reply& reply);
 // 412, with the key's entity tag where it exists.
 http::Response precondition_failed(Revision current);
 // What `outcome` says: `show` makes the answer to a change that was made.

@@ -1,5 +1,6 @@
 #include "server/api/routes.h"
 
+#include "server/api/bulk.h"
 #include "server/api/cluster.h"
 #include "server/api/faults.h"
 #include "server/api/health.h"
@@ -39,6 +40,8 @@ void add_routes(http::Router& router) {
   router.add(Method::kDelete, "/v1/locks/{name}", Access::kWrite,
              serve<Call::kLocks, release_lock>);
   router.add(Method::kPost, "/v1/txn", Access::kWrite, serve<Call::kTxn, run_transaction>);
+  router.add(Method::kPost, "/v1/bulk", Access::kWrite, serve<Call::kBulk, run_bulk>,
+             http::BodyForm::kStreamed);
   router.add(Method::kGet, "/v1/cluster", Access::kRead, serve<Call::kCluster, show_cluster>);
   router.add(Method::kPost, "/v1/cluster/leader", Access::kWrite,
              serve<Call::kLeader, change_leader>);

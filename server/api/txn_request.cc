@@ -8,7 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "server/api/answers.h"
+#include "server/api/changes.h"
 #include "server/api/json_body.h"
+#include "server/api/json_text.h"
 #include "server/api/key_range.h"
 #include "server/api/lifetimes.h"
 #include "server/api/scan.h"
@@ -42,6 +44,7 @@ constexpr std::array<std::pair<std::string_view, Target>, 6> kTargets = {{
 // Three lists, each element an operation or compare of some objects and fields: more than any that
 // is well formed has.
 constexpr size_t kValuesMax = 3 * 10 * kOperationsMax;
+constexpr size_t kLineValuesMax = 20;  // the same of one line
 
 // `problem`, told of the part of the body that it is about.
 std::unexpected<Problem> at(std::string_view path, Problem problem) {
@@ -178,11 +181,11 @@ std::expected<Operation, Problem> operation_of(const json& in, const std::string
   }
   const json::const_iterator field = in.begin();
   const std::string& name = field.key();
-  auto fields = JsonFields::of(*field, fmt::format("{}.{}", path, name));
+  const std::string place = path.empty() ? name : fmt::format("{}.{}", path, name);
+  auto fields = JsonFields::of(*field, place);
   const bool is_known = name == "put" || name == "get" || name == "delete" || name == "scan";
   if (!is_known) {
-    return std::unexpected(bad_field(fmt::format("{}.{}", path, name),
-                                     "no such operation: there are put, get, delete, scan"));
+    return std::unexpected(bad_field(place, "no such operation: there are put, get, delete, scan"));
   }
   if (!fields) return std::unexpected(std::move(fields).error());
   if (name == "put") return put_of(*std::move(fields), value_bytes_max);
@@ -291,6 +294,81 @@ std::expected<TransactionCommand, Problem> parse_transaction(std::string_view bo
   HOLDFAST_ASSIGN(transaction.otherwise, operations_of(*fields, "else", value_bytes_max));
   HOLDFAST_TRY(fields->finish());
   return transaction;
+}
+
+namespace {
+
+constexpr std::string_view kSpaces = " \t\r";
+
+bool skip(std::string_view& text, std::string_view token) {
+  text.remove_prefix(std::min(text.find_first_not_of(kSpaces), text.size()));
+  if (!text.starts_with(token)) return false;
+  text.remove_prefix(token.size());
+  return true;
+}
+
+// A string that stands for itself.
+std::optional<std::string_view> take_plain(std::string_view& text) {
+  if (!skip(text, "\"")) return std::nullopt;
+  const std::string_view plain = text.substr(0, text.find('"'));
+  if (plain.size() == text.size()) return std::nullopt;
+  const bool stands = std::ranges::all_of(
+      plain, [](char c) { return c != '\\' && static_cast<unsigned char>(c) >= ' '; });
+  if (!stands || !is_utf8(plain)) return std::nullopt;
+  text.remove_prefix(plain.size() + 1);
+  return plain;
+}
+
+// The commonest line, a put of a key and a value that stand for themselves. A tree of its JSON
+// would be most of what it costs this node. Nothing: it is another one, or wrong.
+std::optional<PutCommand> plain_put_of(std::string_view line, size_t value_bytes_max) {
+  if (!skip(line, "{") || !skip(line, "\"put\"") || !skip(line, ":") || !skip(line, "{") ||
+      !skip(line, "\"key\"") || !skip(line, ":"))
+    return std::nullopt;
+  const std::optional<std::string_view> key = take_plain(line);
+  if (!key || !skip(line, ",") || !skip(line, "\"value\"") || !skip(line, ":")) return std::nullopt;
+  const std::optional<std::string_view> value = take_plain(line);
+  if (!value || !skip(line, "}") || !skip(line, "}")) return std::nullopt;
+  if (line.find_first_not_of(kSpaces) != std::string_view::npos) return std::nullopt;
+  if (!check_key(*key) || value->size() > value_bytes_max) return std::nullopt;
+  PutCommand put;
+  put.key = *key;
+  put.value = *value;
+  return put;
+}
+
+std::expected<BulkLine, Problem> line_of(std::string_view line, size_t value_bytes_max) {
+  auto parsed = parse_json(line, kLineValuesMax);
+  if (!parsed) return std::unexpected(std::move(parsed).error());
+  if (!parsed->is_object()) return std::unexpected(bad_field("", "it must be a JSON object"));
+  std::optional<std::string> key;
+  if (const auto named = parsed->find("idempotency_key"); named != parsed->end()) {
+    if (!named->is_string())
+      return std::unexpected(bad_field("idempotency_key", "it must be text"));
+    key = named->get<std::string>();
+    parsed->erase(named);
+  }
+  BulkLine result;
+  HOLDFAST_ASSIGN(result.operation, operation_of(*parsed, "", value_bytes_max));
+  if (std::holds_alternative<ScanOperation>(result.operation))
+    return std::unexpected(bad_field("scan", "a line is a put, a delete or a get"));
+  if (!key) return result;
+  if (std::holds_alternative<GetOperation>(result.operation))
+    return std::unexpected(bad_field("idempotency_key", "a get changes nothing, and takes none"));
+  // As text whose fields have an order, whatever that of the line.
+  HOLDFAST_ASSIGN(result.once, once_of_line(*key, parsed->dump()));
+  return result;
+}
+
+}  // namespace
+
+std::expected<BulkLine, Problem> parse_bulk_line(std::string_view line, size_t value_bytes_max) {
+  if (auto put = plain_put_of(line, value_bytes_max)) return BulkLine{*std::move(put), {}};
+  auto result = line_of(line, value_bytes_max);
+  constexpr std::string_view kBody = "the body";
+  if (!result && result.error().detail.starts_with(kBody))
+    result.error().detail.replace(0, kBody.size(), "the line");
+  return result;
 }
 
 }  // namespace holdfast

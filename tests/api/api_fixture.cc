@@ -196,6 +196,24 @@ size_t ApiTest::begin(std::string_view method, const std::string& target, const 
   return answers.size() - 1;
 }
 
+ApiTest::Sending ApiTest::begin_sending(const std::string& target, const Headers& headers) {
+  http::Request request(http::Method::kPost, target);
+  for (const auto& [name, value] : headers) request.add_header(name, value);
+  constexpr size_t kRoom = size_t{256} << 10;
+  http::RequestBody::Wiring wiring{
+      .defer = [this](std::function<void()> act) { boost::asio::post(loop_, std::move(act)); },
+      .has_room = [] {}};
+  request.incoming = std::make_shared<http::RequestBody>(kRoom, std::move(wiring));
+  std::shared_ptr<http::RequestBody> body = request.incoming;
+  auto route = router_.match(request);
+  CHECK(route.has_value() && (*route)->body == http::BodyForm::kStreamed);
+  CHECK(answers.size() < answers.capacity());
+  std::optional<http::Response>& answer = answers.emplace_back();
+  ++running_;
+  run((*route)->handler(services, std::move(request)), answer, running_);
+  return {answers.size() - 1, std::move(body)};
+}
+
 void ApiTest::settle() {
   // A reader thread posts at its own time; nothing else here waits for anything but the loop.
   const auto deadline = SystemClock().now() + std::chrono::seconds(20);

@@ -19,6 +19,7 @@
 #include "server/api/services.h"
 #include "server/api/watchers.h"
 #include "server/gate.h"
+#include "server/http/request_body.h"
 #include "server/http/router.h"
 #include "server/metrics.h"
 #include "storage/kv/kv_state_machine.h"
@@ -76,6 +77,12 @@ class ApiTest : public testing::Test {
   // Begins a request; its answer stands in `answers` once it is there.
   size_t begin(std::string_view method, const std::string& target, const std::string& body = "",
                const Headers& headers = {});
+  // The same with a body that the test sends piece by piece.
+  struct Sending {
+    size_t answer;  // where in `answers`
+    std::shared_ptr<http::RequestBody> body;
+  };
+  Sending begin_sending(const std::string& target, const Headers& headers = {});
   // Lets everything go on that can.
   void settle();
   // Goes on until `happened`, or a deadline: for what readers do that no request waits for.
@@ -109,6 +116,8 @@ class ApiTest : public testing::Test {
   bool client_has_gone = false;  // that of each request which began while this was false, too
   Watchers& watchers() { return *watchers_; }
   LockWaiters& lock_waiters() { return *lock_waiters_; }
+  boost::asio::io_context& loop() { return loop_; }
+  const http::Router& router() const { return router_; }
   NodeStatus status;
 
  private:
