@@ -117,6 +117,7 @@ http::Response finish(Services& services, Call call, Instant began, Outcome outc
   const Revision revision = outcome ? outcome->revision : services.gate->revision();
   http::Response response = outcome ? std::move(outcome->response) : http::answer(outcome.error());
   stamp(*status, revision, response);
+  if (outcome && outcome->explained) outcome->explained->add_to(response);
   services.metrics->count(call, response.status, services.clock->now() - began);
   return response;
 }

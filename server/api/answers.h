@@ -4,6 +4,7 @@
 
 #include <expected>
 
+#include "server/api/explain.h"
 #include "server/api/services.h"
 #include "server/http/problem.h"
 #include "server/http/router.h"
@@ -12,7 +13,8 @@ namespace holdfast {
 
 struct Answered {
   http::Response response;
-  Revision revision;  // that the answer reflects
+  Revision revision;              // that the answer reflects
+  Explained explained = nullptr;  // where it was asked for
 };
 using Outcome = std::expected<Answered, http::Problem>;
 

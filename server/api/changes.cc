@@ -31,8 +31,9 @@ void add_query(std::string& text, std::string_view query) {
   while (!query.empty()) {
     const size_t end = std::min(query.find('&'), query.size());
     const std::string_view parameter = query.substr(0, end);
-    // It bounds only the waiting.
-    if (parameter.substr(0, parameter.find('=')) != "timeout") add_part(text, parameter);
+    const std::string_view name = parameter.substr(0, parameter.find('='));
+    // They bound only the waiting, and show only how it went.
+    if (name != "timeout" && name != "explain") add_part(text, parameter);
     query.remove_prefix(std::min(end + 1, query.size()));
   }
 }
@@ -205,6 +206,18 @@ Outcome answer_change(const Services& services, const Gate::Outcome& outcome, Sh
       outcome->status == ReplyStatus::kOk ? show(services, *outcome) : refused(*outcome);
   if (outcome->replayed) response.add_header("Idempotency-Replayed", "true");
   return Answered{std::move(response), outcome->revision};
+}
+
+Task<Outcome> make_change(Services& services, ChangeCall change, ShowReply show) {
+  Gate::Waiting waiting = services.gate->propose(std::move(change.command), change.deadline,
+                                                 tracing_of(change.explained));
+  const Gate::Outcome outcome = co_await waiting;
+  Outcome answer = answer_change(services, outcome, show);
+  if (change.explained && answer) {
+    change.explained->note_change(waiting.trace(), services.clock->now());
+    answer->explained = std::move(change.explained);
+  }
+  co_return answer;
 }
 
 }  // namespace holdfast

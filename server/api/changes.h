@@ -16,6 +16,7 @@ namespace holdfast {
 struct ChangeCall {
   Bytes command;
   Instant deadline;
+  Explained explained = nullptr;
 };
 
 // The Idempotency-Key, with what the client asks under it; nothing: there is none. To be called
@@ -41,5 +42,7 @@ http::Response precondition_failed(Revision current);
 // What `outcome` says: `show` makes the answer to a change that was made.
 using ShowReply = http::Response (*)(const Services& services, const Reply& reply);
 Outcome answer_change(const Services& services, const Gate::Outcome& outcome, ShowReply show);
+// Proposes it, and makes the answer.
+Task<Outcome> make_change(Services& services, ChangeCall change, ShowReply show);
 
 }  // namespace holdfast

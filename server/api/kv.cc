@@ -26,6 +26,7 @@ std::expected<ChangeCall, Problem> change_of(Services& services, Request& reques
   HOLDFAST_ASSIGN(query, parse_query(request));
   ChangeCall change;
   HOLDFAST_ASSIGN(change.deadline, take_deadline(query, services.clock->now()));
+  HOLDFAST_ASSIGN(change.explained, take_explain(query, services.clock->now()));
   bool prev = false;
   HOLDFAST_ASSIGN(prev, take_flag(query, "prev"));
   PutCommand put;
@@ -110,6 +111,7 @@ std::expected<Read, Problem> read_of(Services& services, const Request& request)
   HOLDFAST_ASSIGN(query, parse_query(request));
   Read read;
   HOLDFAST_ASSIGN(read.options, take_read_options(query, services.clock->now()));
+  HOLDFAST_ASSIGN(read.options.explained, take_explain(query, services.clock->now()));
   HOLDFAST_TRY(finish_query(query));
   HOLDFAST_ASSIGN(read.conditions, conditions_of(request));
   return read;
@@ -120,17 +122,15 @@ std::expected<Read, Problem> read_of(Services& services, const Request& request)
 Task<Outcome> put_key(Services& services, Request request) {
   auto change = change_of(services, request, http::Method::kPut);
   if (!change) co_return std::unexpected(std::move(change).error());
-  Gate::Waiting waiting = services.gate->propose(std::move(change->command), change->deadline);
-  const Gate::Outcome outcome = co_await waiting;
-  co_return answer_change(services, outcome, show_put);
+  Task<Outcome> making = make_change(services, *std::move(change), show_put);
+  co_return co_await making;
 }
 
 Task<Outcome> delete_key(Services& services, Request request) {
   auto change = change_of(services, request, http::Method::kDelete);
   if (!change) co_return std::unexpected(std::move(change).error());
-  Gate::Waiting waiting = services.gate->propose(std::move(change->command), change->deadline);
-  const Gate::Outcome outcome = co_await waiting;
-  co_return answer_change(services, outcome, show_delete);
+  Task<Outcome> making = make_change(services, *std::move(change), show_delete);
+  co_return co_await making;
 }
 
 Task<Outcome> get_key(Services& services, Request request) {
@@ -144,7 +144,7 @@ Task<Outcome> get_key(Services& services, Request request) {
     revision = co_await fixing;
     if (!revision) co_return std::unexpected(std::move(revision).error());
     Task<std::expected<std::optional<Row>, Problem>> reading =
-        read_row(services, request.parameter, *revision);
+        read_row(services, request.parameter, *revision, read->options.explained.get());
     row = co_await reading;
     gone = forgotten(services, *revision);
   } while (gone && !read->options.is_past());
@@ -153,9 +153,11 @@ Task<Outcome> get_key(Services& services, Request request) {
   if (!*row) {
     Problem problem{.code = Code::kKeyNotFound,
                     .detail = fmt::format("there is no such key at revision {}", revision->value)};
-    co_return Answered{http::answer(problem), *revision};
+    co_return Answered{http::answer(problem), *revision, read->options.explained};
   }
-  co_return answer_get(services, read->conditions, std::move(**row), *revision);
+  Answered answer = answer_get(services, read->conditions, std::move(**row), *revision);
+  answer.explained = read->options.explained;
+  co_return answer;
 }
 
 }  // namespace holdfast

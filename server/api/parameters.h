@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "server/api/explain.h"
 #include "server/http/problem.h"
 #include "server/http/query.h"
 #include "storage/base/clock.h"
@@ -26,6 +27,7 @@ struct ReadOptions {
   std::optional<Revision> at;     // the past: this revision,
   std::optional<uint64_t> at_ms;  // or the newest one made by then, in milliseconds since 1970
   bool is_past() const { return at || at_ms; }
+  Explained explained;  // of the calls that take `explain`
   Instant deadline;
 };
 

@@ -39,6 +39,7 @@ std::expected<HistoryRead, Problem> history_of(Services& services, const Request
   HOLDFAST_ASSIGN(query, parse_query(request));
   HistoryRead read;
   HOLDFAST_ASSIGN(read.options, take_read_options(query, services.clock->now()));
+  HOLDFAST_ASSIGN(read.options.explained, take_explain(query, services.clock->now()));
   std::optional<uint64_t> limit;
   HOLDFAST_ASSIGN(limit, take_number(query, "limit"));
   HOLDFAST_TRY(finish_query(query));
@@ -155,6 +156,7 @@ std::string settings_text(const Settings& settings) {
 Task<Outcome> show_history(Services& services, Request request) {
   auto read = history_of(services, request);
   if (!read) co_return std::unexpected(std::move(read).error());
+  const Explained explained = read->options.explained;
   Versions versions;
   Result<> outcome;
   std::optional<Problem> gone;
@@ -166,16 +168,20 @@ Task<Outcome> show_history(Services& services, Request request) {
     auto work = [&] {
       outcome = read_versions(*services.engine, request.parameter, read->limit, versions);
     };
+    const Instant began = explained ? services.clock->now() : Instant();
     Readers::Waiting waiting = services.readers->run(*services.loop, work);
     const bool done = co_await waiting;
     if (!done) co_return std::unexpected(problem_of_read(raft::RefusalReason::kOverloaded));
+    if (explained) explained->note_read(Explain::Source::kReader, services.clock->now() - began);
     gone = forgotten(services, versions.at);
     // What lay between two floors may be there or not: once more, from the higher one.
   } while ((gone && !read->options.is_past()) ||
            (!gone && services.machine->history_floor() != versions.floor));
   if (gone) co_return std::unexpected(*std::move(gone));
   if (!outcome) co_return std::unexpected(problem_of(outcome.error()));
-  co_return answer_history(request.parameter, versions);
+  Outcome answer = answer_history(request.parameter, versions);
+  if (answer) answer->explained = explained;
+  co_return answer;
 }
 
 Task<Outcome> compact_history(Services& services, Request request) {

@@ -11,13 +11,20 @@ namespace {
 
 using http::Problem;
 
-std::optional<Problem> check_lag(Services& services, Duration max_lag) {
-  const std::shared_ptr<const NodeStatus> status = services.status->read();
-  const std::optional<Instant>& as_of = status->raft.current_as_of;
-  if (as_of && services.clock->now() - *as_of <= max_lag) return std::nullopt;
+// How old what this node has applied may be at most; nothing: nobody knows.
+std::optional<Duration> lag_of(Services& services) {
+  const std::optional<Instant> as_of = services.status->read()->raft.current_as_of;
+  if (!as_of) return std::nullopt;
+  return services.clock->now() - *as_of;
+}
+
+std::optional<Problem> check_lag(Services& services, std::optional<Duration> max_lag) {
+  if (!max_lag) return std::nullopt;
+  const std::optional<Duration> lag = lag_of(services);
+  if (lag && *lag <= *max_lag) return std::nullopt;
   return Problem{.code = http::Code::kStale,
                  .detail = fmt::format("this node may be more than {} ms behind; ask another",
-                                       max_lag / std::chrono::milliseconds(1))};
+                                       *max_lag / std::chrono::milliseconds(1))};
 }
 
 Problem compacted(std::string_view what, Revision floor) {
@@ -63,18 +70,23 @@ Task<std::expected<Revision, Problem>> read_revision(Services& services,
     co_return std::unexpected(problem_of_read(raft::RefusalReason::kFenced));
   Gate& gate = *services.gate;
   if (options.consistency == Consistency::kLinearizable) {
-    Gate::Waiting barrier = gate.read_barrier(options.deadline);
+    Gate::Waiting barrier = gate.read_barrier(options.deadline, tracing_of(options.explained));
     const Gate::Outcome outcome = co_await barrier;
     if (!outcome) co_return std::unexpected(problem_of_read(outcome.error().reason));
-  } else if (options.max_lag) {
-    if (auto stale = check_lag(services, *options.max_lag)) {
+    if (options.explained)
+      options.explained->note_confirmed(barrier.trace(), services.clock->now());
+  } else {
+    if (auto stale = check_lag(services, options.max_lag)) {
       co_return std::unexpected(std::move(*stale));
     }
+    if (options.explained) options.explained->note_local(lag_of(services));
   }
   if (gate.revision() < options.min_revision) {
+    const Instant began = options.explained ? services.clock->now() : Instant();
     Gate::Waiting reached = gate.await_revision(options.min_revision, options.deadline);
     const Gate::Outcome outcome = co_await reached;
     if (!outcome) co_return std::unexpected(problem_of_read(outcome.error().reason));
+    if (options.explained) options.explained->note_reached(services.clock->now() - began);
   }
   const Revision newest = gate.revision();
   if (options.at_ms) {
@@ -92,14 +104,19 @@ Task<std::expected<Revision, Problem>> read_revision(Services& services,
 }
 
 Task<std::expected<std::optional<Row>, Problem>> read_row(Services& services,
-                                                          const std::string& key, Revision at) {
+                                                          const std::string& key, Revision at,
+                                                          Explain* explain) {
+  const Instant began = explain != nullptr ? services.clock->now() : Instant();
   Result<std::optional<Row>> row = services.engine->get(key, at, ReadTier::kMemory);
+  Explain::Source source = Explain::Source::kMemory;
   if (!row && row.error().code == ErrorCode::kIncomplete) {
     auto work = [&] { row = services.engine->get(key, at, ReadTier::kDisk); };
     Readers::Waiting waiting = services.readers->run(*services.loop, work);
     const bool done = co_await waiting;
     if (!done) co_return std::unexpected(problem_of_read(raft::RefusalReason::kOverloaded));
+    source = Explain::Source::kReader;
   }
+  if (explain != nullptr) explain->note_read(source, services.clock->now() - began);
   if (!row) co_return std::unexpected(problem_of(row.error()));
   co_return std::move(*row);
 }

@@ -20,8 +20,8 @@ Task<std::expected<Revision, http::Problem>> read_revision(Services& services,
 
 // The row of `key` at `at`. What is not in memory is fetched by a reader thread.
 Task<std::expected<std::optional<Row>, http::Problem>> read_row(Services& services,
-                                                                const std::string& key,
-                                                                Revision at);
+                                                                const std::string& key, Revision at,
+                                                                Explain* explain = nullptr);
 
 // Asked after everything was read at `at`: it is below the history floor by now, so that what was
 // read may be anything. Who reads the newest revision then reads a newer one.

@@ -100,6 +100,7 @@ std::expected<Scan, Problem> scan_of(Services& services, const Request& request)
   Scan scan;
   if (accepts(request, kLinesType)) scan.form = Form::kLines;
   HOLDFAST_ASSIGN(scan.options, take_read_options(query, services.clock->now()));
+  HOLDFAST_ASSIGN(scan.options.explained, take_explain(query, services.clock->now()));
   HOLDFAST_ASSIGN(scan.range, take_range(query));
   HOLDFAST_TRY(take_shape(query, scan));
   const std::optional<std::string> reverse = query.take("reverse");
@@ -249,6 +250,22 @@ Answered answer_lines(Services& services, Scan scan, Page page) {
   return {std::move(response), revision};
 }
 
+std::expected<ChangeCall, Problem> range_deletion_of(Services& services, const Request& request) {
+  Command command;
+  HOLDFAST_ASSIGN(command.once, once_of(request));
+  http::Query query;
+  HOLDFAST_ASSIGN(query, parse_query(request));
+  ChangeCall change;
+  HOLDFAST_ASSIGN(change.deadline, take_deadline(query, services.clock->now()));
+  HOLDFAST_ASSIGN(change.explained, take_explain(query, services.clock->now()));
+  KeyRange range;
+  HOLDFAST_ASSIGN(range, range_to_delete(request, query));
+  HOLDFAST_TRY(finish_query(query));
+  command.act = DeleteRangeCommand{std::move(range.start), std::move(range.end)};
+  change.command = encode_command(std::move(command));
+  return change;
+}
+
 Response show_deleted_range(const Services&, const Reply& reply) {
   return {200, "application/json",
           fmt::format("{{\"revision\":{},\"deleted\":{}}}\n", reply.revision.value, reply.deleted)};
@@ -259,39 +276,31 @@ Response show_deleted_range(const Services&, const Reply& reply) {
 Task<Outcome> scan_keys(Services& services, Request request) {
   auto scan = scan_of(services, request);
   if (!scan) co_return std::unexpected(std::move(scan).error());
+  const Explained explained = scan->options.explained;
   std::expected<Page, Problem> page;
   do {
     Task<std::expected<Revision, Problem>> fixing = read_revision(services, scan->options);
     std::expected<Revision, Problem> revision = co_await fixing;
     if (!revision) co_return std::unexpected(std::move(revision).error());
     scan->cluster_now_ms = cluster_now_ms(services);
+    const Instant began = explained ? services.clock->now() : Instant();
     Task<std::expected<Page, Problem>> reading = next_page(services, *scan, *revision);
     page = co_await reading;
+    if (explained) explained->note_read(Explain::Source::kReader, services.clock->now() - began);
   } while (!page && page.error().code == http::Code::kCompacted && !scan->options.is_past());
   if (!page) co_return std::unexpected(std::move(page).error());
-  if (scan->form == Form::kLines) {
-    co_return answer_lines(services, std::move(*scan), std::move(*page));
-  }
-  co_return answer_page(std::move(*scan), std::move(*page));
+  Answered answer = scan->form == Form::kLines
+                        ? answer_lines(services, std::move(*scan), std::move(*page))
+                        : answer_page(std::move(*scan), std::move(*page));
+  answer.explained = explained;
+  co_return answer;
 }
 
 Task<Outcome> delete_range(Services& services, Request request) {
-  auto once = once_of(request);
-  if (!once) co_return std::unexpected(std::move(once).error());
-  auto query = parse_query(request);
-  if (!query) co_return std::unexpected(std::move(query).error());
-  auto deadline = take_deadline(*query, services.clock->now());
-  if (!deadline) co_return std::unexpected(std::move(deadline).error());
-  auto range = range_to_delete(request, *query);
-  if (!range) co_return std::unexpected(std::move(range).error());
-  auto rest = finish_query(*query);
-  if (!rest) co_return std::unexpected(std::move(rest).error());
-  Command command;
-  command.act = DeleteRangeCommand{std::move(range->start), std::move(range->end)};
-  command.once = std::move(*once);
-  Gate::Waiting waiting = services.gate->propose(encode_command(std::move(command)), *deadline);
-  const Gate::Outcome outcome = co_await waiting;
-  co_return answer_change(services, outcome, show_deleted_range);
+  auto change = range_deletion_of(services, request);
+  if (!change) co_return std::unexpected(std::move(change).error());
+  Task<Outcome> making = make_change(services, *std::move(change), show_deleted_range);
+  co_return co_await making;
 }
 
 }  // namespace holdfast

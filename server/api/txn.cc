@@ -22,7 +22,11 @@ std::expected<ChangeCall, Problem> change_of(const Services& services, const Req
   Command command;
   HOLDFAST_ASSIGN(command.once, once_of(request));
   ChangeCall change;
-  HOLDFAST_ASSIGN(change.deadline, deadline_of(request, services.clock->now()));
+  http::Query query;
+  HOLDFAST_ASSIGN(query, parse_query(request));
+  HOLDFAST_ASSIGN(change.deadline, take_deadline(query, services.clock->now()));
+  HOLDFAST_ASSIGN(change.explained, take_explain(query, services.clock->now()));
+  HOLDFAST_TRY(finish_query(query));
   HOLDFAST_ASSIGN(command.act, parse_transaction(request.body, services.value_bytes_max));
   HOLDFAST_TRY(check_room(services, command));
   change.command = encode_command(std::move(command));
@@ -94,9 +98,8 @@ Response show_transaction(const Services& services, const Reply& reply) {
 Task<Outcome> run_transaction(Services& services, Request request) {
   auto change = change_of(services, request);
   if (!change) co_return std::unexpected(std::move(change).error());
-  Gate::Waiting waiting = services.gate->propose(std::move(change->command), change->deadline);
-  const Gate::Outcome outcome = co_await waiting;
-  co_return answer_change(services, outcome, show_transaction);
+  Task<Outcome> making = make_change(services, *std::move(change), show_transaction);
+  co_return co_await making;
 }
 
 }  // namespace holdfast

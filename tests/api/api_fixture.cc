@@ -105,6 +105,9 @@ void ApiTest::submit(raft::Input input) {
         if (refuses) {
           gate_->refuse({{read.request, *refuses}});
         } else {
+          raft::Trace trace = trace_of(read.request);
+          trace.persisted.reset();
+          if (read.tracing == raft::Tracing::kTraced) gate_->trace({trace});
           gate_->readable({read.request});
         }
       }
@@ -119,6 +122,7 @@ void ApiTest::apply(const raft::Propose& propose) {
       gate_->refuse({{proposal.request, *refusal}});
       continue;
     }
+    if (proposal.tracing == raft::Tracing::kTraced) gate_->trace({trace_of(proposal.request)});
     const std::optional<Bytes> payload = judged(proposal);
     if (!payload) continue;
     const std::vector<Completion> completions =
@@ -129,6 +133,15 @@ void ApiTest::apply(const raft::Propose& propose) {
       on_apply(decode_command(payload->view()).value());
     gate_->complete(completions);
   }
+}
+
+raft::Trace ApiTest::trace_of(RequestId request) const {
+  const Instant now = clock.now();
+  const bool is_elsewhere = status.raft.leader != kSelf;
+  const auto persisted =
+      is_elsewhere ? std::nullopt : std::optional(now + std::chrono::microseconds(1500));
+  return {request, is_elsewhere, now + std::chrono::milliseconds(1), persisted,
+          now + std::chrono::milliseconds(3)};
 }
 
 std::vector<Completion> ApiTest::apply_entry(RequestId request, EntryKind kind, Bytes payload) {

@@ -124,6 +124,8 @@ class ApiTest : public testing::Test {
   void turn();
   void submit(raft::Input input);
   void apply(const raft::Propose& propose);
+  // Given 1 ms, on disk 1.5 ms, settled 3 ms from now.
+  raft::Trace trace_of(RequestId request) const;
   // As the next entry of the log, with the leader's time.
   std::vector<Completion> apply_entry(RequestId request, EntryKind kind, Bytes payload);
   uint64_t cluster_ms() const;
