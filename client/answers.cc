@@ -305,8 +305,9 @@ Result<FaultsView> read_faults(std::string_view body) {
   });
 }
 
-Problem read_problem(std::string_view body) {
-  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+namespace {
+
+Problem problem_in(const Json& json) {
   Problem problem;
   if (!json.is_object()) return problem;
   const auto text = [&](const char* name) {
@@ -318,6 +319,23 @@ Problem read_problem(std::string_view body) {
   problem.is_not_applied = text("outcome") == "not_applied";
   problem.is_retryable = json.value("retryable", Json()) == true;
   return problem;
+}
+
+}  // namespace
+
+Problem read_problem(std::string_view body) {
+  return problem_in(Json::parse(body, nullptr, /*allow_exceptions=*/false));
+}
+
+Result<std::optional<LineProblem>> read_bulk_line(std::string_view line) {
+  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object())
+    return fail(ErrorCode::kCorrupt, "a bulk stream's answer is no JSON object");
+  const auto error = json.find("error");
+  if (error == json.end()) return std::nullopt;
+  return LineProblem{.problem = problem_in(*error),
+                     .status = error->is_object() ? error->value("status", 0U) : 0,
+                     .is_last = error->is_object() && error->value("last", Json()) == true};
 }
 
 }  // namespace holdfast

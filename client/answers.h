@@ -24,6 +24,11 @@ struct TxnAnswer {
   std::string body;            // the whole answer
 };
 
+// What a bulk stream says to one line.
+struct BulkAnswer {
+  std::string json;
+};
+
 struct DeleteAnswer {
   uint64_t revision = 0;
   uint64_t deleted = 0;
@@ -232,5 +237,14 @@ std::string settings_request(const SettingsView& change);
 Result<SettingsView> read_settings(std::string_view body);
 Result<FaultsView> read_faults(std::string_view body);
 Problem read_problem(std::string_view body);
+
+// Why a line of a bulk stream was not done.
+struct LineProblem {
+  Problem problem;
+  unsigned status = 0;
+  bool is_last = false;  // nothing behind it was begun either
+};
+// Nothing: it was done.
+Result<std::optional<LineProblem>> read_bulk_line(std::string_view line);
 
 }  // namespace holdfast

@@ -177,7 +177,11 @@ class HttpConnection::Wire {
     if (socket_.is_open() && !is_idle()) close();
     if (!socket_.is_open()) {
       Result<Descriptor> connected = connect_to(endpoint_, deadline, clock_);
-      if (!connected) return no_answer(Delivery::kNotServed, connected.error().message);
+      if (!connected) {
+        auto nothing = no_answer(Delivery::kNotServed, connected.error().message);
+        nothing.error().is_connected = false;
+        return nothing;
+      }
       socket_ = std::move(*connected);
     }
     const std::expected<Sent, NoAnswer> sent = send(request, deadline);
@@ -221,7 +225,9 @@ class HttpConnection::Wire {
         return no_answer(Delivery::kNotServed, "it did not take the request in time");
       }
       // An answer before the end of the request is a refusal of it, such as 413.
-      if ((ready & POLLIN) != 0) return Sent::kPart;
+      if ((ready & POLLIN) != 0 && !(request.is_answered_meanwhile && take_early()))
+        return Sent::kPart;
+      if ((ready & POLLOUT) == 0) continue;
       const ssize_t count = send_from(head, request.body, sent);
       if (count < 0 && errno != EAGAIN && errno != EINTR) {
         return no_answer(Delivery::kNotServed, system_words(errno));
@@ -229,6 +235,15 @@ class HttpConnection::Wire {
       if (count > 0) sent += static_cast<size_t>(count);
     }
     return Sent::kWhole;
+  }
+
+  // False: the connection is over.
+  bool take_early() {
+    auto space = buffer_.prepare(kReadBytes);
+    const ssize_t count = ::recv(socket_.number(), space.data(), space.size(), MSG_DONTWAIT);
+    if (count < 0) return errno == EAGAIN || errno == EINTR;
+    buffer_.commit(static_cast<size_t>(count));
+    return count > 0;
   }
 
   ssize_t send_from(const std::string& head, const std::string& body, size_t sent) const {
@@ -253,6 +268,10 @@ class HttpConnection::Wire {
     parser.header_limit(kHeaderBytesMax);
     parser.body_limit(boost::none);  // AnyBody has one
     parser.skip(request.method == "HEAD");
+    if (buffer_.size() > 0) {
+      if (std::optional<std::string> broken = parse(parser, false))
+        return no_answer(delivery, *broken);
+    }
     while (!parser.is_done()) {
       if (wait_for(socket_.number(), POLLIN, deadline, clock_) == 0) {
         return no_answer(delivery, "no answer in time");

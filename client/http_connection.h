@@ -25,6 +25,9 @@ struct HttpRequest {
   std::string target;  // path and query, percent-encoded
   std::vector<HttpHeader> headers;
   std::string body;
+  // Its answer may begin before it is sent whole, and is taken meanwhile. Otherwise an answer that
+  // comes so early refuses it, and the rest is not sent.
+  bool is_answered_meanwhile = false;
 };
 
 struct HttpResponse {
@@ -45,6 +48,7 @@ enum class Delivery {
 struct NoAnswer {
   Delivery delivery;
   std::string message;
+  bool is_connected = true;  // false: not a byte of it was sent
 };
 
 // Takes the body of a successful answer while it comes, however long it is.

@@ -130,6 +130,11 @@ class KvClient {
   // `json`: the body of POST /v1/txn.
   WriteOutcome<TxnAnswer> transact(std::string json);
 
+  // Each of `lines` (POST /v1/bulk, each with its newline) on its own, and what became of it, in
+  // their order. Tried once, at one node: what was refused or left open is the caller's to send
+  // again, and behind it what must take effect after it.
+  std::vector<WriteOutcome<BulkAnswer>> bulk(const std::vector<std::string>& lines);
+
   ReadOutcome<Value> get(std::string_view key, const Moment& moment = {});
   ReadOutcome<ScanPage> scan(const ScanQuery& query);
   // The kept versions of `key` as of `moment`, the newest first; `limit` 0: the server's.

@@ -4,13 +4,19 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <set>
+
+#include <fmt/format.h>
 
 namespace holdfast::cli {
 namespace {
 
 // Enough that a lane never waits for the reader, little enough to stay out of memory's way.
-constexpr size_t kWaitingMax = 64;
+constexpr size_t kWaitingMax = 512;
 constexpr size_t kWaitingBytesMax = size_t{4} << 20;
+// Of one request: many hide the way there and back, few keep the pauses of a failover short.
+constexpr size_t kTogetherMax = 256;
+constexpr size_t kTogetherBytesMax = size_t{1} << 20;
 constexpr Duration kPauseAfterRefusal = std::chrono::milliseconds(50);
 
 struct Job {
@@ -20,6 +26,11 @@ struct Job {
 
 size_t size_of(const Job& job) {
   return job.record.key.size() + job.record.value.size();
+}
+
+std::string put_line(const Record& record) {
+  return fmt::format("{{\"put\":{{{},{}}}}}\n", json_member("key", record.key),
+                     json_member("value", record.value));
 }
 
 }  // namespace
@@ -79,54 +90,73 @@ class Importer::Lane {
   static KvClientOptions client_options(const ImportOptions& options, size_t number) {
     KvClientOptions client = options.client;
     client.first_endpoint = number % client.endpoints.size();
-    // A record is put again as it is; its key would only take up room in the cluster.
-    client.repeats_unknown = false;
     return client;
   }
 
   void run() {
-    while (std::optional<Job> job = take()) {
-      if (!store(*job)) return;
+    for (std::vector<Job> jobs = take(); !jobs.empty(); jobs = take()) {
+      if (!store(std::move(jobs))) return;
     }
   }
 
-  std::optional<Job> take() {
+  // What waits, as far as it goes into one request; nothing: that was all.
+  std::vector<Job> take() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return is_abandoned_ || is_closed_ || !jobs_.empty(); });
-    if (is_abandoned_ || jobs_.empty()) return std::nullopt;
-    Job job = std::move(jobs_.front());
-    jobs_.pop_front();
-    waiting_bytes_ -= size_of(job);
+    std::vector<Job> taken;
+    if (is_abandoned_) return taken;
+    size_t bytes = 0;
+    while (!jobs_.empty() && taken.size() < kTogetherMax && bytes < kTogetherBytesMax) {
+      bytes += size_of(jobs_.front());
+      taken.push_back(std::move(jobs_.front()));
+      jobs_.pop_front();
+    }
+    waiting_bytes_ -= bytes;
     changed_.notify_all();
-    return job;
+    return taken;
   }
 
-  // Tries until it is acknowledged. False: it cannot be, or the import was given up.
-  bool store(const Job& job) {
+  // Tries until all are acknowledged. False: one cannot be, or the import was given up.
+  bool store(std::vector<Job> jobs) {
     const Instant began = importer_.clock_.now();
     while (true) {
-      const WriteOutcome<PutAnswer> outcome = client_.put(job.record.key, job.record.value);
-      if (std::holds_alternative<PutAnswer>(outcome)) {
-        importer_.journal_.acknowledged(began);
-        return true;
+      std::vector<std::string> lines;
+      lines.reserve(jobs.size());
+      for (const Job& job : jobs) lines.push_back(put_line(job.record));
+      const std::vector<WriteOutcome<BulkAnswer>> outcomes = client_.bulk(lines);
+      std::vector<Job> again;
+      std::set<std::string_view> keys;  // of `again`
+      for (size_t i = 0; i < jobs.size(); ++i) {
+        const bool is_stored = std::holds_alternative<BulkAnswer>(outcomes[i]);
+        if (!is_stored && is_hopeless(outcomes[i])) return give_up(jobs[i], outcomes[i]);
+        // Behind one of the same key that is put again, it would be covered by an older value.
+        if (is_stored && !keys.contains(jobs[i].record.key)) {
+          importer_.journal_.acknowledged(began);
+        } else {
+          again.push_back(jobs[i]);
+          keys.insert(jobs[i].record.key);
+        }
       }
-      if (const auto* refusal = std::get_if<Refusal>(&outcome)) {
-        const bool is_hopeless = !refusal->retryable || is_patience_over();
-        if (is_hopeless) return give_up(job, *refusal);
-      } else if (is_patience_over()) {
-        const std::string& why = std::get<Unknown>(outcome).message;
-        return give_up(job, {.code = "outcome_unknown", .retryable = true, .message = why});
-      }
-      ++repeated_;
+      if (again.empty()) return true;
+      repeated_ += again.size();
       if (!pause()) return false;
+      jobs = std::move(again);
     }
+  }
+
+  bool is_hopeless(const WriteOutcome<BulkAnswer>& outcome) const {
+    const auto* const refusal = std::get_if<Refusal>(&outcome);
+    return (refusal != nullptr && !refusal->retryable) || is_patience_over();
   }
 
   bool is_patience_over() const {
     return importer_.journal_.quiet_for() > importer_.options_.patience;
   }
 
-  bool give_up(const Job& job, Refusal refusal) {
+  bool give_up(const Job& job, const WriteOutcome<BulkAnswer>& outcome) {
+    Refusal refusal{.code = "outcome_unknown", .retryable = true, .message = {}};
+    if (const auto* unknown = std::get_if<Unknown>(&outcome)) refusal.message = unknown->message;
+    if (const auto* told = std::get_if<Refusal>(&outcome)) refusal = *told;
     importer_.fail_once(job.line, std::move(refusal));
     return false;
   }

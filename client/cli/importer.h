@@ -1,6 +1,7 @@
 #pragma once
 
-// Stores many records over many connections at once, each record until it is acknowledged.
+// Stores many records over many connections at once, on each as many together as wait (a bulk
+// stream), each record until it is acknowledged.
 //
 // A put that was not answered is made again: the same value under the same key, so twice is the
 // same as once. Records with one key go over one connection, in the order in which they came.

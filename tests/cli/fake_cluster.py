@@ -121,6 +121,8 @@ class Handler(BaseHTTPRequestHandler):
             if set(query) != {"timeout"} or body:
                 return self.problem(400, "bad_request")
             return self.change_members(node.cluster, url.path.split("/")[4:])
+        if url.path == "/v1/bulk" and set(query) <= {"timeout"}:
+            return self.bulk(body)
         if fault == "close_after":  # carried out, but the answer is lost
             with node.store.lock:
                 self.change_once(url, query, body)
@@ -188,6 +190,34 @@ class Handler(BaseHTTPRequestHandler):
         store.revision += 1 if deleted else 0
         return 200, {"revision": store.revision, "deleted": int(deleted)}
 
+    def bulk(self, body):
+        """A put a line. Faults are met line by line; one that closes cuts the answers off."""
+        node, answers = self.server.node, []
+        for number, line in enumerate(body.splitlines(), 1):
+            put = json.loads(line)["put"]
+            key, value = (put[name].encode() if name in put else base64.b64decode(put[name + "_base64"])
+                          for name in ("key", "value"))
+            with node.lock:
+                node.bulk_lines += 1
+                fault = node.next_fault("PUT")
+            if isinstance(fault, tuple):
+                status, code, outcome = fault
+                answers.append({"error": {"line": number, "status": status, "code": code, "detail": f"{code} at line",
+                                          "outcome": outcome, "retryable": status in (503, 504)}})
+                continue
+            if fault != "close":
+                with node.store.lock:
+                    created = node.store.put(key, value)
+                    answers.append({"revision": node.store.revision, "put": {"created": created}})
+            if fault:
+                text = "".join(json.dumps(answer) + "\n" for answer in answers[:-1]).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(text) + 1))
+                self.end_headers()
+                self.wfile.write(text)
+                return self.drop()
+        return self.answer(200, "".join(json.dumps(answer) + "\n" for answer in answers).encode())
+
     def change_members(self, cluster, path):
         name, act = path[0], (self.command, *path[1:])
         if name not in cluster.members:
@@ -254,6 +284,7 @@ class Node:
         self.set_so = {}            # by PUT /v1/faults
         self.fault_of_write = None  # asked with the number of a write
         self.writes = 0
+        self.bulk_lines = 0
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.server.node = self

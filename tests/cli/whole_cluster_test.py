@@ -141,7 +141,7 @@ class ImportAndExport(CommandLineTest):
         self.assertGreaterEqual(report["p99_ms"], report["p50_ms"])
         self.assertEqual(self.cluster.store.items[b"r/00499"][0], b"value 499")
         for node in self.cluster.nodes:
-            self.assertGreater(len(node.puts()), 50)
+            self.assertGreater(node.bulk_lines, 50)
 
     def test_every_record_is_acknowledged_whatever_happens(self):
         chance = random.Random(1)
@@ -172,6 +172,15 @@ class ImportAndExport(CommandLineTest):
         self.assertEqual(self.cluster.store.items[b"k4"][0], b"499")
         self.assertEqual(self.expect(OK, "digest").stdout,
                          self.expect(OK, "digest", "--file", path).stdout)
+
+    def test_they_keep_it_where_some_are_sent_again(self):
+        chance = random.Random(2)
+        faults = [NO_LEADER, TIMEOUT, "close", "close_after"]
+        for node in self.cluster.nodes:
+            node.fault_of_write = lambda _: chance.choice(faults) if chance.random() < 0.1 else None
+        path = self.file_of([json.dumps({"key": f"k{i % 5}", "value": str(i)}).encode() for i in range(500)])
+        self.assertGreater(self.report(OK, path)["repeated"], 0)
+        self.assertEqual(self.expect(OK, "digest").stdout, self.expect(OK, "digest", "--file", path).stdout)
 
     def test_text_report_and_progress_lines(self):
         result = self.expect(OK, "import", "-", stdin=b"\n".join(self.records(10)))

@@ -171,5 +171,24 @@ TEST_F(HttpConnectionTest, ASinkThatWantsNoMoreEndsTheExchange) {
                                    clock_.now() + seconds(20), &sink));
 }
 
+TEST_F(HttpConnectionTest, AnAnswerMayComeWhileTheRequestIsSentWhereThatIsAskedFor) {
+  ScriptedServer server({{Kind::kAnswerEarly, http_answer(200, "meanwhile")},
+                         {Kind::kAnswer, http_answer(200, "again")}});
+  HttpConnection connection(server.endpoint(), clock_);
+  HttpRequest request{.method = "POST",
+                      .target = "/",
+                      .headers = {},
+                      .body = std::string(size_t{20} << 20, 'x'),
+                      .is_answered_meanwhile = true};
+  const auto first = connection.exchange(request, clock_.now() + seconds(20));
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_EQ(first->body, "meanwhile");
+  request.body = "small";
+  const auto second = connection.exchange(request, clock_.now() + seconds(20));
+  ASSERT_TRUE(second) << second.error().message;
+  EXPECT_EQ(second->body, "again");
+  EXPECT_EQ(server.connections(), 1u) << "the first request was sent whole";
+}
+
 }  // namespace
 }  // namespace holdfast

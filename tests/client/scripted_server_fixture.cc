@@ -122,16 +122,32 @@ std::vector<std::string> ScriptedServer::fields(const std::string& name) const {
   return values;
 }
 
+// What follows the beginning of a request, up to its end.
+void ScriptedServer::read_rest(int fd, const std::string& request) {
+  const std::string name = "\r\nContent-Length: ";
+  const size_t length = std::stoul(request.substr(request.find(name) + name.size()));
+  size_t left = request.find("\r\n\r\n") + 4 + length - request.size();
+  std::vector<char> bytes(size_t{64} << 10);
+  while (left > 0) {
+    const ssize_t count = ::recv(fd, bytes.data(), std::min(bytes.size(), left), 0);
+    if (count <= 0) return;
+    left -= static_cast<size_t>(count);
+  }
+}
+
 bool ScriptedServer::serve_one(int fd, const Step& step) {
-  const std::string request = read_request(fd, step.kind != Step::Kind::kRefuseEarly);
+  using Kind = Step::Kind;
+  const bool is_early = step.kind == Kind::kRefuseEarly || step.kind == Kind::kAnswerEarly;
+  const std::string request = read_request(fd, !is_early);
   if (request.empty()) return false;
   {
     const std::lock_guard lock(mutex_);
     requests_.push_back(request);
   }
   ::send(fd, step.text.data(), step.text.size(), MSG_NOSIGNAL);
-  if (step.kind == Step::Kind::kStaySilent) read_request(fd, /*with_body=*/true);
-  return step.kind == Step::Kind::kAnswer;
+  if (step.kind == Kind::kStaySilent) read_request(fd, /*with_body=*/true);
+  if (step.kind == Kind::kAnswerEarly) read_rest(fd, request);
+  return step.kind == Kind::kAnswer || step.kind == Kind::kAnswerEarly;
 }
 
 }  // namespace holdfast

@@ -16,6 +16,7 @@ struct Step {
   enum class Kind {
     kAnswer,           // read the request, send `text`, keep the connection
     kAnswerAndClose,   // the same, then close without saying so beforehand
+    kAnswerEarly,      // send `text` after the header block, then read the body
     kRefuseEarly,      // send `text` and close after the header block, leave the body unread
     kCloseUnanswered,  // read the request, then close
     kStaySilent,       // read the request, answer nothing until the client leaves
@@ -48,6 +49,7 @@ class ScriptedServer {
   void serve();
   // False: the connection is over.
   bool serve_one(int fd, const Step& step);
+  static void read_rest(int fd, const std::string& request);
 
   const std::vector<Step> steps_;
   uint16_t port_ = 0;  // before listener_, whose making fills it in
