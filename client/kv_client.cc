@@ -138,6 +138,7 @@ struct KvClient::Pacing {
 KvClient::KvClient(KvClientOptions options, const Clock& clock, Random random, Wait wait)
     : timeout_(options.timeout),
       repeats_unknown_(options.repeats_unknown),
+      explains_(options.explains),
       clock_(clock),
       random_(random),
       wait_(std::move(wait)),
@@ -453,9 +454,15 @@ std::expected<HttpResponse, NoAnswer> KvClient::try_once(HttpRequest& request, E
   if (request.target != "/v1/cluster")
     request.target += fmt::format("{}timeout={}ms", request.target.contains('?') ? '&' : '?',
                                   std::max<int64_t>(1, at_node / milliseconds(1)));
+  if (explains_) request.target += "&explain=true";
   ++counts_.sent;
   auto answer = connections_[current_].exchange(request, now + patience, sink);
   request.target.resize(unbounded_size);
+  if (explains_ && answer) {
+    explanation_ = {std::string(answer->header("Holdfast-Node")),
+                    std::string(answer->header("Server-Timing")),
+                    std::string(answer->header("Holdfast-Read"))};
+  }
   return answer;
 }
 

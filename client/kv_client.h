@@ -114,6 +114,15 @@ struct KvClientOptions {
   // Changes to keys bear a key of their own, and are sent again under it while their outcome is
   // unknown. A cluster keeps some hundred thousand of them: not for loads.
   bool repeats_unknown = true;
+  // Asks where the time of a call went: for changes to keys, gets, scans and histories only.
+  bool explains = false;
+};
+
+// What the node that answered says of the call; empty where it says nothing.
+struct Explanation {
+  std::string node;
+  std::string timing;  // the header Server-Timing
+  std::string read;    // the header Holdfast-Read
 };
 
 class KvClient {
@@ -185,6 +194,7 @@ class KvClient {
   WriteOutcome<SettingsView> change_settings(const SettingsView& change);
 
   const CallCounts& counts() const { return counts_; }
+  const Explanation& explanation() const { return explanation_; }  // of the last answer
 
  private:
   // kNamedWrites: under an idempotency key. kHarmlessWrites: what may be made twice.
@@ -213,12 +223,14 @@ class KvClient {
 
   const Duration timeout_;
   const bool repeats_unknown_;
+  const bool explains_;
   const Clock& clock_;
   Random random_;
   const Wait wait_;
   std::vector<HttpConnection> connections_;
   size_t current_;
   CallCounts counts_;
+  Explanation explanation_;
 };
 
 // The parts that a command line program gives: the system's clock, a random seed, real waiting.

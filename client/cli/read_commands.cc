@@ -26,6 +26,7 @@ class GetCommand final : public Command {
     add_moment_options(app(), moment_);
     app().add_flag("--revision-info", with_revisions_,
                    "Also say on standard error when the key was created and changed");
+    add_explain_option(app(), explains_);
     app().footer(
         "Examples:\n"
         "  holdfast get greeting\n"
@@ -38,8 +39,14 @@ class GetCommand final : public Command {
   }
 
   Exit run(const Session& session) override {
-    KvClient client = session.client();
-    const ReadOutcome<Value> value = client.get(key_, moment_);
+    KvClient client = session.client(explains_);
+    const Exit exit = show(session, client.get(key_, moment_));
+    print_explanation(session, client);
+    return exit;
+  }
+
+ private:
+  Exit show(const Session& session, const ReadOutcome<Value>& value) const {
     if (!value) return report(session, value.error());
     if (session.is_json()) {
       fmt::print("{{{},{},\"create_revision\":{},\"mod_revision\":{},\"version\":{}{}}}\n",
@@ -61,10 +68,10 @@ class GetCommand final : public Command {
     return Exit::kOk;
   }
 
- private:
   std::string key_;
   Moment moment_;
   bool with_revisions_ = false;
+  bool explains_ = false;
 };
 
 class ScanCommand final : public Command {
@@ -82,6 +89,7 @@ class ScanCommand final : public Command {
     app().add_flag("--keys-only", query_.is_keys_only, "Without the values");
     app().add_flag("--count", query_.is_count_only, "Only say how many there are");
     add_moment_options(app(), query_.moment);
+    add_explain_option(app(), explains_);
     app().footer(
         "Examples:\n"
         "  holdfast scan --prefix photos/\n"
@@ -93,7 +101,7 @@ class ScanCommand final : public Command {
   }
 
   Exit run(const Session& session) override {
-    KvClient client = session.client();
+    KvClient client = session.client(explains_);
     const ReadOutcome<ScanTotal> total =
         scan_pages(client, query_, [&](const ScanPage& page) { print_page(session, page); });
     if (!total) return report(session, total.error());
@@ -102,6 +110,7 @@ class ScanCommand final : public Command {
     } else if (query_.is_count_only) {
       fmt::print("{}\n", total->count);
     }
+    print_explanation(session, client);
     return Exit::kOk;
   }
 
@@ -146,6 +155,7 @@ class ScanCommand final : public Command {
   }
 
   ScanQuery query_;
+  bool explains_ = false;
 };
 
 }  // namespace

@@ -21,6 +21,12 @@ KvClientOptions Session::client_options() const {
   return {.endpoints = endpoints, .first_endpoint = 0, .timeout = timeout};
 }
 
+KvClient Session::client(bool explains) const {
+  KvClientOptions options = client_options();
+  options.explains = explains;
+  return make_kv_client(std::move(options));
+}
+
 Exit report(const Session& session, const Refusal& refusal) {
   if (session.is_json()) {
     fmt::print(stderr,

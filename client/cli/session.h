@@ -33,6 +33,8 @@ struct Session {
   bool is_json() const { return format == OutputFormat::kJson; }
   KvClientOptions client_options() const;
   KvClient client() const { return make_kv_client(client_options()); }
+  // One that asks where the time of its calls goes, if `explains`.
+  KvClient client(bool explains) const;
 };
 
 // Say on standard error what happened, and what that means for the exit code.

@@ -7,6 +7,7 @@
 
 #include "client/cli/command.h"
 #include "client/cli/input.h"
+#include "client/cli/options.h"
 #include "client/cli/txn_text.h"
 
 namespace holdfast::cli {
@@ -30,6 +31,7 @@ class TxnCommand final : public Command {
     app()
         .add_option("--else", typed_.otherwise, "What to do if one does not")
         ->type_name("OPERATION");
+    add_explain_option(app(), explains_);
     app().footer(
         "Targets: exists, value, version, create_revision, mod_revision, lease.\n"
         "Relations: ==, !=, <, <=, >, >=.\n\n"
@@ -46,12 +48,13 @@ class TxnCommand final : public Command {
   Exit run(const Session& session) override {
     const Result<std::string> json = body();
     if (!json) return report(session, json.error());
-    KvClient client = session.client();
+    KvClient client = session.client(explains_);
     const WriteOutcome<TxnAnswer> outcome = client.transact(*json);
     if (const auto* refusal = std::get_if<Refusal>(&outcome)) return report(session, *refusal);
     if (const auto* unknown = std::get_if<Unknown>(&outcome)) return report(session, *unknown);
     const auto& answer = std::get<TxnAnswer>(outcome);
     fmt::print("{}", answer.body);
+    print_explanation(session, client);
     return answer.has_succeeded ? Exit::kOk : Exit::kPreconditionFailed;
   }
 
@@ -68,6 +71,7 @@ class TxnCommand final : public Command {
 
   std::string file_;
   TypedTransaction typed_;
+  bool explains_ = false;
 };
 
 }  // namespace

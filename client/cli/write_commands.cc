@@ -46,6 +46,7 @@ class PutCommand final : public Command {
     lease->type_name("ID");
     add_duration_option(app(), "--ttl", lifetime_.ttl, "Delete the key after this time")
         ->excludes(lease);
+    add_explain_option(app(), explains_);
     app().footer(
         "Examples:\n"
         "  holdfast put greeting hello\n"
@@ -63,7 +64,7 @@ class PutCommand final : public Command {
   Exit run(const Session& session) override {
     const Result<std::string> value = value_bytes();
     if (!value) return report(session, value.error());
-    KvClient client = session.client();
+    KvClient client = session.client(explains_);
     const WriteOutcome<PutAnswer> outcome = client.put(key_, *value, condition_, lifetime_);
     if (const auto* refusal = std::get_if<Refusal>(&outcome)) return report(session, *refusal);
     if (const auto* unknown = std::get_if<Unknown>(&outcome)) return report(session, *unknown);
@@ -73,6 +74,7 @@ class PutCommand final : public Command {
     } else {
       fmt::print("{} at revision {}\n", answer.is_created ? "created" : "updated", answer.revision);
     }
+    print_explanation(session, client);
     return Exit::kOk;
   }
 
@@ -93,6 +95,7 @@ class PutCommand final : public Command {
   std::string file_;
   Condition condition_;
   Lifetime lifetime_;
+  bool explains_ = false;
 };
 
 class DeleteCommand final : public Command {
@@ -105,6 +108,7 @@ class DeleteCommand final : public Command {
             .add_option("--prefix", prefix_, "Delete every key that begins with PREFIX, atomically")
             ->type_name("PREFIX");
     app().add_flag("--yes", is_sure_, "Do not ask before deleting many keys");
+    add_explain_option(app(), explains_);
     add_condition_options(app(), condition_);
     app().footer(
         "Examples:\n"
@@ -118,8 +122,8 @@ class DeleteCommand final : public Command {
     const bool has_key = key_option_->count() > 0;
     const bool has_prefix = prefix_option_->count() > 0;
     if (has_key == has_prefix) return refuse(session, "give either KEY or --prefix PREFIX");
-    KvClient client = session.client();
-    if (has_key) return finish(session, client.remove(key_, condition_));
+    KvClient client = session.client(explains_);
+    if (has_key) return finish(session, client, client.remove(key_, condition_));
     if (prefix_.empty()) return refuse(session, "an empty prefix would delete everything");
     if (!condition_.if_match.empty() || !condition_.if_none_match.empty()) {
       return refuse(session, "a condition belongs to one key, not to a prefix");
@@ -136,7 +140,7 @@ class DeleteCommand final : public Command {
                                            counted(found->count, "key"), printable(prefix_)));
       }
     }
-    return finish(session, client.remove_prefix(prefix_));
+    return finish(session, client, client.remove_prefix(prefix_));
   }
 
  private:
@@ -153,7 +157,8 @@ class DeleteCommand final : public Command {
     return line == "y" || line == "Y" || line == "yes";
   }
 
-  static Exit finish(const Session& session, const WriteOutcome<DeleteAnswer>& outcome) {
+  static Exit finish(const Session& session, const KvClient& client,
+                     const WriteOutcome<DeleteAnswer>& outcome) {
     if (const auto* refusal = std::get_if<Refusal>(&outcome)) return report(session, *refusal);
     if (const auto* unknown = std::get_if<Unknown>(&outcome)) return report(session, *unknown);
     const auto& answer = std::get<DeleteAnswer>(outcome);
@@ -164,6 +169,7 @@ class DeleteCommand final : public Command {
     } else {
       fmt::print("deleted {} at revision {}\n", counted(answer.deleted, "key"), answer.revision);
     }
+    print_explanation(session, client);
     return Exit::kOk;
   }
 
@@ -172,6 +178,7 @@ class DeleteCommand final : public Command {
   std::string key_;
   std::string prefix_;
   bool is_sure_ = false;
+  bool explains_ = false;
   Condition condition_;
 };
 

@@ -7,6 +7,7 @@
 #include "client/cli/digest.h"
 #include "client/cli/import_journal.h"
 #include "client/cli/input.h"
+#include "client/cli/options.h"
 #include "client/cli/progress.h"
 #include "client/cli/record.h"
 #include "client/cli/session.h"
@@ -194,6 +195,17 @@ TEST(Text, ForPeople) {
   EXPECT_EQ(printable("\xff"), "\\xff");
   EXPECT_EQ(shortened("abcdef", 4), "abc…");
   EXPECT_EQ(shortened("üüüü", 4), "üüüü");
+}
+
+TEST(Explanation, IsSaidInWords) {
+  EXPECT_EQ(spoken(Explanation{"n1", "queue;dur=0.010, log;dur=0.300", ""}),
+            "n1: queue 0.010 ms, log 0.300 ms\n");
+  EXPECT_EQ(spoken(Explanation{"n2", "read;dur=0.034",
+                               "linearizable; confirmed=leader; served=memory; stale-ms=0"}),
+            "n2: read 0.034 ms\nlinearizable; confirmed by the leader, which was asked; read from "
+            "memory; stale by nothing\n");
+  EXPECT_EQ(spoken(Explanation{"n2", "read;dur=1.5", "local; served=reader; stale-ms=37"}),
+            "n2: read 1.5 ms\nlocal; read by a reader thread; stale by 37 ms at most\n");
 }
 
 }  // namespace

@@ -384,5 +384,97 @@ TEST_F(KvClientTest, ABackupIsAskedOfAnotherNodeOnlyBeforeItBegins) {
       breaks.requests().at(0).starts_with("GET /v1/snapshot?consistency=linearizable&timeout="));
 }
 
+TEST_F(KvClientTest, WhatTheNodeExplainsIsKept) {
+  ScriptedServer server(
+      {{Kind::kAnswer, http_answer(201, R"({"revision":7,"created":true})",
+                                   "Holdfast-Node: n1\r\nServer-Timing: queue;dur=0.1\r\n")}});
+  KvClient asking({.endpoints = {server.endpoint()}, .explains = true}, clock_, Random(1),
+                  [](Duration) {});
+  asking.put("a", "x");
+  EXPECT_TRUE(server.requests().at(0).ends_with("&explain=true")) << server.requests().at(0);
+  EXPECT_EQ(asking.explanation().node, "n1");
+  EXPECT_EQ(asking.explanation().timing, "queue;dur=0.1");
+  EXPECT_EQ(asking.explanation().read, "");
+  ScriptedServer other({{Kind::kAnswer, kStored}});
+  client({other.endpoint()}).put("a", "x");
+  EXPECT_FALSE(other.requests().at(0).contains("explain"));
+}
+
+const std::vector<std::string> kLines = {"{\"put\":1}\n", "{\"put\":2}\n", "{\"put\":3}\n"};
+const std::string kDone = R"({"revision":7,"put":{"created":true}})"
+                          "\n";
+
+std::string error_answer(const std::string& code, const std::string& outcome,
+                         const std::string& more = "") {
+  return R"({"error":{"line":2,"status":503,"code":")" + code + R"(","detail":"no","outcome":")" +
+         outcome + R"(","retryable":true)" + more + "}}\n";
+}
+
+template <class T>
+bool is(const WriteOutcome<BulkAnswer>& outcome) {
+  return std::holds_alternative<T>(outcome);
+}
+
+TEST_F(KvClientTest, EachLineOfABulkHasItsOutcome) {
+  ScriptedServer server(
+      {{Kind::kAnswer, http_answer(200, kDone + error_answer("no_leader", "not_applied") +
+                                            error_answer("outcome_unknown", "unknown"))}});
+  KvClient kv = client({server.endpoint()});
+  const auto outcomes = kv.bulk(kLines);
+  ASSERT_EQ(outcomes.size(), 3u);
+  EXPECT_EQ(std::get<BulkAnswer>(outcomes[0]).json + "\n", kDone);
+  EXPECT_EQ(std::get<Refusal>(outcomes[1]).code, "no_leader");
+  EXPECT_TRUE(std::get<Refusal>(outcomes[1]).retryable);
+  EXPECT_TRUE(is<Unknown>(outcomes[2]));
+  EXPECT_EQ(kv.counts().sent, 3u);
+  EXPECT_EQ(kv.counts().refused, 1u);
+  EXPECT_EQ(kv.counts().unknown, 1u);
+  EXPECT_TRUE(server.requests().at(0).starts_with("POST /v1/bulk?timeout="));
+}
+
+// The node begins each line when it has come: what is cut off is unknown, whatever was sent.
+TEST_F(KvClientTest, WhatABulkThatIsCutOffDoesNotAnswerIsUnknown) {
+  std::string cut = http_answer(200, kDone + kDone);
+  cut.resize(cut.size() - 5);
+  ScriptedServer server({{Kind::kAnswerAndClose, cut}});
+  ScriptedServer other({{Kind::kAnswer, http_answer(200, kDone + kDone + kDone)}});
+  KvClient kv = client({server.endpoint(), other.endpoint()});
+  const auto outcomes = kv.bulk(kLines);
+  ASSERT_EQ(outcomes.size(), 3u);
+  EXPECT_TRUE(is<BulkAnswer>(outcomes[0]));
+  EXPECT_TRUE(is<Unknown>(outcomes[1]));
+  EXPECT_TRUE(is<Unknown>(outcomes[2]));
+  EXPECT_TRUE(is<BulkAnswer>(kv.bulk(kLines)[2])) << "the next is asked of another node";
+}
+
+TEST_F(KvClientTest, SoIsABulkThatWasNotSentWhole) {
+  ScriptedServer server({{Kind::kRefuseEarly, ""}});
+  const std::vector<std::string> lines(3, std::string(size_t{8} << 20, ' ') + "\n");
+  for (const auto& outcome : client({server.endpoint()}).bulk(lines))
+    EXPECT_TRUE(is<Unknown>(outcome));
+}
+
+TEST_F(KvClientTest, BehindALastLineNothingWasBegun) {
+  ScriptedServer server(
+      {{Kind::kAnswer,
+        http_answer(200, kDone + error_answer("not_ready", "not_applied", R"(,"last":true)"))}});
+  const auto outcomes = client({server.endpoint()}).bulk(kLines);
+  EXPECT_TRUE(is<BulkAnswer>(outcomes[0]));
+  EXPECT_EQ(std::get<Refusal>(outcomes[1]).code, "not_ready");
+  EXPECT_EQ(std::get<Refusal>(outcomes[2]).code, "not_ready");
+}
+
+TEST_F(KvClientTest, ABulkThatIsRefusedWholeOrMeetsNobodyChangesNothing) {
+  ScriptedServer server({{Kind::kAnswer, kNoLeader}, {Kind::kAnswer, kTimeout}});
+  KvClient kv = client({server.endpoint()});
+  EXPECT_EQ(std::get<Refusal>(kv.bulk(kLines)[2]).code, "no_leader");
+  EXPECT_TRUE(is<Unknown>(kv.bulk(kLines)[0])) << "504";
+  const auto nobody = client({closed_endpoint()}).bulk(kLines);
+  EXPECT_EQ(std::get<Refusal>(nobody[0]).code, "unreachable");
+  EXPECT_TRUE(std::get<Refusal>(nobody[0]).retryable);
+  ScriptedServer silent({{Kind::kCloseUnanswered, ""}});
+  EXPECT_TRUE(is<Unknown>(client({silent.endpoint()}).bulk(kLines)[0]));
+}
+
 }  // namespace
 }  // namespace holdfast
