@@ -65,7 +65,7 @@ void Raft::work_asked_changes() {
       reject_change(asked, next.error().message);
     } else if (!next->votes(config_.self)) {
       // A leader does not remove itself: its successor does.
-      start_handover(leader, {});
+      start_handover(leader, {}, HandoverCause::kRemoval);
       if (leader.handover) {
         leader.handover->before_removal = true;
         return;

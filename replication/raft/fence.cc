@@ -46,7 +46,7 @@ void Raft::fence() {
   if (leader == nullptr) return;
   if (leader->read_round) refuse(leader->read_round->own);
   // Again and again while nobody is fit to follow it.
-  if (!leader->handover) start_handover(*leader, {});
+  if (!leader->handover) start_handover(*leader, {}, HandoverCause::kSilentDisk);
 }
 
 }  // namespace holdfast::raft

@@ -32,10 +32,25 @@ struct Refusal {
 
 enum class Role : uint8_t { kFollower, kCandidate, kLeader };
 
+enum class HandoverCause : uint8_t {
+  kAsked,       // somebody wants it so
+  kSilentDisk,  // the leader's own has stopped answering
+  kNoRoom,      // the leader's own disk is short of it
+  kNoState,     // the leader serves nothing until it has a state again
+  kRemoval,     // of the leader
+};
+
+struct HandoverTo {
+  NodeId target;
+  HandoverCause cause;
+  friend bool operator==(const HandoverTo&, const HandoverTo&) = default;
+};
+
 struct RoleChange {
   Role role;
   Term term;
-  NodeId leader;  // none if not known
+  NodeId leader;                                      // none if not known
+  std::optional<HandoverTo> handover = std::nullopt;  // a leader that gives its leadership away
   friend bool operator==(const RoleChange&, const RoleChange&) = default;
 };
 

@@ -24,6 +24,22 @@ const char* name(Role role) {
   return "?";
 }
 
+const char* name(HandoverCause cause) {
+  switch (cause) {
+    case HandoverCause::kAsked:
+      return "asked";
+    case HandoverCause::kSilentDisk:
+      return "silent disk";
+    case HandoverCause::kNoRoom:
+      return "no room";
+    case HandoverCause::kNoState:
+      return "no state";
+    case HandoverCause::kRemoval:
+      return "removal";
+  }
+  return "?";
+}
+
 const char* name(RefusalReason reason) {
   switch (reason) {
     case RefusalReason::kNoLeader:
@@ -221,6 +237,9 @@ std::string to_text(const RoleChange& change) {
   std::string out = fmt::format("{} term={}", name(change.role), change.term.value);
   if (change.role == Role::kFollower)
     out += change.leader ? fmt::format(" leader={}", change.leader.value) : " leader=?";
+  if (change.handover)
+    out += fmt::format(" hands over to={} ({})", change.handover->target.value,
+                       name(change.handover->cause));
   return out;
 }
 

@@ -226,7 +226,10 @@ void Raft::announce_role() {
   const Role role = is_leader()                                    ? Role::kLeader
                     : std::holds_alternative<CandidateRole>(role_) ? Role::kCandidate
                                                                    : Role::kFollower;
-  const RoleChange now_is{role, hard_state_.term, known_leader()};
+  RoleChange now_is{role, hard_state_.term, known_leader()};
+  if (const LeaderRole* const leader = std::get_if<LeaderRole>(&role_);
+      leader != nullptr && leader->handover)
+    now_is.handover = HandoverTo{leader->handover->target, leader->handover->cause};
   if (now_is == announced_) return;
   announced_ = now_is;
   output_.roles.push_back(now_is);

@@ -50,6 +50,7 @@ class Raft {
   Instant next_deadline() const;  // give Wake{} no later than this
   Status status() const;
   const Members& members() const { return membership_.current(); }
+  const Members& committed_members() const { return membership_.at(commit_); }
   bool quarantine_is_due() const { return quarantine_.is_due(); }
   const RaftLog& log() const { return log_; }
 
@@ -82,7 +83,7 @@ class Raft {
 
   // transfer.cc
   void transfer_leader(NodeId target);
-  void start_handover(LeaderRole& leader, NodeId target);
+  void start_handover(LeaderRole& leader, NodeId target, HandoverCause cause);
   void tell_target();
   void end_handover_if_late();
   void on_take_over(NodeId from);

@@ -13,6 +13,7 @@
 #include "replication/raft/currency.h"
 #include "replication/raft/follower.h"
 #include "replication/raft/input.h"
+#include "replication/raft/output.h"
 
 namespace holdfast::raft {
 
@@ -43,6 +44,7 @@ struct ReadRound {
 // deadline has passed.
 struct Handover {
   NodeId target;
+  HandoverCause cause;
   Instant deadline;
   std::vector<std::pair<NodeId, Forward>> held;  // from which follower; all of this term
   size_t held_bytes = 0;

@@ -52,7 +52,7 @@ void Raft::yield_to_room() {
   const NodeId target = fittest_successor(Among::kThoseWithRoom);
   if (target && !leader.followers.at(target).has_said_what_it_lacks()) return;
   leader.next_yield = now_ + kYieldPatience * config_.election_timeout;
-  if (target) start_handover(leader, target);
+  if (target) start_handover(leader, target, HandoverCause::kNoRoom);
 }
 
 }  // namespace holdfast::raft

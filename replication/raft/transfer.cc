@@ -20,18 +20,18 @@ bool is_nearly_there(const Follower& follower, const RaftLog& log) {
 
 void Raft::transfer_leader(NodeId target) {
   if (LeaderRole* const leader = std::get_if<LeaderRole>(&role_)) {
-    if (!leader->handover) start_handover(*leader, target);
+    if (!leader->handover) start_handover(*leader, target, HandoverCause::kAsked);
   } else if (const NodeId leader_elsewhere = known_leader()) {
     send(leader_elsewhere, HandOverRequest{target});
   }
 }
 
-void Raft::start_handover(LeaderRole& leader, NodeId target) {
+void Raft::start_handover(LeaderRole& leader, NodeId target, HandoverCause cause) {
   if (!target) target = fittest_successor(Among::kAll);
   const auto found = leader.followers.find(target);
   if (found == leader.followers.end() || !is_fit(target, found->second)) return;
-  leader.handover =
-      Handover{.target = target, .deadline = now_ + config_.election_timeout, .held = {}};
+  leader.handover = Handover{
+      .target = target, .cause = cause, .deadline = now_ + config_.election_timeout, .held = {}};
 }
 
 bool Raft::is_in_contact(const Follower& follower) const {
@@ -96,7 +96,7 @@ void Raft::hand_over_for_want_of_state() {
   if (!target) return;
   const Follower& follower = leader.followers.at(target);
   if (follower.has_said_what_it_lacks() && is_nearly_there(follower, log_))
-    start_handover(leader, target);
+    start_handover(leader, target, HandoverCause::kNoState);
 }
 
 void Raft::on_take_over(NodeId from) {
