@@ -6,8 +6,6 @@
 
 #include <fmt/core.h>
 
-#include "storage/base/log.h"
-
 namespace holdfast {
 namespace {
 
@@ -24,8 +22,8 @@ DiskRoom::Place::Place(FileSystem& fs, std::string path, uint64_t disk_bytes)
       reserve(fs, directory + "/RESERVE", marks.reserve) {}
 
 Result<std::unique_ptr<DiskRoom>> DiskRoom::open(FileSystem& fs, const std::string& state_directory,
-                                                 const std::string& log_directory) {
-  std::unique_ptr<DiskRoom> room(new DiskRoom(fs));
+                                                 const std::string& log_directory, TellEvent tell) {
+  std::unique_ptr<DiskRoom> room(new DiskRoom(fs, std::move(tell)));
   HOLDFAST_TRY(room->add(state_directory));
   if (!log_directory.empty()) HOLDFAST_TRY(room->add(log_directory));
   room->look_at_all();
@@ -90,12 +88,13 @@ void DiskRoom::look_at_all() {
 void DiskRoom::look(Place& place) const {
   const Result<> judged = judge(place);
   if (!judged && place.is_known)
-    log_warning(
-        "how much room there is at {} cannot be told, or its reserve not be taken: {}. Until it "
-        "can, the node goes by what it knew before",
-        place.directory, judged.error().message);
+    tell(place, "unknown", LogLevel::kWarning,
+         fmt::format("how much room there is at {} cannot be told, or its reserve not be taken: "
+                     "{}. Until it can, the node goes by what it knew before",
+                     place.directory, judged.error().message));
   if (judged && !place.is_known)
-    log_info("how much room there is at {} is known again", place.directory);
+    tell(place, "known", LogLevel::kInfo,
+         fmt::format("how much room there is at {} is known again", place.directory));
   place.is_known = judged.has_value();
 }
 
@@ -107,11 +106,14 @@ Result<> DiskRoom::judge(Place& place) const {
   const RoomLevel was = std::exchange(place.level, place.marks.level(place.level, room));
   const bool is_short = place.level != RoomLevel::kEnough;
   if (is_short && was == RoomLevel::kEnough)
-    log_warning(
-        "{} has {} MiB free, less than {} MiB: growing writes are refused until there are {}",
-        place.directory, room >> 20, place.marks.short_below >> 20, place.marks.enough_from >> 20);
+    tell(place, "short", LogLevel::kWarning,
+         fmt::format("{} has {} MiB free, less than {} MiB: growing writes are refused until there "
+                     "are {}",
+                     place.directory, room >> 20, place.marks.short_below >> 20,
+                     place.marks.enough_from >> 20));
   if (!is_short && was != RoomLevel::kEnough)
-    log_info("{} has {} MiB free: room enough again", place.directory, room >> 20);
+    tell(place, "enough", LogLevel::kInfo,
+         fmt::format("{} has {} MiB free: room enough again", place.directory, room >> 20));
   if (is_short || lacks == 0) return {};
   return place.reserve.take();
 }
@@ -123,11 +125,22 @@ bool DiskRoom::is_full(const Place& place) const {
   return !space || space->free < place.marks.reserve;
 }
 
-bool DiskRoom::give_back_reserve(Place& place) {
+bool DiskRoom::give_back_reserve(Place& place) const {
   const Result<bool> given = place.reserve.give_back();
   if (!given || !*given) return false;
-  log_warning("{} is on a disk that is full: the reserve there is given back", place.directory);
+  tell(place, "reserve_given_back", LogLevel::kWarning,
+       fmt::format("{} is on a disk that is full: the reserve there is given back",
+                   place.directory));
   return true;
+}
+
+void DiskRoom::tell(const Place& place, const char* stage, LogLevel level, std::string text) const {
+  tell_({.kind = EventKind::kRoom,
+         .level = level,
+         .text = std::move(text),
+         .fields = {{"stage", std::string(stage)},
+                    {"directory", place.directory},
+                    {"free_bytes", place.free.load()}}});
 }
 
 uint64_t DiskRoom::free_bytes() const {

@@ -14,8 +14,10 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "storage/base/events.h"
 #include "storage/fs/file_system.h"
 #include "storage/fs/reserve.h"
 #include "storage/fs/room.h"
@@ -29,7 +31,8 @@ class DiskRoom {
   // Takes the reserves, or, so that a start succeeds on a disk that others have filled, gives them
   // back. `log_directory`: empty where the log lies with the state.
   static Result<std::unique_ptr<DiskRoom>> open(FileSystem& fs, const std::string& state_directory,
-                                                const std::string& log_directory);
+                                                const std::string& log_directory,
+                                                TellEvent tell = log_event);
   ~DiskRoom();  // ends the watch
   DiskRoom(const DiskRoom&) = delete;
   DiskRoom& operator=(const DiskRoom&) = delete;
@@ -72,17 +75,19 @@ class DiskRoom {
     bool is_known = true;  // the last look found out all that it is for
   };
 
-  explicit DiskRoom(FileSystem& fs) : fs_(fs) {}
+  DiskRoom(FileSystem& fs, TellEvent tell) : fs_(fs), tell_(std::move(tell)) {}
+  void tell(const Place& place, const char* stage, LogLevel level, std::string text) const;
   Result<> add(const std::string& directory);
   void look(Place& place) const;
   Result<> judge(Place& place) const;
   bool is_full(const Place& place) const;
-  static bool give_back_reserve(Place& place);
+  bool give_back_reserve(Place& place) const;
   void look_at_all();
   void run(const Told& told);
   bool pause();  // false: it is over
 
   FileSystem& fs_;
+  const TellEvent tell_;
   std::vector<std::unique_ptr<Place>> places_;  // of the state; of the log, where it has its own
   std::atomic<RoomLevel> level_ = RoomLevel::kEnough;
 

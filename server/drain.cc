@@ -1,7 +1,5 @@
 #include "server/drain.h"
 
-#include "storage/base/log.h"
-
 namespace holdfast {
 namespace {
 
@@ -14,7 +12,10 @@ constexpr auto kAnswersLook = std::chrono::milliseconds(20);
 void Drain::begin_on_signal() {
   signals_.async_wait([this](boost::system::error_code code, int signal) {
     if (code) return;
-    log_info("stopping: {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
+    const std::string name = signal == SIGINT ? "SIGINT" : "SIGTERM";
+    seams_.tell({.kind = EventKind::kProcess,
+                 .text = "stopping: " + name,
+                 .fields = {{"stage", "stopping"}, {"signal", name}}});
     seams_.give_leadership_up();
     begin_when_handed_over(clock_.now() + handover_patience_);
   });

@@ -14,6 +14,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "storage/base/clock.h"
+#include "storage/base/events.h"
 
 namespace holdfast {
 
@@ -24,6 +25,7 @@ class Drain {
     std::function<bool()> may_hand_over;  // it leads, and another could
     std::function<void()> refuse_connections;
     std::function<size_t()> connections;
+    TellEvent tell = log_event;
   };
 
   Drain(boost::asio::io_context& loop, const Clock& clock, Duration handover_patience, Seams seams)

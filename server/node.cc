@@ -19,6 +19,7 @@
 #include "server/api/routes.h"
 #include "server/api/services.h"
 #include "server/api/watchers.h"
+#include "server/chronicle.h"
 #include "server/data_directory.h"
 #include "server/disk_room.h"
 #include "server/drain.h"
@@ -34,6 +35,7 @@
 #include "server/rejoin.h"
 #include "server/scrub.h"
 #include "storage/base/check.h"
+#include "storage/base/events.h"
 #include "storage/base/log.h"
 #include "storage/base/random.h"
 #include "storage/fs/posix.h"
@@ -68,6 +70,9 @@ struct Node::Parts {
   FileSystem& disk{faults ? faults->files() : static_cast<FileSystem&>(fs)};  // of the large files
   DataDirectory directory;
   Random random{random_from_system()};
+  Events events{clock, random.next()};
+  const TellEvent tell = [this](Event event) { events.tell(std::move(event)); };
+  Chronicle chronicle{events};
   std::unique_ptr<Drain> drain;
   std::unique_ptr<TcpTransport> transport;
   std::unique_ptr<Suspicion> suspicion;
@@ -130,7 +135,6 @@ struct Node::Parts {
         .make_room = [this](RoomFor what) { return room->make_room(DiskRoom::Disk::kState, what); },
         .faults = faults ? &faults->disk() : nullptr};
   }
-  std::string spoken(NodeId id) const;
   std::unique_ptr<SegmentedLog> opened_log_;
 };
 
@@ -174,7 +178,7 @@ Result<bool> Node::Parts::enter_cluster() {
 Result<> Node::Parts::open_storage() {
   const StoragePlaces places = places_of(config, directory);
   HOLDFAST_TRY(make_folders(fs, places));
-  suspicion = std::make_unique<Suspicion>(fs, places.group, directory.identity().node);
+  suspicion = std::make_unique<Suspicion>(fs, places.group, directory.identity().node, tell);
   HOLDFAST_ASSIGN(NodeStorage storage,
                   open_node_storage(disk, directory.identity(), places, log_options(), *suspicion,
                                     state_options()));
@@ -212,11 +216,17 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
               },
           .members = [this](const raft::Members& members) { suspicion->follow(members); },
           .installed =
-              [&mailbox](raft::Installed installed) { mailbox.post(std::move(installed)); }});
+              [this](raft::Installed installed) {
+                chronicle.tell_installed(installed.position.index);
+                replica_loop->post(std::move(installed));
+              }});
   const std::string group = directory.group_path(kFirstGroup);
   const auto verify = [this](const std::string& path) { return engine->read_back_file(path); };
-  const SnapshotSending sending{
-      .self = hello(), .group = kFirstGroup, .directory = group + "/snapshots", .verify = verify};
+  const SnapshotSending sending{.self = hello(),
+                                .group = kFirstGroup,
+                                .directory = group + "/snapshots",
+                                .verify = verify,
+                                .tell = tell};
   HOLDFAST_ASSIGN(
       snapshots,
       TcpSnapshots::open(
@@ -234,7 +244,7 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
       self, Announcer::Addresses{client_url_of(config), hello().peer_address}, random.fork());
   upkeep = std::make_unique<Upkeep>(*machine);
   hash_reporter = std::make_unique<HashReporter>(self);
-  reclaim = std::make_unique<Reclaim>(*engine, *machine, *room);
+  reclaim = std::make_unique<Reclaim>(*engine, *machine, *room, tell);
   Transport* peers = transport.get();
   if (faults)
     peers = &faults->stand_before(
@@ -297,11 +307,7 @@ void Node::Parts::start_service() {
 }
 
 void Node::Parts::after_turn(Instant now, const std::vector<raft::RoleChange>& roles) {
-  for (const raft::RoleChange& change : roles)
-    log_info("{} in term {}{}", name_of(change.role), change.term.value,
-             change.role != raft::Role::kFollower ? ""
-             : change.leader                      ? " of " + spoken(change.leader)
-                                                  : " without a leader");
+  chronicle.note_roles(roles, replica->raft().members());
   const bool is_new_list = replica->raft().members() != followed;
   if (is_new_list) follow_members();
   // A change of members is on the board before it can be committed, and so before it is answered.
@@ -317,12 +323,6 @@ void Node::Parts::after_turn(Instant now, const std::vector<raft::RoleChange>& r
   }
 }
 
-// The leader may be unknown to a list of members that is older than it.
-std::string Node::Parts::spoken(NodeId id) const {
-  const raft::Member* member = replica->raft().members().find(id);
-  return member != nullptr ? member->name : fmt::format("{:016x}", id.value);
-}
-
 void Node::Parts::follow_members() {
   followed = replica->raft().members();
   transport->set_peers(followed.list);
@@ -333,6 +333,8 @@ void Node::Parts::publish(Instant now) {
   const std::shared_ptr<NodeStatus> status =
       own_status(directory.identity(), *replica, *machine, now);
   status->disk_free_bytes = room->free_bytes();
+  chronicle.note_members(replica->raft().committed_members());
+  chronicle.note(*status, now);
   if (is_outvoted(*status->check, status->agreement))
     suspicion->state_is_damaged(outvoted_text(*status->check, *status->agreement.majority));
   std::vector<raft::Proposal> own = announcer->due(now, *status);
@@ -373,7 +375,8 @@ void Node::Parts::prepare_drain() {
                          if (lock_waiters) lock_waiters->end();
                          connections->drain();
                        },
-                   .connections = [this] { return connections->size(); }});
+                   .connections = [this] { return connections->size(); },
+                   .tell = tell});
 }
 
 NodeEnd Node::Parts::say_removed() const {
@@ -428,7 +431,8 @@ Result<std::unique_ptr<Node>> Node::open(const Config& config) {
   const Identity& identity = parts->directory.identity();
   log_info("holdfastd {}: node {} ({:016x}), data in {}", HOLDFAST_VERSION, identity.name,
            identity.node.value, config.data_dir);
-  HOLDFAST_ASSIGN(parts->room, DiskRoom::open(parts->disk, config.data_dir, config.log_dir));
+  HOLDFAST_ASSIGN(parts->room,
+                  DiskRoom::open(parts->disk, config.data_dir, config.log_dir, parts->tell));
   parts->prepare_drain();
   HOLDFAST_TRY(parts->listen());
   return std::unique_ptr<Node>(new Node(std::move(parts)));
@@ -442,7 +446,7 @@ Result<NodeEnd> Node::run() {
   HOLDFAST_TRY(parts.open_storage());
   parts.drain->begin_on_signal();
   parts.start_service();
-  log_info("clients at http://{}", parts.config.listen);
+  parts.chronicle.tell_serves(parts.config.listen);
   parts.loop.run();
   HOLDFAST_TRY(parts.stop());
   return parts.directory.identity().removed ? parts.say_removed() : NodeEnd::kStopped;

@@ -76,20 +76,23 @@ Error come_back_as_another(FileSystem& fs, const Identity& identity, const Stora
 
 Result<MendedLog> open_log(FileSystem& fs, const std::string& path,
                            const SegmentedLog::Options& options, LogIndex durable,
-                           bool others_have_it) {
+                           bool others_have_it, const Suspicion& suspicion) {
   HOLDFAST_ASSIGN(MendedLog mended, others_have_it ? open_and_mend(fs, path, options, durable)
                                                    : open_only_copy(fs, path, options, durable));
   if (!mended.needless_damage.empty())
-    log_error(
-        "{}. All that was there is in the state, and it was put aside as *.damaged: the log "
-        "goes back to entry {} now",
-        mended.needless_damage, mended.opened.recovered.before.index.value + 1);
+    suspicion.tell(
+        EventKind::kRebuild, "mended",
+        fmt::format("{}. All that was there is in the state, and it was put aside as *.damaged: "
+                    "the log goes back to entry {} now",
+                    mended.needless_damage, mended.opened.recovered.before.index.value + 1));
   if (mended.quarantine)
-    log_error(
-        "{}. This node goes on from entry {}, fetches what follows from the leader, and does not "
-        "vote until it has it; what was there is kept as *.damaged. If no leader comes, a majority "
-        "may be damaged: stop all nodes and look at them with holdfast recover",
-        mended.quarantine->why, mended.opened.recovered.last.index.value);
+    suspicion.tell(
+        EventKind::kQuarantine, "begins",
+        fmt::format("{}. This node goes on from entry {}, fetches what follows from the leader, "
+                    "and does not vote until it has it; what was there is kept as *.damaged. If no "
+                    "leader comes, a majority may be damaged: stop all nodes and look at them with "
+                    "holdfast recover",
+                    mended.quarantine->why, mended.opened.recovered.last.index.value));
   return mended;
 }
 
@@ -123,7 +126,8 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
         come_back_as_another(fs, identity, places, *storage.machine, std::move(error)));
   };
   Result<MendedLog> opened =
-      open_log(fs, places.log, options, storage.machine->applied().index, others_have_it);
+      open_log(fs, places.log, options, storage.machine->applied().index, others_have_it,
+               suspicion);
   if (!opened) return rejoin_if_lost(std::move(opened).error());
   MendedLog mended = *std::move(opened);
   const Recovered& on_disk = mended.opened.recovered;
@@ -144,11 +148,12 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
   if (!recovered) return rejoin_if_lost(std::move(recovered).error());
   storage.recovered = *std::move(recovered);
   if (storage.recovered.lacks_state) {
-    log_error(
-        "the state of this node was damaged: {}. A peer is asked for its own; what was dropped is "
-        "kept as damaged-state. If no leader comes, a majority may be damaged: stop all nodes and "
-        "look at them with holdfast recover",
-        rebuild->why);
+    suspicion.tell(
+        EventKind::kRebuild, "begins",
+        fmt::format("the state of this node was damaged: {}. A peer is asked for its own; what was "
+                    "dropped is kept as damaged-state. If no leader comes, a majority may be "
+                    "damaged: stop all nodes and look at them with holdfast recover",
+                    rebuild->why));
   } else if (rebuild) {
     suspicion.state_is_new();
   } else {
@@ -170,7 +175,10 @@ void Repairs::begin_quarantine(const raft::Status& status) {
   // A start that does not know of it would vote with what is left.
   if (!noted) fatal(fmt::format("{}; and that could not be noted: {}", why, noted.error().message));
   quarantined_ = true;
-  log_error("{}. This node fetches it from the leader, and does not vote until it has it", why);
+  suspicion_.tell(
+      EventKind::kQuarantine, "begins",
+      fmt::format("{}. This node fetches it from the leader, and does not vote until it has it",
+                  why));
 }
 
 void Repairs::settle(const raft::Status& status, LogWriter& log) {
@@ -179,12 +187,12 @@ void Repairs::settle(const raft::Status& status, LogWriter& log) {
     if (!files) return log_warning("the log is whole again, but: {}", files.error().message);
     quarantined_ = false;
     log.remove(*files);
-    log_info("the log is whole again: this node votes");
+    suspicion_.tell(EventKind::kQuarantine, "ends", "the log is whole again: this node votes");
   }
   if (lacks_state_ && !status.awaits_state) {
     lacks_state_ = false;
     suspicion_.state_is_new();
-    log_info("the state is whole again: this node serves");
+    suspicion_.tell(EventKind::kRebuild, "ends", "the state is whole again: this node serves");
   }
 }
 

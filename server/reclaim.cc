@@ -1,6 +1,9 @@
 #include "server/reclaim.h"
 
 #include <chrono>
+#include <utility>
+
+#include <fmt/core.h>
 
 #include "server/disk_room.h"
 #include "storage/base/log.h"
@@ -19,8 +22,13 @@ constexpr std::chrono::seconds kReclaimEvery{2};
 
 }  // namespace
 
-Reclaim::Reclaim(RocksEngine& engine, const KvStateMachine& machine, const DiskRoom& room)
-    : engine_(engine), machine_(machine), room_(room), flushed_floor_(machine.history_floor()) {}
+Reclaim::Reclaim(RocksEngine& engine, const KvStateMachine& machine, const DiskRoom& room,
+                 TellEvent tell)
+    : engine_(engine),
+      machine_(machine),
+      room_(room),
+      tell_(std::move(tell)),
+      flushed_floor_(machine.history_floor()) {}
 
 Reclaim::~Reclaim() {
   {
@@ -42,12 +50,15 @@ std::optional<Bytes> Reclaim::due(Instant now, const raft::Status& status) {
   const Revision newest = machine_.revision();
   if (machine_.history_floor() >= newest) return std::nullopt;
   next_ = now + kForgetEvery;
-  log_warning(
-      "growing writes are refused for want of room, for {} s now: the past of all keys, below "
-      "revision {}, is given up on every node, whatever keep_history says, so that deletes make "
-      "room. Make room on the disks that are short of it (short_of_room in GET /v1/cluster), or "
-      "delete keys",
-      std::chrono::floor<std::chrono::seconds>(now - refusal_->since).count(), newest.value);
+  tell_({.kind = EventKind::kGrowth,
+         .level = LogLevel::kWarning,
+         .text = fmt::format(
+             "growing writes are refused for want of room, for {} s now: the past of all keys, "
+             "below revision {}, is given up on every node, whatever keep_history says, so that "
+             "deletes make room. Make room on the disks that are short of it (short_of_room in GET "
+             "/v1/cluster), or delete keys",
+             std::chrono::floor<std::chrono::seconds>(now - refusal_->since).count(), newest.value),
+         .fields = {{"refused", true}, {"compact_revision", newest.value}}});
   return encode_command({.act = CompactCommand{.floor = newest}});
 }
 

@@ -12,6 +12,7 @@
 
 #include "replication/raft/status.h"
 #include "storage/base/clock.h"
+#include "storage/base/events.h"
 #include "storage/kv/kv_state_machine.h"
 #include "storage/kv/rocks_engine.h"
 
@@ -22,7 +23,8 @@ class DiskRoom;
 class Reclaim {
  public:
   // All that is given by reference outlives it.
-  Reclaim(RocksEngine& engine, const KvStateMachine& machine, const DiskRoom& room);
+  Reclaim(RocksEngine& engine, const KvStateMachine& machine, const DiskRoom& room,
+          TellEvent tell = log_event);
   ~Reclaim();  // ends what is being rewritten
   Reclaim(const Reclaim&) = delete;
   Reclaim& operator=(const Reclaim&) = delete;
@@ -51,6 +53,7 @@ class Reclaim {
   RocksEngine& engine_;
   const KvStateMachine& machine_;
   const DiskRoom& room_;
+  const TellEvent tell_;
 
   // On the loop.
   std::optional<Refusal> refusal_;

@@ -19,8 +19,15 @@ bool has_peers(const raft::Members& members, NodeId self) {
   });
 }
 
-Suspicion::Suspicion(FileSystem& fs, std::string group, NodeId self)
-    : fs_(fs), group_(std::move(group)), self_(self) {}
+Suspicion::Suspicion(FileSystem& fs, std::string group, NodeId self, TellEvent tell)
+    : fs_(fs), group_(std::move(group)), self_(self), tell_(std::move(tell)) {}
+
+void Suspicion::tell(EventKind of, std::string_view stage, std::string text) const {
+  tell_({.kind = of,
+         .level = stage == "ends" ? LogLevel::kInfo : LogLevel::kError,
+         .text = std::move(text),
+         .fields = {{"stage", std::string(stage)}}});
+}
 
 void Suspicion::assume(raft::Members members) {
   const std::lock_guard lock(mutex_);
@@ -71,15 +78,16 @@ void Suspicion::state_is_damaged(const std::string& what) {
   const Result<RebuildNote> noted = note_damaged_state(fs_, group_, what);
   if (!noted)
     fatal(fmt::format("{}; and that could not be noted: {}", what, noted.error().message));
-  log_error("{}. Nothing is served from this state any more: this node starts anew without it",
-            what);
+  tell(EventKind::kRebuild, "found",
+       what + ". Nothing is served from this state any more: this node starts anew without it");
   restart_process();
 }
 
 void Suspicion::log_is_damaged(const std::string& what) {
   mutex_.lock();
   stop_if_alone(what);
-  log_error("{}. This node starts anew, and fetches what is damaged from the others", what);
+  tell(EventKind::kQuarantine, "found",
+       what + ". This node starts anew, and fetches what is damaged from the others");
   restart_process();
 }
 

@@ -7,15 +7,17 @@
 
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "replication/raft/membership.h"
+#include "storage/base/events.h"
 #include "storage/fs/file_system.h"
 
 namespace holdfast {
 
 class Suspicion {
  public:
-  Suspicion(FileSystem& fs, std::string group, NodeId self);
+  Suspicion(FileSystem& fs, std::string group, NodeId self, TellEvent tell = log_event);
 
   // Who belongs to the group, as long as nothing is said to follow(). It may be out of date.
   void assume(raft::Members members);
@@ -33,12 +35,17 @@ class Suspicion {
   // The start that follows finds the damage and puts it aside.
   [[noreturn]] void log_is_damaged(const std::string& what);
 
+  // What becomes of the log (kQuarantine) or the state (kRebuild): damage is "found", is "mended"
+  // at once, or making it good "begins" and "ends".
+  void tell(EventKind of, std::string_view stage, std::string text) const;
+
  private:
   void stop_if_alone(const std::string& what) const;
 
   FileSystem& fs_;
   const std::string group_;
   const NodeId self_;
+  const TellEvent tell_;
   mutable std::mutex mutex_;  // held until the end: the first who finds something decides
   raft::Members members_;
   bool is_noted_ = false;  // else they are assumed

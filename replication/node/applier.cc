@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "storage/base/check.h"
-#include "storage/base/log.h"
 
 namespace holdfast {
 
@@ -77,7 +76,6 @@ void Applier::install(const raft::InstallOrder& order) {
   Result<raft::Members> members = raft::decode_members(head->members);
   must(members);
   must(machine_.install(order.source));
-  log_info("the state of a peer, up to entry {}, is in use", order.position.index.value);
   answers_.members(*members);
   answers_.installed({order.position, *std::move(members), head->stamp});
 }

@@ -36,7 +36,8 @@ TcpSnapshots::TcpSnapshots(FileSystem& fs, const Clock& clock, const SnapshotSen
                 {.self = sending.self.node,
                  .group = sending.group,
                  .directory = sending.directory,
-                 .make_room = calls.make_room},
+                 .make_room = calls.make_room,
+                 .tell = sending.tell},
                 [post = calls.post](raft::SnapshotArrived arrived) { post(std::move(arrived)); }),
       sender_(fs, clock, sending, checkpoints_of(machine),
               [post = calls.post](raft::SnapshotDone done) { post(done); }) {

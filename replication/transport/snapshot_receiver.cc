@@ -114,8 +114,9 @@ void SnapshotReceiver::serve(Caller caller) {
   TimedSocket socket(std::move(caller.connection), clock_, interrupt_);
   const Result<> outcome = receive(socket, caller.peer);
   if (outcome) return;
-  log_warning("the receiving of a snapshot from {} ended: {}", caller.peer.name,
-              outcome.error().message);
+  tell("interrupted", caller.peer,
+       fmt::format("the receiving of a snapshot from {} ended: {}", caller.peer.name,
+                   outcome.error().message));
   if (socket.send(refusal(outcome.error()), kFarewellPatience))
     socket.close_gently(kFarewellPatience);
 }
@@ -128,12 +129,25 @@ Result<> SnapshotReceiver::receive(TimedSocket& socket, const Hello& peer) {
   HOLDFAST_TRY(check_offer(offer));
   if (stored_ == offer.snapshot) return say(socket, SnapshotStored{});
   HOLDFAST_TRY(prepare_for(offer));
-  log_info("receiving a snapshot from {}, leader of term {}: up to entry {}, {} files, {} MiB",
-           peer.name, peer.snapshot_term.value, offer.position.index.value, offer.files.size(),
-           offer.bytes() >> 20);
+  tell("begins", peer,
+       fmt::format("receiving a snapshot from {}, leader of term {}: up to entry {}, {} files, {} "
+                   "MiB",
+                   peer.name, peer.snapshot_term.value, offer.position.index.value,
+                   offer.files.size(), offer.bytes() >> 20));
   HOLDFAST_TRY(say(socket, part_->place()));
   HOLDFAST_TRY(receive_pieces(socket));
   return finish(socket, peer);
+}
+
+void SnapshotReceiver::tell(std::string_view stage, const Hello& peer, std::string text) const {
+  const bool is_wrong = stage == "interrupted";
+  Event event{.kind = EventKind::kSnapshot,
+              .level = is_wrong ? LogLevel::kWarning : LogLevel::kInfo,
+              .text = std::move(text),
+              .fields = {{"direction", "in"}, {"stage", std::string(stage)}, {"peer", peer.name}}};
+  if (part_) event.fields.emplace_back("index", part_->offer().position.index.value);
+  if (part_) event.fields.emplace_back("bytes", part_->offer().bytes());
+  config_.tell(std::move(event));
 }
 
 Result<> SnapshotReceiver::prepare_for(const SnapshotOffer& offer) {
@@ -173,8 +187,10 @@ Result<> SnapshotReceiver::finish(TimedSocket& socket, const Hello& peer) {
   if (!source) return on_disk(std::unexpected(source.error()));
   const LogPosition position = part_->offer().position;
   stored_ = part_->offer().snapshot;
+  tell("arrived", peer,
+       fmt::format("a snapshot from {} has arrived, up to entry {}", peer.name,
+                   position.index.value));
   part_.reset();
-  log_info("a snapshot from {} has arrived, up to entry {}", peer.name, position.index.value);
   arrived_({peer.node, peer.snapshot_term, position, *source});
   return say(socket, SnapshotStored{});
 }

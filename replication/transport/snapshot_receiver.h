@@ -21,6 +21,7 @@
 #include "replication/transport/snapshot_files.h"
 #include "replication/transport/timed_socket.h"
 #include "replication/transport/wire.h"
+#include "storage/base/events.h"
 
 namespace holdfast {
 
@@ -36,6 +37,7 @@ class SnapshotReceiver {
     std::string directory;                         // prepared (snapshot_files.h)
     Duration patience = std::chrono::seconds(10);  // without progress
     MakeRoom make_room = []() -> Result<> { return {}; };
+    TellEvent tell = log_event;
   };
 
   // `fs` and `clock` outlive it.
@@ -65,6 +67,7 @@ class SnapshotReceiver {
 
   // Errors: kInvalid ends the transfer for good, any other ends this connection.
   Result<> receive(TimedSocket& socket, const Hello& peer);
+  void tell(std::string_view stage, const Hello& peer, std::string text) const;
   Result<> prepare_for(const SnapshotOffer& offer);
   Result<> receive_pieces(TimedSocket& socket);
   Result<> finish(TimedSocket& socket, const Hello& peer);

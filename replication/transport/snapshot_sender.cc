@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/core.h>
+
 #include "storage/base/check.h"
-#include "storage/base/log.h"
 
 namespace holdfast {
 namespace {
@@ -97,7 +98,11 @@ void SnapshotSender::carry_out(const Job& job) {
   };
   const Result<> delivered = transfer.run(checkpoint, [this] { answer_called_off(); });
   if (!delivered)
-    log_warning("a snapshot was not delivered to {}: {}", job.address, delivered.error().message);
+    how_.tell({.kind = EventKind::kSnapshot,
+               .level = LogLevel::kWarning,
+               .text = fmt::format("a snapshot was not delivered to {}: {}", job.address,
+                                   delivered.error().message),
+               .fields = {{"direction", "out"}, {"stage", "failed"}, {"peer", job.address}}});
   {
     const std::lock_guard lock(mutex_);
     destination_ = {};

@@ -61,19 +61,33 @@ Result<> SnapshotTransfer::attempt(const MakeCheckpoint& checkpoint,
   HOLDFAST_TRY(check_offer(offer));
   const Instant began = clock_.now();
   next_line_ = began + kLineEvery;
-  log_info("sending a snapshot to {}: up to entry {}, {} files, {:.1f} MiB", address_,
-           position.index.value, offer.files.size(), mebibytes(offer.bytes()));
+  const auto tell = [&](std::string_view stage, LogLevel level, std::string text) {
+    how_.tell({.kind = EventKind::kSnapshot,
+               .level = level,
+               .text = std::move(text),
+               .fields = {{"direction", "out"},
+                          {"stage", std::string(stage)},
+                          {"peer", address_},
+                          {"index", position.index.value},
+                          {"bytes", offer.bytes()}}});
+  };
+  tell("begins", LogLevel::kInfo,
+       fmt::format("sending a snapshot to {}: up to entry {}, {} files, {:.1f} MiB", address_,
+                   position.index.value, offer.files.size(), mebibytes(offer.bytes())));
   for (;;) {
     const Result<> outcome = socket ? send_over(*socket, offer, snapshot, between)
                                     : Result<>(std::unexpected(socket.error()));
     if (outcome) {
-      log_info("the snapshot has arrived at {}: {:.1f} MiB were sent in {:.1f} s", address_,
-               mebibytes(sent_), std::chrono::duration<double>(clock_.now() - began).count());
+      tell("arrived", LogLevel::kInfo,
+           fmt::format("the snapshot has arrived at {}: {:.1f} MiB were sent in {:.1f} s", address_,
+                       mebibytes(sent_),
+                       std::chrono::duration<double>(clock_.now() - began).count()));
       return {};
     }
     if (outcome.error().code != ErrorCode::kUnavailable || !wait_to_redial()) return outcome;
-    log_warning("the sending of a snapshot to {} goes on after an interruption: {}", address_,
-                outcome.error().message);
+    tell("interrupted", LogLevel::kWarning,
+         fmt::format("the sending of a snapshot to {} goes on after an interruption: {}", address_,
+                     outcome.error().message));
     socket = dial();
   }
 }

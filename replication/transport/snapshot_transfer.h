@@ -11,6 +11,7 @@
 #include "replication/transport/snapshot_files.h"
 #include "replication/transport/timed_socket.h"
 #include "replication/transport/wire.h"
+#include "storage/base/events.h"
 
 namespace holdfast {
 
@@ -24,6 +25,7 @@ struct SnapshotSending {
   Duration redial_first = std::chrono::milliseconds(200);  // doubled with each further try
   VerifyFile verify = [](const std::string&) -> Result<> { return {}; };
   Duration rest_first = std::chrono::seconds(1);  // after a copy in vain; doubled, too
+  TellEvent tell = log_event;
 };
 
 // Makes a copy of the state as files in `directory`, which is not there yet, and says what the last

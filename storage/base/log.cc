@@ -25,6 +25,18 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
 
 }  // namespace
 
+std::string_view name_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "";
+}
+
 void start_log(LogFormat format) {
   auto logger = std::make_shared<spdlog::logger>(
       "holdfast", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());

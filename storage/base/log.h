@@ -14,6 +14,8 @@ namespace holdfast {
 enum class LogFormat { kText, kJson };
 enum class LogLevel { kInfo, kWarning, kError };
 
+std::string_view name_of(LogLevel level);  // info, warning, error
+
 void start_log(LogFormat format);
 void log_line(LogLevel level, std::string_view message);
 
