@@ -20,12 +20,12 @@ using prometheus::Counter;
 using prometheus::Gauge;
 using prometheus::Histogram;
 
-constexpr std::array<const char*, 19> kCallNames = {
+constexpr std::array<const char*, 20> kCallNames = {
     "get",     "put",     "delete",   "scan",   "delete_range", "cluster",
     "leader",  "members", "snapshot", "leases", "txn",          "settings",
     "history", "compact", "usage",    "watch",  "faults",       "locks",
-    "bulk"};
-static_assert(kCallNames.size() == static_cast<size_t>(Call::kBulk) + 1);
+    "bulk",    "events"};
+static_assert(kCallNames.size() == static_cast<size_t>(Call::kEvents) + 1);
 constexpr std::array<const char*, 6> kStatusClasses = {"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 Histogram::BucketBoundaries latency_buckets() {
@@ -35,6 +35,22 @@ Histogram::BucketBoundaries latency_buckets() {
 
 double number(uint64_t value) {
   return static_cast<double>(value);
+}
+
+// They are counted where they are told.
+prometheus::MetricFamily events_told(const Events& events) {
+  prometheus::MetricFamily told{"holdfast_events_total",
+                                "What happened to this node, by kind, as GET /v1/events tells it",
+                                prometheus::MetricType::Counter,
+                                {}};
+  for (size_t place = 0; place < kEventKinds; ++place) {
+    const auto kind = static_cast<EventKind>(place);
+    prometheus::ClientMetric metric;
+    metric.label.push_back({"kind", std::string(name_of(kind))});
+    metric.counter.value = number(events.count(kind));
+    told.metric.push_back(std::move(metric));
+  }
+  return told;
 }
 
 }  // namespace
@@ -110,7 +126,7 @@ void Metrics::count_scrub() {
   families_->scrubs.Increment();
 }
 
-std::string Metrics::render(const NodeStatus& status, Instant now) {
+std::string Metrics::render(const NodeStatus& status, const Events& events, Instant now) {
   Families& f = *families_;
   f.node.Add({{"name", status.name}, {"version", HOLDFAST_VERSION}}).Set(1);
   f.is_leader.Set(status.raft.role == raft::Role::kLeader ? 1 : 0);
@@ -142,6 +158,7 @@ std::string Metrics::render(const NodeStatus& status, Instant now) {
     lag.metric.push_back(std::move(metric));
   }
   if (!lag.metric.empty()) families.push_back(std::move(lag));
+  families.push_back(events_told(events));
   return prometheus::TextSerializer().Serialize(families);
 }
 

@@ -9,6 +9,7 @@
 
 #include "replication/node/status.h"
 #include "storage/base/clock.h"
+#include "storage/base/events.h"
 
 namespace holdfast {
 
@@ -27,7 +28,7 @@ class Metrics {
   void count_scrubbed(uint64_t bytes);
   void count_scrub();
   // Everything counted so far, and the node's state as gauges.
-  std::string render(const NodeStatus& status, Instant now);
+  std::string render(const NodeStatus& status, const Events& events, Instant now);
 
  private:
   struct Families;

@@ -14,6 +14,7 @@
 #include "server/announcer.h"
 #include "server/api/backups.h"
 #include "server/api/cluster.h"
+#include "server/api/event_readers.h"
 #include "server/api/lock_waiters.h"
 #include "server/api/readers.h"
 #include "server/api/routes.h"
@@ -97,6 +98,7 @@ struct Node::Parts {
   std::unique_ptr<Services> services;
   std::unique_ptr<Watchers> watchers;
   std::unique_ptr<LockWaiters> lock_waiters;
+  std::unique_ptr<EventReaders> event_readers;
   http::Router router;
   http::Limits limits;
   std::unique_ptr<http::Connections> connections;
@@ -158,6 +160,7 @@ Result<> Node::Parts::listen() {
   limits.body_bytes_max = config.value_bytes_max;
   services = std::make_unique<Services>();
   services->clock = &clock;
+  services->events = &events;
   add_routes(router);
   connections = std::make_unique<http::Connections>(loop, router, *services, limits, clock);
   HOLDFAST_ASSIGN(const HostPort address, parse_host_port(config.listen));
@@ -270,6 +273,7 @@ void Node::Parts::start_service() {
   services->metrics = &metrics;
   services->watchers = (watchers = std::make_unique<Watchers>(*services)).get();
   services->lock_waiters = (lock_waiters = std::make_unique<LockWaiters>(*services)).get();
+  services->event_readers = (event_readers = std::make_unique<EventReaders>(*services)).get();
   transport->start(
       kFirstGroup,
       [this](raft::Envelope envelope) {
@@ -315,6 +319,7 @@ void Node::Parts::after_turn(Instant now, const std::vector<raft::RoleChange>& r
   gates->look_again(now);
   watchers->look(now);
   lock_waiters->look(now);
+  event_readers->look(now);
   if (replica->raft().quarantine_is_due()) {
     repairs->begin_quarantine(replica->status());
     replica_loop->post(raft::QuarantineNoted{});
@@ -371,6 +376,8 @@ void Node::Parts::prepare_drain() {
                        },
                    .refuse_connections =
                        [this] {
+                         // Who follows the events is told that it stops.
+                         if (event_readers) event_readers->look(clock.now());
                          listener->stop();
                          if (lock_waiters) lock_waiters->end();
                          connections->drain();
@@ -401,6 +408,7 @@ Result<> Node::Parts::stop() {
   gates->gate(0).abandon();
   watchers->end();
   lock_waiters->end();
+  event_readers->end();
   loop.restart();
   loop.poll();
   connections->close_all();

@@ -38,7 +38,8 @@ enum class Call : uint8_t {
   kWatch,
   kFaults,
   kLocks,
-  kBulk
+  kBulk,
+  kEvents
 };
 
 // Why a change, or a read, got no answer from the replica.

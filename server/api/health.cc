@@ -35,7 +35,7 @@ Task<Response> show_metrics(Services& services, Request) {
   if (services.gate == nullptr) co_return http::answer(problem_of_forming());
   const std::shared_ptr<const NodeStatus> status = services.status->read();
   co_return Response(200, "text/plain; version=0.0.4",
-                     services.metrics->render(*status, services.clock->now()));
+                     services.metrics->render(*status, *services.events, services.clock->now()));
 }
 
 }  // namespace holdfast

@@ -2,6 +2,7 @@
 
 #include "server/api/bulk.h"
 #include "server/api/cluster.h"
+#include "server/api/events.h"
 #include "server/api/faults.h"
 #include "server/api/health.h"
 #include "server/api/kv.h"
@@ -63,6 +64,7 @@ void add_routes(http::Router& router) {
   router.add(Method::kPut, "/v1/faults", Access::kWrite, serve<Call::kFaults, set_faults>);
   router.add(Method::kGet, "/v1/faults", Access::kRead, serve<Call::kFaults, show_faults>);
   router.add(Method::kDelete, "/v1/faults", Access::kWrite, serve<Call::kFaults, clear_faults>);
+  router.add(Method::kGet, "/v1/events", Access::kRead, serve<Call::kEvents, follow_events>);
   router.add(Method::kGet, "/livez", Access::kRead, show_alive);
   router.add(Method::kGet, "/readyz", Access::kRead, show_ready);
   router.add(Method::kGet, "/metrics", Access::kRead, show_metrics);

@@ -12,6 +12,8 @@
 namespace holdfast {
 
 class Backups;
+class EventReaders;
+class Events;
 class Faults;
 class LockWaiters;
 class Metrics;
@@ -20,6 +22,7 @@ class Watchers;
 
 struct Services {
   const Clock* clock = nullptr;
+  Events* events = nullptr;
   Gate* gate = nullptr;  // and what follows: null until the node has a replica
   const Engine* engine = nullptr;
   const KvStateMachine* machine = nullptr;  // its any-thread calls
@@ -29,6 +32,7 @@ struct Services {
   Backups* backups = nullptr;
   Watchers* watchers = nullptr;
   LockWaiters* lock_waiters = nullptr;
+  EventReaders* event_readers = nullptr;
   Metrics* metrics = nullptr;
   Faults* faults = nullptr;  // null: none can be made
   size_t value_bytes_max = 0;

@@ -9,6 +9,7 @@
 #include "server/api/readers.h"
 #include "server/api/reads.h"
 #include "server/http/body_stream.h"
+#include "storage/base/events.h"
 #include "storage/base/log.h"
 
 namespace holdfast {
@@ -128,8 +129,12 @@ Task<Outcome> send_snapshot(Services& services, Request request) {
   if (services.clock->now() > options->deadline) {
     co_return std::unexpected(problem_of_read(raft::RefusalReason::kTimeout));
   }
-  log_info("a backup of revision {}: {} files, {} bytes", head->revision.value, head->files,
-           head->bytes);
+  services.events->tell(
+      {.kind = EventKind::kBackup,
+       .text = fmt::format("a backup of revision {}: {} files, {} bytes", head->revision.value,
+                           head->files, head->bytes),
+       .fields = {
+           {"revision", head->revision.value}, {"files", head->files}, {"bytes", head->bytes}}});
   co_return Answered{answer_with(*head, std::move(stream)), head->revision};
 }
 

@@ -1,11 +1,11 @@
 #include "server/api/watch.h"
 
 #include <charconv>
-#include <iterator>
 #include <memory>
 
 #include <fmt/format.h>
 
+#include "server/api/event_text.h"
 #include "server/api/parameters.h"
 #include "server/api/reads.h"
 #include "server/api/watch_request.h"
@@ -22,14 +22,14 @@ using http::Problem;
 using http::Request;
 using http::Response;
 
-// One event: `data` is one line, and `id` is what everything is told up to.
-void append_event(std::string& out, std::string_view name, Revision id, std::string_view data) {
-  fmt::format_to(std::back_inserter(out), "event: {}\nid: {}\ndata: {}\n\n", name, id.value, data);
+// `id` is what everything is told up to.
+void append_revision(std::string& out, std::string_view name, Revision id, std::string_view data) {
+  append_event(out, name, fmt::format_int(id.value).str(), data);
 }
 
 std::string progress_event(Revision id) {
   std::string out;
-  append_event(out, "progress", id, fmt::format("{{\"revision\":{}}}", id.value));
+  append_revision(out, "progress", id, fmt::format("{{\"revision\":{}}}", id.value));
   return out;
 }
 
@@ -84,13 +84,13 @@ class WatchStream final : public http::BodyStream {
     switch (news.kind) {
       case Kind::kChanges:
         for (const Watch::News::Item& item : news.items)
-          append_event(out, "change", item.revision, item.data);
+          append_revision(out, "change", item.revision, item.data);
         return out;
       case Kind::kProgress:
         return progress_event(news.upto);
       case Kind::kOverflow:
         is_over_ = true;
-        append_event(out, "overflow", news.upto, overflow_text(services_, news.upto));
+        append_revision(out, "overflow", news.upto, overflow_text(services_, news.upto));
         return out;
       case Kind::kOver:
       case Kind::kNothing:

@@ -57,6 +57,7 @@ ApiTest::ApiTest() {
   services.machine = machine_.get();
   services.status = &board_;
   services.clock = &clock;
+  services.events = &events;
   services.loop = &loop_;
   services.readers = &readers_;
   services.metrics = &metrics_;
@@ -64,6 +65,8 @@ ApiTest::ApiTest() {
   services.watchers = watchers_.get();
   lock_waiters_ = std::make_unique<LockWaiters>(services);
   services.lock_waiters = lock_waiters_.get();
+  event_readers_ = std::make_unique<EventReaders>(services);
+  services.event_readers = event_readers_.get();
   services.value_bytes_max = size_t{8} << 20;
   add_routes(router_);
   status.self = kSelf;
@@ -80,6 +83,7 @@ ApiTest::~ApiTest() {
   gate_->abandon();
   watchers_->end();
   lock_waiters_->end();
+  event_readers_->end();
   settle();
   answers.clear();
   readers_.stop();
@@ -240,6 +244,7 @@ void ApiTest::settle() {
 void ApiTest::turn() {
   watchers_->look(clock.now());
   lock_waiters_->look(clock.now());
+  event_readers_->look(clock.now());
   loop_.restart();
   loop_.run_for(std::chrono::milliseconds(1));
   // A machine that was busy elsewhere may have left ready work behind.

@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json_fwd.hpp>
 
+#include "server/api/event_readers.h"
 #include "server/api/lock_waiters.h"
 #include "server/api/readers.h"
 #include "server/api/services.h"
@@ -118,6 +119,8 @@ class ApiTest : public testing::Test {
   LockWaiters& lock_waiters() { return *lock_waiters_; }
   boost::asio::io_context& loop() { return loop_; }
   const http::Router& router() const { return router_; }
+  EventReaders& event_readers() { return *event_readers_; }
+  Events events{clock, 0xabc};
   NodeStatus status;
 
  private:
@@ -142,6 +145,7 @@ class ApiTest : public testing::Test {
   std::unique_ptr<Gate> gate_;
   std::unique_ptr<Watchers> watchers_;
   std::unique_ptr<LockWaiters> lock_waiters_;
+  std::unique_ptr<EventReaders> event_readers_;
   std::map<http::BodyStream*, std::shared_ptr<std::optional<bool>>> awaited_;
   http::Router router_;
   size_t running_ = 0;
