@@ -264,6 +264,30 @@ Result<WatchedRevision> read_watched_revision(std::string_view body) {
   });
 }
 
+Result<NodeEvent> read_node_event(std::string_view body) {
+  return read_body<NodeEvent>(body, [body](const Json& json) {
+    return NodeEvent{.time = json.at("time").get<std::string>(),
+                     .node = json.at("node").get<std::string>(),
+                     .term = json.at("term").get<uint64_t>(),
+                     .kind = json.at("kind").get<std::string>(),
+                     .level = json.at("level").get<std::string>(),
+                     .text = json.at("text").get<std::string>(),
+                     .body = std::string(body)};
+  });
+}
+
+Result<NodeEvent> read_events_reset(std::string_view body) {
+  return read_body<NodeEvent>(body, [body](const Json& json) {
+    return NodeEvent{.time = json.at("time").get<std::string>(),
+                     .node = json.at("node").get<std::string>(),
+                     .term = json.at("term").get<uint64_t>(),
+                     .kind = "reset",
+                     .level = "warning",
+                     .text = json.at("reason").get<std::string>(),
+                     .body = std::string(body)};
+  });
+}
+
 Result<UsageView> read_usage(std::string_view body) {
   return read_body<UsageView>(body, [](const Json& json) {
     return UsageView{.keys = json.at("keys").get<uint64_t>(),

@@ -169,6 +169,17 @@ struct WatchedRevision {
   std::string body;  // the whole, as JSON
 };
 
+// What happened to a node, or what it saw.
+struct NodeEvent {
+  std::string time;  // RFC 3339
+  std::string node;
+  uint64_t term = 0;
+  std::string kind;   // "reset": what was told before is not continued
+  std::string level;  // info, warning, error
+  std::string text;
+  std::string body;  // the whole, as JSON
+};
+
 // About what lies under a prefix.
 struct UsageView {
   uint64_t keys = 0;
@@ -229,6 +240,8 @@ Result<ClusterView> read_cluster_view(std::string_view body);
 Result<MembersAnswer> read_members_answer(std::string_view body);
 Result<KeyHistory> read_key_history(std::string_view body);
 Result<WatchedRevision> read_watched_revision(std::string_view body);
+Result<NodeEvent> read_node_event(std::string_view body);
+Result<NodeEvent> read_events_reset(std::string_view body);
 Result<UsageView> read_usage(std::string_view body);
 std::string compact_request(uint64_t revision);
 Result<CompactAnswer> read_compact_answer(std::string_view body);

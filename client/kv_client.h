@@ -92,6 +92,14 @@ struct LockQuery {
   std::string owner;  // what the holder is called, for others to see
 };
 
+// Where a client is in the events of one node.
+struct EventsPlace {
+  std::optional<uint64_t> most;  // of those that are kept, before anything was told; none: all
+  std::string last_id;           // everything up to there was told
+};
+// Null: the node is there, and has nothing to tell. False: no more is wanted.
+using EventSink = std::function<bool(const NodeEvent*)>;
+
 // What this client's calls met so far.
 struct CallCounts {
   uint64_t sent = 0;      // tries, answered or not
@@ -184,6 +192,10 @@ class KvClient {
   // node ends, another goes on. Ends with a refusal where nobody lets it go on for a call's time,
   // or where what follows is not kept any more: "compacted".
   ReadOutcome<void> watch(const WatchQuery& query, const ChangeSink& on_change);
+  // What happens to the one node that this client knows, and what it sees of its cluster, until
+  // `on_event` has enough. Where the node ends it is asked again, for a call's time. `place` is
+  // where it goes on from, and where it came to.
+  ReadOutcome<void> follow_events(EventsPlace& place, const EventSink& on_event);
   // What is older than `revision` may be forgotten.
   WriteOutcome<CompactAnswer> compact(uint64_t revision);
   // Of the first node that answers: for clients of one endpoint.

@@ -39,6 +39,7 @@ std::unique_ptr<Command> make_delete_command(CLI::App& root);
 std::unique_ptr<Command> make_scan_command(CLI::App& root);
 std::unique_ptr<Command> make_history_command(CLI::App& root);
 std::unique_ptr<Command> make_watch_command(CLI::App& root);
+std::unique_ptr<Command> make_events_command(CLI::App& root);
 std::unique_ptr<Command> make_usage_command(CLI::App& root);
 std::unique_ptr<Command> make_compact_command(CLI::App& root);
 std::unique_ptr<Command> make_settings_command(CLI::App& root);

@@ -226,6 +226,18 @@ class KeysAndValues(CommandLineTest):
         self.assertIn(b"what followed revision 9 is not kept any more", ended.stderr)
         self.assertIn(b"say what to watch", self.expect(OTHER, "watch").stderr)
 
+    def test_events_go_on_with_the_next_process_of_a_node(self):
+        node = self.cluster.nodes[0]
+        lines = self.expect(OK, "events", "--last", "3", "--count", "5").stdout.decode().splitlines()
+        time = "2026-11-29T08:48:57.250Z  n1  term 2  "
+        self.assertEqual(lines, [time + "election    candidate in term 1", time + "role        leader in term 2",
+                                 time + "fence       the disk says\\nno", time + "reset       another process",
+                                 time + "election    candidate in term 1"])
+        self.assertEqual(node.requests[0][2]["last"], "3")
+        self.assertEqual(node.requests[1][3]["Last-Event-ID"], f"{1:016x}-3")
+        line = self.expect(OK, "--json", "events", "--count", "1").stdout
+        self.assertEqual(json.loads(line)["kind"], "election")
+
     def test_how_much_of_the_past_is_kept(self):
         self.assertEqual(self.expect(OK, "settings").stdout, b"keep_history 1h\n")
         self.assertEqual(self.expect(OK, "settings", "--keep-history", "2h").stdout, b"keep_history 2h\n")

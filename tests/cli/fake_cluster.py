@@ -7,6 +7,7 @@ scan or a value without its length is an error.
 import base64
 import json
 import socket
+import sys
 import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -76,6 +77,26 @@ class Handler(BaseHTTPRequestHandler):
         return "".join(f"event: {name}\nid: {number}\ndata: {json.dumps(data)}\n\n"
                        for name, number, data in events).encode()
 
+    def happenings_after(self, last):
+        """Three things happen to each process of a node; the second time it is another process."""
+        epoch = self.server.node.epoch
+        kept = [("election", "info", "candidate in term 1"), ("role", "info", "leader in term 2"),
+                ("fence", "error", "the disk says\nno")]
+        told = {"time": "2026-11-29T08:48:57.250Z", "node": self.server.node.name, "term": 2}
+        seen = 0
+        if last is None or last.startswith(f"{epoch:016x}-"):
+            seen = int(last.split("-")[1]) if last else 0
+            events = [("progress", seen, {"id": f"{epoch:016x}-{seen}"})]
+        else:
+            events = [("reset", 0, {"id": f"{epoch:016x}-0", **told, "reason": "another process", "missed": None})]
+        for number, (kind, level, text) in enumerate(kept, 1):
+            if number > seen:
+                events.append(("event", number, {"id": f"{epoch:016x}-{number}", **told, "kind": kind, "level": level,
+                                                 "text": text, "fields": {}}))
+        self.server.node.epoch += 1
+        return "".join(f"event: {name}\nid: {epoch:016x}-{number}\ndata: {json.dumps(data)}\n\n"
+                       for name, number, data in events).encode()
+
     def handle_request(self):
         node = self.server.node
         url = urllib.parse.urlsplit(self.path)
@@ -116,6 +137,9 @@ class Handler(BaseHTTPRequestHandler):
                                                    "version": 2, "value": "a\nb"}]})
         if url.path == "/v1/watch" and set(query) <= {"key", "prefix", "from", "prev", "filter", "timeout"}:
             return self.answer(200, self.events_after(int(self.headers.get("Last-Event-ID", "4"))),
+                               [("Content-Type", "text/event-stream")])
+        if url.path == "/v1/events" and set(query) <= {"last", "timeout"}:
+            return self.answer(200, self.happenings_after(self.headers.get("Last-Event-ID")),
                                [("Content-Type", "text/event-stream")])
         if url.path.startswith("/v1/cluster/members/"):
             if set(query) != {"timeout"} or body:
@@ -275,6 +299,15 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer(200, answer)
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        # A command that has enough ends, whatever is still on its way to it.
+        if not isinstance(sys.exc_info()[1], ConnectionResetError):
+            super().handle_error(request, client_address)
+
+
 class Node:
     def __init__(self, cluster, name):
         self.cluster, self.name, self.store = cluster, name, cluster.store
@@ -285,8 +318,8 @@ class Node:
         self.fault_of_write = None  # asked with the number of a write
         self.writes = 0
         self.bulk_lines = 0
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.epoch = 1              # of its events
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.server.node = self
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))

@@ -36,6 +36,20 @@ class Cluster(CommandLineTest):
         self.expect(OK, "status", endpoints=f"localhost:{port}")
         self.assertEqual(len(self.cluster.nodes[0].requests), 1)
 
+    def test_events_of_all_nodes_that_are_given(self):
+        lines = self.expect(OK, "--json", "events", "--count", "9").stdout.splitlines()
+        self.assertEqual(len(lines), 9)
+        # Each begins with what it keeps, so that no node can have told all of them.
+        self.assertGreater(len({json.loads(line)["node"] for line in lines}), 0)
+        self.cluster.nodes[1].stop()
+        lost = self.expect(OK, "--timeout", "1s", "--json", "events", "--count", "40")
+        self.assertEqual({json.loads(line)["node"] for line in lost.stdout.splitlines()} - {"n1", "n3"}, set())
+        for node in (self.cluster.nodes[0], self.cluster.nodes[2]):
+            node.stop()
+        gone = self.expect(UNAVAILABLE, "--timeout", "1s", "events")
+        self.assertEqual(gone.stdout, b"")
+        self.assertEqual(len(gone.stderr.splitlines()), 3)
+
     def test_status_shows_who_does_not_answer(self):
         self.cluster.nodes[2].stop()
         result = self.expect(OK, "status", endpoints=self.cluster.nodes[0].url)
@@ -251,10 +265,12 @@ class ProgramBeside(CommandLineTest):
 
 class Help(CommandLineTest):
     def test_every_command_has_examples_of_its_own_that_fit(self):
-        for arguments in (["put"], ["get"], ["delete"], ["scan"], ["history"], ["watch"], ["usage"], ["compact"],
+        for arguments in (["put"], ["get"], ["delete"], ["scan"], ["history"], ["watch"], ["events"], ["usage"],
+                          ["compact"],
                           ["settings"], ["status"], ["members"], ["members", "remove"], ["leader"], ["lease"],
                           ["lease", "grant"], ["lease", "keep-alive"], ["lock"], ["lock", "show"],
-                          ["lock", "release"], ["txn"], ["import"], ["export"], ["digest"], ["backup"], ["dev"]):
+                          ["lock", "release"], ["txn"], ["import"], ["export"], ["digest"], ["backup"], ["dev"],
+                          ["completion"]):
             text = self.expect(OK, *arguments, "--help").stdout.decode()
             footer = text[text.index("Example"):]
             self.assertIn(f"holdfast {arguments[0]}", footer.replace("--json ", ""), arguments)
