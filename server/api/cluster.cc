@@ -231,10 +231,8 @@ Task<Outcome> change_leader(Services& services, http::Request request) {
 }
 
 Task<Outcome> show_cluster(Services& services, http::Request request) {
-  auto query = parse_query(request);
-  if (!query) co_return std::unexpected(std::move(query).error());
-  auto rest = finish_query(*query);
-  if (!rest) co_return std::unexpected(std::move(rest).error());
+  if (auto fine = refuse_parameters(request); !fine)
+    co_return std::unexpected(std::move(fine).error());
   const std::shared_ptr<const NodeStatus> status = services.status->read();
   const Instant now = services.clock->now();
   const raft::Member* leader = status->members.find(status->raft.leader);

@@ -1,6 +1,7 @@
 #include "server/api/health.h"
 
 #include "server/api/answers.h"
+#include "server/api/parameters.h"
 #include "server/http/problem.h"
 #include "server/metrics.h"
 
@@ -14,11 +15,13 @@ constexpr Duration kReadyWithin = std::chrono::seconds(1);
 
 }  // namespace
 
-Task<Response> show_alive(Services&, Request) {
+Task<Response> show_alive(Services&, Request request) {
+  if (auto fine = refuse_parameters(request); !fine) co_return http::answer(fine.error());
   co_return Response(200, "text/plain", "alive\n");
 }
 
-Task<Response> show_ready(Services& services, Request) {
+Task<Response> show_ready(Services& services, Request request) {
+  if (auto fine = refuse_parameters(request); !fine) co_return http::answer(fine.error());
   if (services.gate == nullptr) co_return http::answer(problem_of_forming());
   Gate::Waiting barrier = services.gate->read_barrier(services.clock->now() + kReadyWithin);
   const Gate::Outcome outcome = co_await barrier;
@@ -31,7 +34,8 @@ Task<Response> show_ready(Services& services, Request) {
                               "or none that a majority confirms"});
 }
 
-Task<Response> show_metrics(Services& services, Request) {
+Task<Response> show_metrics(Services& services, Request request) {
+  if (auto fine = refuse_parameters(request); !fine) co_return http::answer(fine.error());
   if (services.gate == nullptr) co_return http::answer(problem_of_forming());
   const std::shared_ptr<const NodeStatus> status = services.status->read();
   co_return Response(200, "text/plain; version=0.0.4",

@@ -93,6 +93,12 @@ std::expected<Query, Problem> parse_query(const http::Request& request) {
   return std::move(*query);
 }
 
+std::expected<void, Problem> refuse_parameters(const http::Request& request) {
+  Query query;
+  HOLDFAST_ASSIGN(query, parse_query(request));
+  return finish_query(query);
+}
+
 std::expected<void, Problem> finish_query(const Query& query) {
   const Result<> outcome = query.finish();
   if (!outcome) return std::unexpected(bad_request(outcome.error().message));

@@ -32,6 +32,8 @@ struct ReadOptions {
 };
 
 std::expected<http::Query, http::Problem> parse_query(const http::Request& request);
+// Of a call that takes none.
+std::expected<void, http::Problem> refuse_parameters(const http::Request& request);
 // Whatever was not taken is an error.
 std::expected<void, http::Problem> finish_query(const http::Query& query);
 

@@ -9,6 +9,7 @@
 #include "server/api/leases.h"
 #include "server/api/locks.h"
 #include "server/api/members.h"
+#include "server/api/openapi.h"
 #include "server/api/past.h"
 #include "server/api/scan.h"
 #include "server/api/snapshot.h"
@@ -65,6 +66,7 @@ void add_routes(http::Router& router) {
   router.add(Method::kGet, "/v1/faults", Access::kRead, serve<Call::kFaults, show_faults>);
   router.add(Method::kDelete, "/v1/faults", Access::kWrite, serve<Call::kFaults, clear_faults>);
   router.add(Method::kGet, "/v1/events", Access::kRead, serve<Call::kEvents, follow_events>);
+  router.add(Method::kGet, "/openapi.json", Access::kRead, show_openapi);
   router.add(Method::kGet, "/livez", Access::kRead, show_alive);
   router.add(Method::kGet, "/readyz", Access::kRead, show_ready);
   router.add(Method::kGet, "/metrics", Access::kRead, show_metrics);

@@ -39,6 +39,14 @@ void Router::add(Method method, std::string_view pattern, Access access, Handler
   }
 }
 
+std::vector<std::pair<Method, std::string>> Router::patterns() const {
+  std::vector<std::pair<Method, std::string>> all;
+  for (const Resource& resource : resources_)
+    for (const Route& route : resource.routes)
+      all.emplace_back(route.method, resource.path + (resource.has_parameter ? "{" : ""));
+  return all;
+}
+
 const Router::Resource* Router::find(std::string_view path) const {
   const Resource* best = nullptr;
   for (const Resource& resource : resources_) {

@@ -5,6 +5,7 @@
 #include <expected>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "server/http/problem.h"
@@ -50,6 +51,10 @@ class Router {
   void mark(const Services& services, Response& response) const {
     if (stamp_ != nullptr) stamp_(services, response);
   }
+
+  // All that was added, as method and pattern up to its parameter, for who compares it with what
+  // is written of it.
+  std::vector<std::pair<Method, std::string>> patterns() const;
 
   // Finds the route by the raw path and decodes the parameter into `request.parameter`. A plain
   // path goes before a parameter, a longer path before a shorter. Otherwise: not_found,

@@ -6,6 +6,7 @@
 #include "server/api/routes.h"
 #include "server/http/body_stream.h"
 #include "storage/base/check.h"
+#include "tests/api/document_fixture.h"
 
 namespace holdfast {
 
@@ -16,8 +17,11 @@ namespace {
 
 constexpr NodeId kSelf{7};
 
-Detached run(Task<http::Response> handler, std::optional<http::Response>& answer, size_t& running) {
+// Whatever is answered here, the document of the API says that it may be.
+Detached run(Task<http::Response> handler, std::optional<http::Response>& answer, size_t& running,
+             http::Method method, std::string target) {
   answer = co_await handler;
+  EXPECT_EQ(objection_to(method, target, *answer), "") << answer->body;
   --running;
 }
 
@@ -209,7 +213,8 @@ size_t ApiTest::begin(std::string_view method, const std::string& target, const 
     return answers.size() - 1;
   }
   ++running_;
-  run((*route)->handler(services, std::move(request)), answer, running_);
+  const http::Method verb = request.method();
+  run((*route)->handler(services, std::move(request)), answer, running_, verb, target);
   return answers.size() - 1;
 }
 
