@@ -21,10 +21,9 @@ using prometheus::Gauge;
 using prometheus::Histogram;
 
 constexpr std::array<const char*, 20> kCallNames = {
-    "get",     "put",     "delete",   "scan",   "delete_range", "cluster",
-    "leader",  "members", "snapshot", "leases", "txn",          "settings",
-    "history", "compact", "usage",    "watch",  "faults",       "locks",
-    "bulk",    "events"};
+    "get",     "put",      "delete", "scan",  "delete_range", "cluster", "leader",
+    "members", "snapshot", "leases", "txn",   "settings",     "history", "compact",
+    "usage",   "watch",    "faults", "locks", "bulk",         "events"};
 static_assert(kCallNames.size() == static_cast<size_t>(Call::kEvents) + 1);
 constexpr std::array<const char*, 6> kStatusClasses = {"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"};
 

@@ -125,9 +125,8 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
     return std::unexpected(
         come_back_as_another(fs, identity, places, *storage.machine, std::move(error)));
   };
-  Result<MendedLog> opened =
-      open_log(fs, places.log, options, storage.machine->applied().index, others_have_it,
-               suspicion);
+  Result<MendedLog> opened = open_log(fs, places.log, options, storage.machine->applied().index,
+                                      others_have_it, suspicion);
   if (!opened) return rejoin_if_lost(std::move(opened).error());
   MendedLog mended = *std::move(opened);
   const Recovered& on_disk = mended.opened.recovered;
