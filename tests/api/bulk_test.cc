@@ -189,6 +189,22 @@ TEST_F(BulkApi, AGetSeesTheChangesBeforeItAndNoneBehind) {
   }
 }
 
+TEST_F(BulkApi, AGetIsNotConfirmedBeforeTheChangesBeforeItAreDecided) {
+  open();
+  silent = true;
+  send(put_line("k", "1"));
+  settle();
+  silent = false;
+  barriers = 0;
+  send("{\"get\":{\"key\":\"k\"}}\n");
+  settle();
+  EXPECT_EQ(barriers, 0);
+  services.gate->abandon();
+  sending.body->end();
+  EXPECT_EQ(lines_so_far().size(), 2u);
+  EXPECT_EQ(barriers, 1);
+}
+
 TEST_F(BulkApi, GetsThatCameTogetherAskForOneConfirmation) {
   call("PUT", "/v1/kv/k", "v");
   barriers = 0;
