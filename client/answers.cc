@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "client/cluster_answers.h"
 #include "client/text_forms.h"
+#include "storage/base/text.h"
 
 namespace holdfast {
 namespace {

@@ -30,13 +30,13 @@ std::string directory_of_this_program() {
 
 std::vector<std::unique_ptr<Command>> make_commands(CLI::App& root) {
   std::vector<std::unique_ptr<Command>> commands;
-  for (const auto make : {make_put_command,    make_get_command,       make_delete_command,
-                          make_scan_command,   make_history_command,   make_watch_command, make_events_command,
-                          make_usage_command,  make_compact_command,   make_settings_command,
-                          make_status_command, make_members_command,   make_leader_command,
-                          make_lease_command, make_lock_command, make_txn_command,       make_import_command,
-                          make_export_command, make_digest_command,    make_backup_command,
-                          make_faults_command, make_dev_command, make_completion_command}) {
+  for (const auto make :
+       {make_put_command,     make_get_command,      make_delete_command,    make_scan_command,
+        make_history_command, make_watch_command,    make_events_command,    make_usage_command,
+        make_compact_command, make_settings_command, make_status_command,    make_members_command,
+        make_leader_command,  make_lease_command,    make_lock_command,      make_txn_command,
+        make_import_command,  make_export_command,   make_digest_command,    make_backup_command,
+        make_faults_command,  make_dev_command,      make_completion_command}) {
     commands.push_back(make(root));
   }
   return commands;

@@ -14,6 +14,7 @@
 #include "server/api/key_range.h"
 #include "server/api/lifetimes.h"
 #include "server/api/scan.h"
+#include "storage/base/text.h"
 
 namespace holdfast {
 namespace {

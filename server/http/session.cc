@@ -145,9 +145,8 @@ void Session::take_head(bool body_has_begun) {
   if (form == BodyForm::kStreamed && asks_for_web_socket(parser_.request()))
     return refuse(bad_request("a body that is taken while it is sent cannot ask for an upgrade"));
   if (form == BodyForm::kWhole && !framing.has_body()) return take_request();
-  if (framing.has_body()) {
-    if (auto problem = parser_.expect_body(form)) return refuse(*problem);
-  }
+  const auto problem = framing.has_body() ? parser_.expect_body(form) : std::nullopt;
+  if (problem) return refuse(*problem);
   const size_t length = form == BodyForm::kWhole ? framing.content_length.value_or(0) : 0;
   if (home_.request_bytes_ + length > home_.limits_.thread_request_bytes_max) {
     return refuse(too_many_request_bytes());
