@@ -232,7 +232,8 @@ ApiTest::Sending ApiTest::begin_sending(const std::string& target, const Headers
   CHECK(answers.size() < answers.capacity());
   std::optional<http::Response>& answer = answers.emplace_back();
   ++running_;
-  run((*route)->handler(services, std::move(request)), answer, running_);
+  run((*route)->handler(services, std::move(request)), answer, running_, http::Method::kPost,
+      target);
   return {answers.size() - 1, std::move(body)};
 }
 

@@ -1,0 +1,78 @@
+#pragma once
+
+// What a drill has shown: a value, of which the lines on the terminal, the JSON and the page are
+// made.
+
+#include <string>
+#include <vector>
+
+#include "bench/drill/checker.h"
+#include "bench/drill/exits.h"
+#include "bench/drill/role_watch.h"
+#include "bench/drill/timeline.h"
+
+namespace holdfast::drill {
+
+struct Mark {
+  int64_t at = 0;
+  std::string what;
+  bool is_fault = false;  // false: it was taken back, or is only of interest
+};
+
+// What a node holds at the end.
+struct NodeEnd {
+  std::string name;
+  uint64_t revision = 0;
+  uint64_t rows = 0;
+  std::string digest;  // of all rows at the same revision; empty: it was not told
+  std::string state_hash;
+  uint64_t state_hash_index = 0;
+};
+
+struct Environment {
+  std::string version;
+  std::string system;  // kernel and machine
+  unsigned cores = 0;
+  std::string started;  // RFC 3339
+};
+
+struct Report {
+  std::string drill;
+  std::string purpose;
+  std::string means;    // by which the fault was made
+  std::string command;  // that repeats it
+  int nodes = 0;
+  size_t clients = 0;
+  uint64_t seed = 0;
+  Environment environment;
+
+  Window window;
+  std::vector<Mark> marks;
+  std::vector<RoleChange> roles;
+  Timeline timeline;
+
+  Verdict verdict;
+  uint64_t acknowledged = 0;      // changes
+  std::vector<std::string> lost;  // in words; acknowledged changes of which nothing is left
+  std::vector<NodeEnd> ends;
+  bool are_equal = false;
+  std::string history_file;  // where it was kept; empty: it was not
+  std::string problem;       // why it could not be carried out, or the cluster did not come back
+
+  Exit exit() const;
+  double seconds(int64_t at) const { return static_cast<double>(at - window.begin) / 1e9; }
+};
+
+// One sentence: what was found, never that nothing is there.
+std::string spoken(const Report& report);
+
+// On standard output, for a person.
+void print(const Report& report);
+
+// The schema stands in report.schema.json.
+std::string json_of(const std::vector<Report>& reports);
+
+// One page that needs nothing beside it.
+std::string page_of(const std::vector<Report>& reports);
+
+}  // namespace holdfast::drill

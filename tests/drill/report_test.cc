@@ -1,0 +1,153 @@
+// What is made of a history: what clients felt, what is lost, and how it is said.
+
+#include "bench/drill/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "bench/drill/audit.h"
+#include "bench/drill/charts.h"
+
+namespace holdfast::drill {
+namespace {
+
+constexpr int64_t kMs = 1'000'000;
+
+Operation put_at(History& history, int64_t start_ms, int64_t end_ms, Outcome outcome,
+                 uint64_t revision) {
+  Operation made{.client = history.names.number_of("c1"),
+                 .kind = Kind::kPut,
+                 .outcome = outcome,
+                 .branch = outcome == Outcome::kOk ? Branch::kThen : Branch::kUntold,
+                 .start = start_ms * kMs,
+                 .end = outcome == Outcome::kUnknown ? kOpen : end_ms * kMs,
+                 .revision = revision};
+  made.then.push_back({.kind = Kind::kPut,
+                       .key = history.names.number_of("k"),
+                       .value = history.names.number_of("v" + std::to_string(revision))});
+  return made;
+}
+
+Operation audit_of(History& history, uint64_t revision) {
+  Operation made{.client = history.names.number_of("audit"),
+                 .kind = Kind::kGet,
+                 .branch = Branch::kThen,
+                 .start = 1000 * kMs,
+                 .end = 1001 * kMs};
+  made.then.push_back({.kind = Kind::kGet,
+                       .found = revision == 0 ? Found::kAbsent : Found::kPresent,
+                       .key = history.names.number_of("k"),
+                       .found_value = 0,
+                       .found_revision = revision});
+  return made;
+}
+
+TEST(Timeline, FindsThePauseThatEndedAfterTheFault) {
+  History history;
+  for (const int64_t start : {0, 10, 200, 210, 300, 900})
+    history.operations.push_back(put_at(history, start, start + 4, Outcome::kOk, 1));
+  history.operations.push_back(put_at(history, 305, 320, Outcome::kRefused, 0));
+  history.operations.push_back(put_at(history, 306, 0, Outcome::kUnknown, 0));
+  // A pause before the fault, which begins at 250, is none of its.
+  const Timeline timeline = timeline_of(
+      history, {.begin = 0, .fault_begin = 250 * kMs, .fault_end = 800 * kMs, .end = 1000 * kMs});
+  ASSERT_EQ(timeline.kinds.size(), 2);
+  const Felt& puts = timeline.kinds[0];
+  EXPECT_EQ(puts.kind, "puts");
+  EXPECT_EQ(puts.ok, 6);
+  EXPECT_EQ(puts.refused, 1);
+  EXPECT_EQ(puts.unknown, 1);
+  EXPECT_DOUBLE_EQ(puts.last_ok_s, 0.304);
+  EXPECT_DOUBLE_EQ(puts.first_ok_s, 0.904);
+  EXPECT_DOUBLE_EQ(puts.pause_ms, 600);
+  EXPECT_EQ(puts.before.count, 4);
+  EXPECT_EQ(puts.during.count, 1);
+  EXPECT_EQ(puts.after.count, 1);
+  EXPECT_DOUBLE_EQ(puts.before.p99_ms, 4);
+}
+
+TEST(Timeline, AServiceThatNeverComesBackIsOnePauseToTheEnd) {
+  History history;
+  history.operations.push_back(put_at(history, 0, 4, Outcome::kOk, 1));
+  const Timeline timeline = timeline_of(
+      history, {.begin = 0, .fault_begin = 100 * kMs, .fault_end = 200 * kMs, .end = 1000 * kMs});
+  EXPECT_DOUBLE_EQ(timeline.kinds[0].pause_ms, 996);
+}
+
+TEST(Audit, AnAcknowledgedChangeThatIsGoneIsLost) {
+  for (const uint64_t found : {0, 5, 7}) {
+    History history;
+    history.operations.push_back(put_at(history, 0, 4, Outcome::kOk, 5));
+    history.operations.push_back(put_at(history, 10, 14, Outcome::kOk, 6));
+    history.operations.push_back(audit_of(history, found));
+    EXPECT_EQ(lost_changes(history, "audit").size(), found == 7 ? 0 : 1) << found;
+  }
+}
+
+TEST(Audit, WhatAnUnansweredDeleteMayHaveRemovedIsNotLost) {
+  History history;
+  history.operations.push_back(put_at(history, 0, 4, Outcome::kOk, 5));
+  Operation remove{.client = history.names.number_of("c2"),
+                   .kind = Kind::kDelete,
+                   .outcome = Outcome::kUnknown,
+                   .start = 1};
+  remove.then.push_back({.kind = Kind::kDelete, .key = history.names.number_of("k")});
+  history.operations.push_back(std::move(remove));
+  history.operations.push_back(audit_of(history, 0));
+  EXPECT_THAT(lost_changes(history, "audit"), testing::IsEmpty());
+}
+
+TEST(Audit, NodesThatDifferOrDoNotAnswerAreNotEqual) {
+  const NodeEnd one{.name = "n1", .revision = 5, .rows = 2, .digest = "a"};
+  NodeEnd other = one;
+  EXPECT_TRUE(are_equal({one, other}));
+  other.digest = "b";
+  EXPECT_FALSE(are_equal({one, other}));
+  other.digest = "";
+  EXPECT_FALSE(are_equal({one, other}));
+  // The same rows, and something else differs.
+  other = one;
+  other.state_hash = "x";
+  EXPECT_FALSE(are_equal({one, other}));
+  EXPECT_FALSE(are_equal({}));
+}
+
+Report sound() {
+  Report report{
+      .drill = "d", .acknowledged = 3, .ends = {{.name = "n1", .digest = "a"}}, .are_equal = true};
+  report.verdict.operations = 10;
+  return report;
+}
+
+TEST(Report, ExitsByTheWorstThatWasFound) {
+  EXPECT_EQ(sound().exit(), Exit::kClean);
+  EXPECT_THAT(spoken(sound()), testing::HasSubstr("no violation found in 10 operations"));
+  EXPECT_THAT(spoken(sound()), testing::Not(testing::HasSubstr("proved")));
+  Report report = sound();
+  report.verdict.undecided.emplace_back("k");
+  EXPECT_EQ(report.exit(), Exit::kUndecided);
+  report.problem = "n1 ended by itself";
+  EXPECT_EQ(report.exit(), Exit::kFailed);
+  report.lost.emplace_back("put k");
+  EXPECT_EQ(report.exit(), Exit::kViolation);
+  report = sound();
+  report.are_equal = false;
+  EXPECT_EQ(report.exit(), Exit::kViolation);
+  report = sound();
+  report.verdict.violations.emplace_back();
+  EXPECT_EQ(report.exit(), Exit::kViolation);
+  // A drill in which nothing was acknowledged has shown nothing.
+  report = sound();
+  report.acknowledged = 0;
+  EXPECT_EQ(report.exit(), Exit::kFailed);
+}
+
+TEST(Page, EscapesWhatItShows) {
+  Report report = sound();
+  report.problem = "<script>alert(1)</script>";
+  EXPECT_THAT(page_of({report}), testing::Not(testing::HasSubstr("<script>")));
+  EXPECT_EQ(html_escaped(R"(a<b>"&)"), "a&lt;b&gt;&quot;&amp;");
+}
+
+}  // namespace
+}  // namespace holdfast::drill
