@@ -204,14 +204,16 @@ void Load::work(Client& client) {
   }
 }
 
-History Load::take(const LoadTarget& auditor) {
+History Load::take() const {
   History history;
+  for (const auto& client : clients_) join(history, client->history);
+  return history;
+}
+
+void Load::audit(const LoadTarget& auditor, History& history) const {
   std::set<std::string> keys;
-  for (const auto& client : clients_) {
-    for (const Operation& operation : client->history.operations)
-      for (const Act& act : operation.then) keys.insert(client->history.names.text(act.key));
-    join(history, client->history);
-  }
+  for (const Operation& operation : history.operations)
+    for (const Act& act : operation.then) keys.insert(history.names.text(act.key));
   HttpConnection connection(auditor.endpoint, clock_);
   for (const std::string& key : keys) {
     Operation read{.client = history.names.number_of("audit"),
@@ -226,7 +228,6 @@ History Load::take(const LoadTarget& auditor) {
     read.end = read.outcome == Outcome::kUnknown ? kOpen : clock_.now().time_since_epoch().count();
     history.operations.push_back(std::move(read));
   }
-  return history;
 }
 
 }  // namespace holdfast::drill

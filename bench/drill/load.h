@@ -60,8 +60,10 @@ class Load {
 
   Pulse pulse() const;
   void stop();
-  // After `stop`: all that was recorded, with a last read of every key through `auditor`.
-  History take(const LoadTarget& auditor);
+  // After `stop`: all that was recorded.
+  History take() const;
+  // Adds a last read of every key through `auditor`, by a client named "audit".
+  void audit(const LoadTarget& auditor, History& history) const;
 
  private:
   struct Client;

@@ -36,12 +36,13 @@ std::string program_beside(const char* name) {
 }
 
 Exit list_drills() {
-  using Align = cli::Table::Align;
-  cli::Table table({Align::kLeft, Align::kLeft, Align::kLeft});
-  table.add({{"DRILL"}, {"WHAT"}, {"MADE BY"}});
-  for (const Drill& drill : catalogue())
-    table.add({{drill.name}, {drill.purpose}, {cli::shortened(drill.means, 60)}});
-  table.print(stdout);
+  for (const Drill& drill : catalogue()) {
+    fmt::print("{} {}\n",
+               cli::painted(stdout, cli::Color::kBold, fmt::format("{:<16}", drill.name)),
+               drill.purpose);
+    fmt::print("{:<16} {}\n", "",
+               cli::painted(stdout, cli::Color::kDim, fmt::format("made by: {}", drill.means)));
+  }
   return Exit::kClean;
 }
 

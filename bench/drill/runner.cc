@@ -82,9 +82,7 @@ class Run {
     report_.clients = plan.clients;
     report_.seed = plan.seed;
     report_.environment = environment_of(clock_);
-    report_.command =
-        fmt::format("holdfast drill run {} --nodes {} --clients {} --duration {} --seed {}",
-                    drill.name, plan.nodes, plan.clients, duration_text(plan.duration), plan.seed);
+    report_.command = command();
   }
 
   Report run() {
@@ -157,8 +155,9 @@ class Run {
     return cluster_->wait_ready();
   }
 
-  void judge(Load& load, const std::unique_ptr<Node>& auditor) {
-    const History history = load.take({auditor->name, auditor->endpoint});
+  void judge(const Load& load, const std::unique_ptr<Node>& auditor) {
+    History history = load.take();
+    load.audit({auditor->name, auditor->endpoint}, history);
     report_.timeline = timeline_of(history, report_.window);
     report_.verdict = check(history);
     report_.acknowledged = acknowledged_changes(history);
@@ -169,6 +168,15 @@ class Run {
     report_.history_file = fmt::format("holdfast-drill-{}.ndjson", drill_.name);
     if (const Result<> kept = write_history(history, report_.history_file); !kept)
       report_.history_file = kept.error().message;
+  }
+
+  std::string command() const {
+    std::string command = fmt::format(
+        "holdfast drill run {} --nodes {} --clients {} --duration {} --seed {}", drill_.name,
+        plan_.nodes, plan_.clients, duration_text(plan_.duration), plan_.seed);
+    for (size_t i = 0; i < plan_.endpoints.size(); ++i)
+      command += (i == 0 ? " --endpoints " : ",") + plan_.endpoints[i].url();
+    return command;
   }
 
   int64_t now() const { return clock_.now().time_since_epoch().count(); }

@@ -26,7 +26,7 @@ QUESTIONS = """
 <script>
 function measure(frame) {
   const page = frame.contentDocument;
-  const drawn = e => { const box = e.getBoundingClientRect(); return box.width > 0 && box.height >= 0; };
+  const drawn = e => { const box = e.getBoundingClientRect(); return box.width + box.height > 0; };
   const seen = selector => [...page.querySelectorAll(selector)].filter(drawn).length;
   const wide = [...page.querySelectorAll("body *")].filter(e => !e.closest("svg") &&
     e.getBoundingClientRect().right > frame.clientWidth + 0.5).map(e => e.tagName + "." + e.className);
