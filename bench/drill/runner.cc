@@ -110,11 +110,14 @@ class Run {
     watch.stop();
     report_.marks = stage.marks;
     report_.roles = watch.changes();
-    HOLDFAST_TRY(played);
-    judge(load, *std::ranges::find_if(cluster_->nodes(), [&](const auto& node) {
-            return !cluster_->is_ours() || node->process;
-          }));
-    return {};
+    if (!played) report_.problem = played.error().message;
+    // What went wrong may have taken data with it: that is looked at all the same.
+    const auto& nodes = cluster_->nodes();
+    const auto auditor = std::ranges::find_if(nodes, [&](const auto& node) {
+      return (!cluster_->is_ours() || node->process) && cluster_->is_ready(*node);
+    });
+    if (auditor != nodes.end()) judge(load, **auditor);
+    return played;
   }
 
   Result<> begin() {
@@ -145,9 +148,9 @@ class Run {
     Window& window = report_.window;
     window.fault_begin = stage.fault_begin != 0 ? stage.fault_begin : now();
     window.fault_end = std::max(stage.fault_end, window.fault_begin);
-    HOLDFAST_TRY(played);
     if (std::optional<std::string> ended = cluster_->unexpected_end())
       return fail(ErrorCode::kIo, *std::move(ended));
+    HOLDFAST_TRY(played);
     HOLDFAST_TRY(cluster_->heal());
     stage.pass(share_of(plan_.duration, kAfter));
     if (std::optional<std::string> ended = cluster_->unexpected_end())
@@ -155,9 +158,9 @@ class Run {
     return cluster_->wait_ready();
   }
 
-  void judge(const Load& load, const std::unique_ptr<Node>& auditor) {
+  void judge(const Load& load, const Node& auditor) {
     History history = load.take();
-    load.audit({auditor->name, auditor->endpoint}, history);
+    load.audit({auditor.name, auditor.endpoint}, history);
     report_.timeline = timeline_of(history, report_.window);
     report_.verdict = check(history);
     report_.acknowledged = acknowledged_changes(history);
