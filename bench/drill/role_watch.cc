@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "client/answers.h"
+#include "client/cluster_answers.h"
 #include "client/http_connection.h"
 
 namespace holdfast::drill {
