@@ -9,10 +9,14 @@
 
 #include "server/api/routes.h"
 #include "server/api/scan.h"
+#include "server/api/watch_request.h"
+#include "server/api/watch_socket.h"
+#include "server/faults.h"
 #include "server/http/limits.h"
 #include "storage/kv/command.h"
 #include "tests/api/api_fixture.h"
 #include "tests/api/document_fixture.h"
+#include "tests/sim/sim_file_system.h"
 
 namespace holdfast {
 namespace {
@@ -105,7 +109,12 @@ TEST_F(OpenApi, HasTheLimits) {
                          {"operations", kOperationsMax},
                          {"few_fields_body_bytes", size_t{64} << 10},
                          {"idempotency_key_bytes", kOnceKeyBytesMax},
-                         {"events_kept", Events::kKeptMax}};
+                         {"events_kept", Events::kKeptMax},
+                         {"lock_owner_bytes", kLockOwnerBytesMax},
+                         {"lock_places", LockWaiters::kPlacesMax},
+                         {"socket_watches", WatchSocket::kWatchesMax},
+                         {"socket_watch_id_bytes", WatchMessage::kIdBytesMax},
+                         {"socket_message_bytes", limits.message_bytes_max}};
   EXPECT_EQ(api_document().at("x-limits"), expected);
 }
 
@@ -129,6 +138,12 @@ std::string target_for(const DocumentedCall& one, const std::string& name) {
   return target;
 }
 
+// What is looked at before the query: how long a lock is waited for bounds the request.
+std::string body_for(const DocumentedCall& one) {
+  if (!one.operation->contains("requestBody")) return "";
+  return one.path.starts_with("/v1/locks/") ? R"({"ttl":"10s"})" : "{}";
+}
+
 // They say by name that they take no past.
 bool refuses_the_past(const DocumentedCall& one, const std::string& name) {
   return (name == "revision" || name == "at") && one.takes("query", "consistency");
@@ -136,16 +151,19 @@ bool refuses_the_past(const DocumentedCall& one, const std::string& name) {
 
 // Every name that any call takes, and one that none does, is given to every call.
 TEST_F(OpenApi, NamesTheParametersThatEachCallTakesAndNoOthers) {
+  boost::asio::io_context drill_loop;
+  SimFileSystem files(1);
+  Faults faults(drill_loop, clock, files);
+  services.faults = &faults;
   std::set<std::string> names = {"nobody-takes-this"};
   for (const DocumentedCall& one : documented_calls())
     for (const json* parameter : one.parameters)
       if (parameter->at("in") == "query") names.insert(parameter->at("name"));
   for (const DocumentedCall& one : documented_calls()) {
     if (one.path == "/v1/snapshot") continue;  // there is nothing here to make one of
-    const bool has_body = one.operation->contains("requestBody");
     for (const std::string& name : names) {
       const std::string target = target_for(one, name) + name + "=%00";
-      const http::Response answer = call(one.method, target, has_body ? "{}" : "");
+      const http::Response answer = call(one.method, target, body_for(one));
       const bool is_unknown =
           answer.status == 400 &&
           json_of(answer).at("detail").get<std::string>().starts_with("unknown query parameter");

@@ -10,6 +10,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 PATH = TOP / "server" / "api" / "openapi.json"
 DOCUMENT = json.loads(PATH.read_text(encoding="utf-8"))
 COMPONENTS = DOCUMENT["components"]
+LINES = "application/x-ndjson"
 
 
 def resolved(part):
@@ -55,6 +56,10 @@ class Call:
         """Of a JSON body; None: it is something else, or there is none."""
         return self.body["content"].get("application/json", {}).get("schema") if self.body else None
 
+    def line_schema(self):
+        """Of each line of a body of lines; None: it is something else, or there is none."""
+        return self.body["content"].get(LINES, {}).get("x-lines", {}).get("each") if self.body else None
+
     def objection_to(self, status, headers, body):
         """What the document has against an answer; None: nothing. `headers` with their names in lower case."""
         said, listed = self.response(status)
@@ -81,8 +86,12 @@ class Call:
         if "x-lines" in content[kind]:
             lines = content[kind]["x-lines"]
             found = [json.loads(line) for line in body.splitlines()]
-            whys = [objection(lines["each"], line) for line in found[:-1]] + [objection(lines["last"], found[-1])]
-            return next((why for why in whys if why), None)
+            schemas = [lines["each"]] * len(found)
+            if "last" in lines:
+                if not found:
+                    return "the last line is missing"
+                schemas[-1] = lines["last"]
+            return next(filter(None, map(objection, schemas, found)), None)
         why = objection(content[kind]["schema"], json.loads(body))
         return f"{status} {body[:300]!r}: {why}" if why else None
 
@@ -96,6 +105,8 @@ def examples_of(holder, schema):
     """(schema, example) of a parameter or a kind of content."""
     if "example" in holder:
         yield schema, holder["example"]
+        for line in holder["example"].splitlines() if "x-lines" in holder else ():
+            yield holder["x-lines"]["each"], json.loads(line)
     for example in holder.get("examples", {}).values():
         yield schema, example["value"]
 

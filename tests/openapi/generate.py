@@ -47,6 +47,8 @@ def drawn(draw, schema):
     if kind == "integer":
         least = schema.get("minimum", 0)
         return draw.randint(least, min(schema.get("maximum", least + 40), least + 40))
+    if kind == "number":
+        return draw.choice([0, 0.1, 0.5, 1, 1.5, 7])
     if kind == "boolean":
         return draw.random() < 0.5
     if kind == "null":
