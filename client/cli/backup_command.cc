@@ -18,7 +18,6 @@ namespace holdfast::cli {
 namespace {
 
 constexpr Duration kSilence = std::chrono::seconds(30);
-constexpr Duration kBarPeriod = std::chrono::milliseconds(100);
 constexpr size_t kBarCells = 30;
 
 double mebibytes(uint64_t bytes) {

@@ -12,7 +12,6 @@
 namespace holdfast::cli {
 namespace {
 
-constexpr Duration kBarPeriod = std::chrono::milliseconds(100);
 constexpr Duration kLinePeriod = std::chrono::seconds(1);
 // A quiet time that a person can see in the bar is said in words.
 constexpr Duration kNotableQuiet = std::chrono::milliseconds(200);

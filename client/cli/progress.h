@@ -11,8 +11,12 @@
 #include <thread>
 
 #include "client/cli/import_journal.h"
+#include "storage/base/clock.h"
 
 namespace holdfast::cli {
+
+// How often a bar is drawn.
+inline constexpr Duration kBarPeriod = std::chrono::milliseconds(100);
 
 struct ProgressStyle {
   bool is_bar = false;

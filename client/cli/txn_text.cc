@@ -12,7 +12,7 @@
 namespace holdfast::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // At most `most` words; the last one is the rest.
 std::vector<std::string_view> words_of(std::string_view text, size_t most) {
@@ -27,7 +27,7 @@ std::vector<std::string_view> words_of(std::string_view text, size_t most) {
   return words;
 }
 
-void set_bytes(Json& object, const std::string& name, std::string_view bytes) {
+void set_bytes(OrderedJson& object, const std::string& name, std::string_view bytes) {
   if (is_utf8(bytes)) {
     object[name] = bytes;
   } else {
@@ -35,7 +35,7 @@ void set_bytes(Json& object, const std::string& name, std::string_view bytes) {
   }
 }
 
-Result<Json> operation_of(const std::string& text) {
+Result<OrderedJson> operation_of(const std::string& text) {
   const std::unexpected<Error> unreadable =
       fail(ErrorCode::kInvalid,
            fmt::format("'{}' is none of: put KEY VALUE, get KEY, delete KEY, delete-prefix PREFIX, "
@@ -44,30 +44,30 @@ Result<Json> operation_of(const std::string& text) {
   const std::vector<std::string_view> words = words_of(text, 2);
   if (words.size() != 2) return unreadable;
   const std::string_view name = words[0];
-  Json inner;
+  OrderedJson inner;
   if (name == "put") {
     const std::vector<std::string_view> pair = words_of(words[1], 2);
     if (pair.size() != 2) return unreadable;
     set_bytes(inner, "key", pair[0]);
     set_bytes(inner, "value", pair[1]);
-    return Json{{"put", inner}};
+    return OrderedJson{{"put", inner}};
   }
   if (name == "get" || name == "delete") {
     set_bytes(inner, "key", words[1]);
-    return Json{{std::string(name), inner}};
+    return OrderedJson{{std::string(name), inner}};
   }
   if (name != "delete-prefix" && name != "scan") return unreadable;
   set_bytes(inner, "prefix", words[1]);
-  return Json{{name == "scan" ? "scan" : "delete", inner}};
+  return OrderedJson{{name == "scan" ? "scan" : "delete", inner}};
 }
 
-Result<Json> compare_of(const std::string& text) {
+Result<OrderedJson> compare_of(const std::string& text) {
   const std::vector<std::string_view> words = words_of(text, 4);
   if (words.size() != 4) {
     return fail(ErrorCode::kInvalid,
                 fmt::format("'{}' is not KEY TARGET OP VALUE, as: a mod_revision == 7", text));
   }
-  Json compare;
+  OrderedJson compare;
   set_bytes(compare, "key", words[0]);
   compare["target"] = words[1];
   compare["op"] = words[2];
@@ -75,7 +75,7 @@ Result<Json> compare_of(const std::string& text) {
   if (words[1] == "value") {
     set_bytes(compare, "value", value);
   } else if (words[1] == "lease") {
-    compare["value"] = value == "none" ? Json() : Json(value);
+    compare["value"] = value == "none" ? OrderedJson() : OrderedJson(value);
   } else if (words[1] == "exists" && (value == "true" || value == "false")) {
     compare["value"] = value == "true";
   } else {
@@ -91,11 +91,11 @@ Result<Json> compare_of(const std::string& text) {
   return compare;
 }
 
-Result<Json> list_of(const std::vector<std::string>& texts,
-                     Result<Json> (*read)(const std::string&)) {
-  Json list = Json::array();
+Result<OrderedJson> list_of(const std::vector<std::string>& texts,
+                            Result<OrderedJson> (*read)(const std::string&)) {
+  OrderedJson list = OrderedJson::array();
   for (const std::string& text : texts) {
-    Json one;
+    OrderedJson one;
     HOLDFAST_ASSIGN(one, read(text));
     list.push_back(std::move(one));
   }
@@ -105,7 +105,7 @@ Result<Json> list_of(const std::vector<std::string>& texts,
 }  // namespace
 
 Result<std::string> json_of(const TypedTransaction& typed) {
-  Json body;
+  OrderedJson body;
   HOLDFAST_ASSIGN(body["if"], list_of(typed.compares, compare_of));
   HOLDFAST_ASSIGN(body["then"], list_of(typed.then, operation_of));
   HOLDFAST_ASSIGN(body["else"], list_of(typed.otherwise, operation_of));

@@ -77,16 +77,16 @@ Response show_revoked(const Services&, const Reply& reply) {
 }
 
 // A page of leases, or of one lease's keys.
-struct Page {
+struct LeasePage {
   ReadOptions options;
   uint64_t limit = kPageItems;
   std::string cursor;
 };
 
-std::expected<Page, Problem> page_of(const Services& services, const Request& request) {
+std::expected<LeasePage, Problem> page_of(const Services& services, const Request& request) {
   http::Query query;
   HOLDFAST_ASSIGN(query, parse_query(request));
-  Page page;
+  LeasePage page;
   HOLDFAST_ASSIGN(page.options, take_read_options(query, services.clock->now()));
   if (page.options.is_past())
     return std::unexpected(bad_request("leases have no past: leave 'revision' and 'at' out"));
@@ -116,7 +116,7 @@ struct Listed {
   uint64_t count = 0;
   std::string last;  // what the next page follows; empty: there is none
 
-  bool has_room(const Page& page) const {
+  bool has_room(const LeasePage& page) const {
     return count < page.limit && items.size() < kPageBytesMax;
   }
   void begin_item() { items.append(count++ == 0 ? "{" : ",{"); }
@@ -129,7 +129,7 @@ std::string to_json(std::string_view name, const Listed& listed) {
 }
 
 // In steps, since a page of the longest keys is bounded by their bytes and not by their number.
-Result<Listed> list_keys(const Engine& engine, LeaseId id, const Page& page) {
+Result<Listed> list_keys(const Engine& engine, LeaseId id, const LeasePage& page) {
   constexpr size_t kStep = 256;
   Listed listed;
   std::string after = page.cursor;
@@ -152,14 +152,14 @@ Result<Listed> list_keys(const Engine& engine, LeaseId id, const Page& page) {
 
 // The answer's body; nothing: there is no such lease. On a reader thread, as what follows.
 Result<std::optional<std::string>> read_lease_page(const Engine& engine, LeaseId id,
-                                                   const Page& page, uint64_t now_ms) {
+                                                   const LeasePage& page, uint64_t now_ms) {
   HOLDFAST_ASSIGN(const std::optional<Lease> lease, read_lease(engine, id));
   if (!lease) return std::nullopt;
   HOLDFAST_ASSIGN(const Listed keys, list_keys(engine, id, page));
   return fmt::format("{{{},{}}}\n", to_json(*lease, now_ms), to_json("keys", keys));
 }
 
-Result<std::string> read_leases_page(const Engine& engine, LeaseId after, const Page& page,
+Result<std::string> read_leases_page(const Engine& engine, LeaseId after, const LeasePage& page,
                                      uint64_t now_ms) {
   HOLDFAST_ASSIGN(const std::vector<Lease> leases, list_leases(engine, after, page.limit + 1));
   Listed listed;

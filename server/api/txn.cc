@@ -18,7 +18,7 @@ using http::Request;
 using http::Response;
 using Kind = OperationResult::Kind;
 
-std::expected<ChangeCall, Problem> change_of(const Services& services, const Request& request) {
+std::expected<ChangeCall, Problem> change_of_txn(const Services& services, const Request& request) {
   Command command;
   HOLDFAST_ASSIGN(command.once, once_of(request));
   ChangeCall change;
@@ -96,7 +96,7 @@ Response show_transaction(const Services& services, const Reply& reply) {
 }  // namespace
 
 Task<Outcome> run_transaction(Services& services, Request request) {
-  auto change = change_of(services, request);
+  auto change = change_of_txn(services, request);
   if (!change) co_return std::unexpected(std::move(change).error());
   Task<Outcome> making = make_change(services, *std::move(change), show_transaction);
   co_return co_await making;

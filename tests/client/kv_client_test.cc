@@ -42,7 +42,6 @@ class KvClientTest : public ::testing::Test {
 };
 
 const std::string kStored = http_answer(201, R"({"revision":7,"created":true})");
-const std::string kNoLeader = problem_answer(503, "no_leader", "not_applied", true);
 const std::string kTimeout = problem_answer(504, "timeout", "unknown", true);
 
 TEST_F(KvClientTest, PutSaysWhatWasStored) {
@@ -102,7 +101,7 @@ TEST_F(KvClientTest, AKeepAliveWithoutAnAnswerIsMadeAgain) {
 }
 
 TEST_F(KvClientTest, AKeepAliveThatIsNeverAnsweredIsUnknown) {
-  std::vector<Step> steps(200, Step{Kind::kAnswer, kNoLeader});
+  std::vector<Step> steps(200, Step{Kind::kAnswer, no_leader_answer()});
   steps.front() = {Kind::kCloseUnanswered, ""};
   ScriptedServer silent(std::move(steps));
   const auto kept = client({silent.endpoint()}, seconds(2)).keep_lease_alive("a1");
@@ -113,7 +112,7 @@ TEST_F(KvClientTest, AKeepAliveThatIsNeverAnsweredIsUnknown) {
 }
 
 TEST_F(KvClientTest, WriteRefusedBeforeItHappenedIsMadeAgainAtTheNextNode) {
-  ScriptedServer first({{Kind::kAnswer, kNoLeader}});
+  ScriptedServer first({{Kind::kAnswer, no_leader_answer()}});
   ScriptedServer second({{Kind::kAnswer, kStored}});
   KvClient kv = client({first.endpoint(), second.endpoint()});
   EXPECT_TRUE(std::holds_alternative<PutAnswer>(kv.put("a", "x")));
@@ -164,7 +163,7 @@ TEST_F(KvClientTest, UnderAKeyAnUnknownWriteIsMadeAgain) {
 TEST_F(KvClientTest, WhatWasOnceUnknownIsNotRefusedByWhatDidNotHappenLater) {
   // Neither no leader, nor a refusal at the door of a node, tells what became of the first try.
   for (const std::string& later :
-       {kNoLeader, problem_answer(400, "bad_request", "not_applied", false),
+       {no_leader_answer(), problem_answer(400, "bad_request", "not_applied", false),
         problem_answer(429, "too_many_requests", "not_applied", true)}) {
     std::vector<Step> steps(200, Step{Kind::kAnswer, later});
     steps.front().text = kTimeout;
@@ -294,7 +293,7 @@ TEST_F(KvClientTest, ReadAnsweredTimeoutIsMadeAgain) {
 }
 
 TEST_F(KvClientTest, PausesGrowAreJitteredAndEndWithTheDeadline) {
-  ScriptedServer server(std::vector<Step>(200, Step{Kind::kAnswer, kNoLeader}));
+  ScriptedServer server(std::vector<Step>(200, Step{Kind::kAnswer, no_leader_answer()}));
   KvClient kv = client({server.endpoint()}, seconds(3));
   const auto outcome = kv.put("a", "x");
   ASSERT_TRUE(std::holds_alternative<Refusal>(outcome));
@@ -465,7 +464,7 @@ TEST_F(KvClientTest, BehindALastLineNothingWasBegun) {
 }
 
 TEST_F(KvClientTest, ABulkThatIsRefusedWholeOrMeetsNobodyChangesNothing) {
-  ScriptedServer server({{Kind::kAnswer, kNoLeader}, {Kind::kAnswer, kTimeout}});
+  ScriptedServer server({{Kind::kAnswer, no_leader_answer()}, {Kind::kAnswer, kTimeout}});
   KvClient kv = client({server.endpoint()});
   EXPECT_EQ(std::get<Refusal>(kv.bulk(kLines)[2]).code, "no_leader");
   EXPECT_TRUE(is<Unknown>(kv.bulk(kLines)[0])) << "504";

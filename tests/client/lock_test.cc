@@ -28,7 +28,6 @@ std::string had(uint64_t token) {
 const std::string kConflict = problem_answer(409, "conflict", "not_applied", true);
 const std::string kNotHeld = problem_answer(404, "lease_not_found", "not_applied", false);
 const std::string kReleased = http_answer(200, R"({"revision":9,"deleted":0,"finished":true})");
-const std::string kNoLeader = problem_answer(503, "no_leader", "not_applied", true);
 
 // As long as one of an hour is held for sure.
 constexpr Duration kSure = Duration(hours(1)) / 100 * 99;
@@ -131,7 +130,7 @@ TEST(ClientLock, WhatMayHaveBegunLongAgoBeginsAnew) {
 TEST(ClientLock, IsKeptAliveAndLostWhereItIsNotHeldAnyMore) {
   ScriptedServer server({{Kind::kAnswer, had(7)},
                          {Kind::kAnswer, had(7)},
-                         {Kind::kAnswer, kNoLeader},
+                         {Kind::kAnswer, no_leader_answer()},
                          {Kind::kAnswer, had(7)},
                          {Kind::kAnswer, kNotHeld}});
   std::promise<std::string> lost;

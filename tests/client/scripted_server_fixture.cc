@@ -150,4 +150,8 @@ bool ScriptedServer::serve_one(int fd, const Step& step) {
   return step.kind == Kind::kAnswer || step.kind == Kind::kAnswerEarly;
 }
 
+std::string no_leader_answer() {
+  return problem_answer(503, "no_leader", "not_applied", true);
+}
+
 }  // namespace holdfast

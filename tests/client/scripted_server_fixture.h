@@ -31,6 +31,9 @@ std::string http_answer(int status, const std::string& body, const std::string& 
 std::string problem_answer(int status, const std::string& code, const std::string& outcome,
                            bool retryable, const std::string& headers = {});
 
+// Of a node that knows no leader now.
+std::string no_leader_answer();
+
 class ScriptedServer {
  public:
   explicit ScriptedServer(std::vector<Step> steps);

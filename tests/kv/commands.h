@@ -24,4 +24,6 @@ inline Command put(std::string key, std::string value, std::vector<Condition> co
   return {.act = PutCommand{std::move(key), std::move(value), std::move(conditions)}};
 }
 
+inline const Command kExpire{.act = ExpireCommand{}};
+
 }  // namespace holdfast

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/kv/commands.h"
 #include "tests/kv/kv_model.h"
 
 namespace holdfast {
@@ -24,7 +25,6 @@ Command grant(LeaseId id, uint64_t ttl_ms) {
 }
 const Command kKeepAlive{.act = KeepLeaseAliveCommand{kLease}};
 const Command kRevoke{.act = RevokeLeaseCommand{kLease}};
-const Command kExpire{.act = ExpireCommand{}};
 
 class LeasesTest : public testing::TestWithParam<StoreKind> {
  protected:

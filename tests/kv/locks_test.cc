@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/kv/commands.h"
 #include "tests/kv/kv_model.h"
 
 namespace holdfast {
@@ -33,7 +34,6 @@ Command under(std::string key, Command command) {
   command.once = Once{std::move(key), {1, 2}};
   return command;
 }
-const Command kExpire{.act = ExpireCommand{}};
 
 class LocksTest : public testing::TestWithParam<StoreKind> {
  protected:

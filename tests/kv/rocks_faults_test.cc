@@ -19,7 +19,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr uint64_t kAMiB = uint64_t{1} << 20;
 constexpr std::chrono::milliseconds kAWhile{50};
 constexpr std::chrono::seconds kPatience{20};
 
@@ -30,7 +30,7 @@ class RocksFaultsTest : public testing::Test {
     batch.revisions.push_back({.revision = {++revision_}, .made = {1, 1}, .rows = {}});
     Random random(revision_);
     std::string value;
-    while (value.size() < kMiB) value.push_back(static_cast<char>(random.next()));
+    while (value.size() < kAMiB) value.push_back(static_cast<char>(random.next()));
     batch.revisions.back().rows.emplace_back("key", row(revision_, std::move(value)));
     engine_->write(batch);
   }
@@ -71,19 +71,19 @@ TEST_F(RocksFaultsTest, AFlushWaitsForADiskThatStalls) {
 }
 
 TEST_F(RocksFaultsTest, WhatIsRewrittenGivesItsRoomBack) {
-  engine_->set_free_bytes(1024 * kMiB);
+  engine_->set_free_bytes(1024 * kAMiB);
   for (int i = 0; i < 3; ++i) {
     write_some();
     ASSERT_TRUE(engine_->flush());
   }
   faults_.set({.full = true});
-  faults_.give_back(16 * kMiB);
+  faults_.give_back(16 * kAMiB);
   ASSERT_TRUE(engine_->compact());
   // The old files go when nobody reads them, a moment later. Three MiB were written, three are
   // gone.
   const Instant deadline = SystemClock().now() + kPatience;
-  while (*faults_.free() < 15 * kMiB && SystemClock().now() < deadline) std::this_thread::yield();
-  EXPECT_GE(*faults_.free(), 15 * kMiB);
+  while (*faults_.free() < 15 * kAMiB && SystemClock().now() < deadline) std::this_thread::yield();
+  EXPECT_GE(*faults_.free(), 15 * kAMiB);
 }
 
 TEST_F(RocksFaultsTest, ASyncThatFailsIsTheDisksFailure) {

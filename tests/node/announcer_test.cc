@@ -9,19 +9,19 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr NodeId kSelf{7};
+constexpr NodeId kAnnounced{7};
 
 class AnnouncerTest : public testing::Test {
  protected:
   AnnouncerTest() {
-    status_.self = kSelf;
+    status_.self = kAnnounced;
     status_.raft.leader = {8};
-    status_.members.list = {{kSelf, "n1", "h1:1", true}, {{8}, "n2", "h2:1", true}};
-    status_.client_urls = {{kSelf, "http://h1:2"}};
+    status_.members.list = {{kAnnounced, "n1", "h1:1", true}, {{8}, "n2", "h2:1", true}};
+    status_.client_urls = {{kAnnounced, "http://h1:2"}};
   }
 
   NodeStatus status_;
-  Announcer announcer_{kSelf, {.client_url = "http://h1:2", .peer = "h1:1"}, Random(1)};
+  Announcer announcer_{kAnnounced, {.client_url = "http://h1:2", .peer = "h1:1"}, Random(1)};
   Instant now_{seconds(100)};
 };
 
@@ -31,14 +31,14 @@ TEST_F(AnnouncerTest, SaysNothingThatIsKnown) {
 
 TEST_F(AnnouncerTest, SaysWhereClientsReachTheNode) {
   for (const char* known : {"", "http://old:2"}) {
-    status_.client_urls.erase(kSelf);
-    if (*known != 0) status_.client_urls[kSelf] = known;
+    status_.client_urls.erase(kAnnounced);
+    if (*known != 0) status_.client_urls[kAnnounced] = known;
     now_ += seconds(10);
     const std::vector<raft::Proposal> due = announcer_.due(now_, status_);
     ASSERT_EQ(due.size(), 1u);
     EXPECT_EQ(due[0].kind, EntryKind::kCommand);
     EXPECT_EQ(decode_command(due[0].payload.view())->act,
-              decltype(Command::act)(AnnounceCommand{kSelf, "http://h1:2"}));
+              decltype(Command::act)(AnnounceCommand{kAnnounced, "http://h1:2"}));
   }
 }
 
@@ -50,8 +50,8 @@ TEST_F(AnnouncerTest, SaysWhereItsPeersReachTheNode) {
   const Result<raft::Members> after =
       status_.members.with(*raft::decode_change(due[0].payload.view()));
   ASSERT_TRUE(after.has_value());
-  EXPECT_EQ(after->find(kSelf)->peer_address, "h1:1");
-  EXPECT_TRUE(after->votes(kSelf));
+  EXPECT_EQ(after->find(kAnnounced)->peer_address, "h1:1");
+  EXPECT_TRUE(after->votes(kAnnounced));
 }
 
 TEST_F(AnnouncerTest, SaysItAgainOnlyAfterAWhile) {
