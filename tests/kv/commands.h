@@ -24,6 +24,13 @@ inline Command put(std::string key, std::string value, std::vector<Condition> co
   return {.act = PutCommand{std::move(key), std::move(value), std::move(conditions)}};
 }
 
+inline Command put_under(std::string key, LeaseId lease = {}, uint64_t ttl_ms = 0) {
+  PutCommand act{std::move(key), "v", {}};
+  act.lease = lease;
+  act.ttl_ms = ttl_ms;
+  return {.act = std::move(act)};
+}
+
 inline const Command kExpire{.act = ExpireCommand{}};
 
 }  // namespace holdfast

@@ -14,12 +14,6 @@ namespace {
 constexpr LeaseId kLease{0x1234567890abcdef};
 constexpr LeaseId kOther{7};
 
-Command put_under(std::string key, LeaseId lease = {}, uint64_t ttl_ms = 0) {
-  PutCommand act{std::move(key), "v", {}};
-  act.lease = lease;
-  act.ttl_ms = ttl_ms;
-  return {.act = std::move(act)};
-}
 Command grant(LeaseId id, uint64_t ttl_ms) {
   return {.act = GrantLeaseCommand{id, ttl_ms}};
 }

@@ -25,11 +25,6 @@ Command keep(const std::string& name, uint64_t token) {
 Command release(const std::string& name, uint64_t token) {
   return {.act = ReleaseLockCommand{name, token}};
 }
-Command put_under(const std::string& key, LeaseId lease) {
-  PutCommand act{key, "v", {}};
-  act.lease = lease;
-  return {.act = std::move(act)};
-}
 Command under(std::string key, Command command) {
   command.once = Once{std::move(key), {1, 2}};
   return command;

@@ -14,7 +14,7 @@ using testing::IsEmpty;
 constexpr NodeId kSelf{1};
 constexpr NodeId kTwo{2};
 constexpr NodeId kThree{3};
-constexpr std::chrono::seconds kPatience{20};
+constexpr std::chrono::seconds kDeliveryPatience{20};
 
 // What got through, as rounds of heartbeats.
 struct Recorder final : Transport {
@@ -43,7 +43,7 @@ class FaultyTransportTest : public testing::Test {
     loop_.run_for(milliseconds(2));
   }
   bool turn_until(const std::function<bool()>& happened) {
-    const Instant deadline = SystemClock().now() + kPatience;
+    const Instant deadline = SystemClock().now() + kDeliveryPatience;
     while (!happened() && SystemClock().now() < deadline) turn();
     return happened();
   }
