@@ -8,7 +8,8 @@ namespace holdfast::drill {
 const std::vector<Drill>& catalogue() {
   static const std::vector<Drill> all = [] {
     std::vector<Drill> drills;
-    for (const auto make : {process_drills, network_drills, member_drills, storm_drills})
+    for (const auto make :
+         {process_drills, network_drills, member_drills, disk_drills, clock_drills, storm_drills})
       std::ranges::move(make(), std::back_inserter(drills));
     return drills;
   }();

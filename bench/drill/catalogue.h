@@ -10,8 +10,10 @@
 namespace holdfast::drill {
 
 enum class Needs {
-  kProcesses,  // a cluster that the drill has started: signals, files, links
-  kApi,        // any cluster
+  kProcesses,         // a cluster that the drill has started: signals, files, links
+  kFaultedProcesses,  // that, with --enable-faults
+  kFaultsApi,         // a cluster with --enable-faults: nothing of it is left when it is healed
+  kApi,               // any cluster
 };
 
 struct Drill {
@@ -31,6 +33,8 @@ const Drill* drill_named(const std::string& name);
 std::vector<Drill> process_drills();
 std::vector<Drill> network_drills();
 std::vector<Drill> member_drills();
+std::vector<Drill> disk_drills();
+std::vector<Drill> clock_drills();
 std::vector<Drill> storm_drills();
 
 }  // namespace holdfast::drill

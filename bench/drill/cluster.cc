@@ -4,6 +4,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <thread>
@@ -23,6 +25,7 @@ using std::chrono::seconds;
 constexpr Duration kLookPeriod = milliseconds(5);
 constexpr Duration kAskPatience = milliseconds(400);
 constexpr Duration kLeaderPatience = seconds(20);
+constexpr Duration kEndPatience = seconds(10);
 
 // A port that was free a moment ago.
 uint16_t free_port(std::vector<Descriptor>& held) {
@@ -139,6 +142,10 @@ Result<std::unique_ptr<Cluster>> Cluster::attach(std::vector<Endpoint> endpoints
 }
 
 Cluster::~Cluster() {
+  // A cluster that goes on without us must not keep them.
+  if (const Result<> ended = is_ours() ? Result<>() : end_faults(); !ended)
+    fmt::print(stderr, "faults may still be set, until DELETE /v1/faults: {}\n",
+               ended.error().message);
   for (const auto& node : nodes_)
     if (node->process) node->process->signal(SIGKILL);
   for (const auto& node : nodes_) {
@@ -210,6 +217,30 @@ void Cluster::end(const std::string& name, int signal) {
   ending.process->signal(signal);
   while (!ending.process->has_just_ended()) std::this_thread::sleep_for(milliseconds(1));
   ending.process.reset();
+}
+
+void Cluster::end_all(int signal) {
+  for (const auto& node : nodes_)
+    if (node->process) node->process->signal(signal);
+  for (const auto& node : nodes_) end(node->name, signal);
+}
+
+Result<std::string> Cluster::await_end(const std::string& name, const std::string& reason) {
+  Node& ending = node(name);
+  const Instant deadline = clock_.now() + kEndPatience;
+  while (!ending.process->has_just_ended()) {
+    if (clock_.now() > deadline)
+      return fail(ErrorCode::kUnavailable, fmt::format("{} runs on, and should have ended", name));
+    std::this_thread::sleep_for(kLookPeriod);
+  }
+  std::string how = ending.process->ending();
+  ending.process.reset();
+  std::ifstream in(ending.log_file);
+  const std::string said((std::istreambuf_iterator<char>(in)), {});
+  if (said.find(reason) != std::string::npos) return how;
+  return fail(ErrorCode::kIo, fmt::format("{} has ended ({}), and does not say that it was "
+                                          "for {}: its last words are in {}",
+                                          name, how, reason, ending.log_file));
 }
 
 Result<> Cluster::restart(const std::string& name) {
@@ -306,11 +337,25 @@ Result<> Cluster::set_faults(const std::string& name, const std::string& json) {
                             .target = "/v1/faults",
                             .headers = {{"Content-Type", "application/json"}},
                             .body = json};
-  HOLDFAST_ASSIGN(const HttpResponse answer, call(node(name), request, seconds(5)));
-  if (answer.status == 200) return {};
-  return fail(ErrorCode::kUnavailable,
-              fmt::format("{} sets no faults ({}): start it with --enable-faults", name,
-                          read_problem(answer.body).detail));
+  const Result<HttpResponse> answer = call(node(name), request, seconds(5));
+  // Without an answer they may be set all the same.
+  if (!json.empty() && (!answer || answer->status == 200)) faulted_.insert(name);
+  HOLDFAST_TRY(answer);
+  if (answer->status != 200)
+    return fail(ErrorCode::kUnavailable,
+                fmt::format("{} sets no faults: {}", name, read_problem(answer->body).detail));
+  if (json.empty()) faulted_.erase(name);
+  return {};
+}
+
+Result<> Cluster::end_faults() {
+  Result<> outcome;
+  for (const std::string& name : std::set(faulted_)) {
+    // With a process they are gone.
+    const Result<> ended = is_ours() && !node(name).process ? Result<>() : set_faults(name, "");
+    if (!ended) outcome = ended;
+  }
+  return outcome;
 }
 
 bool Cluster::is_ready(const Node& node) const {
@@ -335,6 +380,7 @@ Result<> Cluster::wait_ready(Duration patience) const {
 }
 
 Result<> Cluster::heal() {
+  HOLDFAST_TRY(end_faults());
   if (!is_ours()) return wait_ready();
   set_links(pairs(), {});
   for (const auto& node : nodes_) {

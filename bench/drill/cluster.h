@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,10 @@ class Cluster {
 
   // The process is gone when this returns.
   void end(const std::string& name, int signal);
+  void end_all(int signal);  // all get it before any is waited for
+  // Waits until the node ends by itself. How it did; an error: it has not, or its last words do not
+  // hold `reason`.
+  Result<std::string> await_end(const std::string& name, const std::string& reason);
   Result<> restart(const std::string& name);
   void pause(const std::string& name);   // SIGSTOP
   void resume(const std::string& name);  // SIGCONT
@@ -80,7 +85,7 @@ class Cluster {
   // All that should run do, and can serve a linearizable read.
   Result<> wait_ready(Duration patience = std::chrono::seconds(30)) const;
   bool is_ready(const Node& node) const;
-  // Wakes all, makes all links whole, and waits until all serve.
+  // Wakes all, makes all links whole, ends what `set_faults` has set, and waits until all serve.
   Result<> heal();
   // A problem: a node ended that nobody ended.
   std::optional<std::string> unexpected_end();
@@ -93,6 +98,7 @@ class Cluster {
   Result<> make_nodes(const ClusterPlan& plan);
   std::string members_as_seen_by(const std::string& name) const;
   Result<HttpResponse> call(const Node& node, HttpRequest request, Duration patience) const;
+  Result<> end_faults();
 
   struct PeerLink {
     Pair pair;
@@ -103,6 +109,7 @@ class Cluster {
   std::string holdfastd_;
   bool has_faults_api_ = false;
   bool is_kept_ = false;
+  std::set<std::string> faulted_;  // names of nodes on which faults may be set
   std::unique_ptr<Proxy> proxy_;
   std::vector<PeerLink> peer_links_;
   std::vector<uint16_t> peer_ports_;

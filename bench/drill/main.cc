@@ -130,8 +130,10 @@ void add_run(CLI::App& root, RunRequest& request) {
   running->add_option("--seed", request.plan.seed, "What chance decides; 0: drawn, and told")
       ->capture_default_str();
   running
-      ->add_option("--endpoints", request.endpoints,
-                   "A running cluster; only for drills that need nothing but the API")
+      ->add_option(
+          "--endpoints", request.endpoints,
+          "A running cluster; only for drills that need nothing but the API (and, where they "
+          "set faults, nodes with --enable-faults)")
       ->type_name("URL,URL…");
   running->add_option("--report", request.page, "Write a page for a browser")
       ->type_name("FILE.html");

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "bench/drill/catalogue.h"
+#include "bench/drill/log_tail.h"
 
 namespace holdfast::drill {
 namespace {
@@ -52,12 +53,8 @@ Result<> behind_backup(Stage& stage) {
 Result<> kill_all(Stage& stage) {
   stage.fault("SIGKILL to all nodes at once");
   std::vector<std::string> names;
-  for (const auto& node : stage.cluster.nodes()) {
-    names.push_back(node->name);
-    // All get it before any is waited for.
-    node->process->signal(SIGKILL);
-  }
-  for (const std::string& name : names) stage.cluster.end(name, SIGKILL);
+  for (const auto& node : stage.cluster.nodes()) names.push_back(node->name);
+  stage.cluster.end_all(SIGKILL);
   stage.wait(0.3);
   for (const std::string& name : names) HOLDFAST_TRY(stage.cluster.restart(name));
   stage.note("all are started again");
@@ -95,15 +92,11 @@ Result<> rolling_restart(Stage& stage) {
 // Changes a byte in the middle of what the log holds.
 Result<std::string> flip_byte(const std::string& directory) {
   std::filesystem::path largest;
-  uintmax_t used_most = 0;
+  uint64_t used_most = 0;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
     if (!entry.is_regular_file() || entry.path().filename().string().starts_with("spare")) continue;
-    std::ifstream in(entry.path(), std::ios::binary);
-    const std::string bytes((std::istreambuf_iterator<char>(in)), {});
-    // The rest of a file of the log is blank.
-    const size_t last = bytes.find_last_not_of('\0');
-    const uintmax_t used = last == std::string::npos ? 0 : last + 1;
+    const uint64_t used = used_bytes(entry.path());
     if (used <= used_most) continue;
     largest = entry.path();
     used_most = used;

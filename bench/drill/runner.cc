@@ -1,6 +1,7 @@
 #include "bench/drill/runner.h"
 
 #include <algorithm>
+#include <iterator>
 #include <sys/utsname.h>
 #include <thread>
 
@@ -116,19 +117,23 @@ class Run {
     const auto auditor = std::ranges::find_if(nodes, [&](const auto& node) {
       return (!cluster_->is_ours() || node->process) && cluster_->is_ready(*node);
     });
-    if (auditor != nodes.end()) judge(load, **auditor);
+    if (auditor != nodes.end()) judge(load, stage, **auditor);
     return played;
   }
 
   Result<> begin() {
-    if (!plan_.endpoints.empty() && drill_.needs == Needs::kProcesses)
+    const bool has_faults_api =
+        drill_.needs == Needs::kFaultsApi || drill_.needs == Needs::kFaultedProcesses;
+    if (!plan_.endpoints.empty() &&
+        (drill_.needs == Needs::kProcesses || drill_.needs == Needs::kFaultedProcesses))
       return fail(ErrorCode::kInvalid,
-                  fmt::format("{} ends processes or cuts links, and so needs a cluster of its own: "
-                              "run it without --endpoints",
+                  fmt::format("{} does what would hurt or outlast a running cluster, and so needs "
+                              "one of its own: run it without --endpoints",
                               drill_.name));
     if (plan_.endpoints.empty()) {
       HOLDFAST_ASSIGN(cluster_, Cluster::start({.nodes = report_.nodes,
                                                 .holdfastd = plan_.holdfastd,
+                                                .has_faults_api = has_faults_api,
                                                 .seed = plan_.seed}));
     } else {
       HOLDFAST_ASSIGN(cluster_, Cluster::attach(plan_.endpoints));
@@ -158,11 +163,12 @@ class Run {
     return cluster_->wait_ready();
   }
 
-  void judge(const Load& load, const Node& auditor) {
+  void judge(const Load& load, const Stage& stage, const Node& auditor) {
     History history = load.take();
     load.audit({auditor.name, auditor.endpoint}, history);
     report_.timeline = timeline_of(history, report_.window);
     report_.verdict = check(history);
+    std::ranges::copy(stage.violations, std::back_inserter(report_.verdict.violations));
     report_.acknowledged = acknowledged_changes(history);
     report_.lost = lost_changes(history, kAuditor);
     report_.ends = ends_of(*cluster_);

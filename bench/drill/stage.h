@@ -36,6 +36,8 @@ class Stage {
   const Duration length;
 
   std::vector<Mark> marks;
+  // What the drill itself has seen that no answer of the load would show.
+  std::vector<Violation> violations;
   int64_t fault_begin = 0;  // 0: none yet
   int64_t fault_end = 0;
   // Called again and again while time passes: shows how far it is.
