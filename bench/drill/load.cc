@@ -114,7 +114,8 @@ class Requests {
 }  // namespace
 
 Load::Load(LoadPlan plan) : plan_(std::move(plan)) {
-  for (size_t i = 0; i < plan_.groups; ++i) groups_.push_back({.name = fmt::format("g{}", i)});
+  for (size_t i = 0; i < plan_.groups; ++i)
+    groups_.push_back({.name = fmt::format("{}g{}", plan_.prefix, i)});
   Random random(plan_.seed);
   for (size_t i = 0; i < plan_.clients; ++i) {
     std::vector<HttpConnection> connections;

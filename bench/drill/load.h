@@ -30,6 +30,7 @@ enum class Mix { kAll, kLinearizableReads, kLocalReads, kPuts };
 
 struct LoadPlan {
   std::vector<LoadTarget> targets;
+  std::string prefix;  // of all keys; nobody else may use it, nor have used it before
   size_t clients = 9;
   size_t groups = 8;  // of four keys each
   Mix mix = Mix::kAll;

@@ -98,6 +98,9 @@ class Run {
     HOLDFAST_TRY(begin());
     RoleWatch watch;
     LoadPlan load_plan{.clients = plan_.clients, .seed = plan_.seed};
+    // A running cluster may hold the keys of an earlier drill.
+    if (!cluster_->is_ours())
+      load_plan.prefix = fmt::format("holdfast-drill-{:x}/", wall_ms(clock_));
     for (const auto& node : cluster_->nodes()) {
       watch.add(node->name, node->endpoint);
       load_plan.targets.push_back({node->name, node->through});
@@ -118,7 +121,15 @@ class Run {
       return (!cluster_->is_ours() || node->process) && cluster_->is_ready(*node);
     });
     if (auditor != nodes.end()) judge(load, stage, **auditor);
+    if (!cluster_->is_ours()) clear(load_plan.prefix);
     return played;
+  }
+
+  void clear(const std::string& prefix) {
+    KvClient client = cluster_->client();
+    const WriteOutcome<DeleteAnswer> outcome = client.remove_prefix(prefix);
+    if (!std::holds_alternative<DeleteAnswer>(outcome) && report_.problem.empty())
+      report_.problem = fmt::format("keys of the drill are left, beginning with '{}'", prefix);
   }
 
   Result<> begin() {
