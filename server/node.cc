@@ -106,8 +106,9 @@ struct Node::Parts {
   std::unique_ptr<Scrub> scrub;
 
   Instant published;
-  raft::Members followed;  // the transport has these
-  LogIndex log_end;        // at the start
+  raft::Members followed;                               // the transport has these
+  LogIndex log_end;                                     // at the start
+  std::shared_ptr<const ClientUrls> noted_client_urls;  // on the apply thread
   Hello hello() const { return hello_of(config, directory.identity()); }
   Result<> listen();
   Result<bool> enter_cluster();
@@ -117,6 +118,7 @@ struct Node::Parts {
   void after_turn(Instant now, const std::vector<raft::RoleChange>& roles);
   void publish(Instant now);
   void follow_members();
+  void note_client_urls();
   void prepare_drain();
   void leave();
   NodeEnd say_removed() const;
@@ -216,6 +218,7 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
               [this](raft::Applied applied, std::vector<Completion> completions) {
                 gates->applied(std::move(completions));
                 replica_loop->post(applied);
+                note_client_urls();
               },
           .members = [this](const raft::Members& members) { suspicion->follow(members); },
           .installed =
@@ -331,6 +334,19 @@ void Node::Parts::after_turn(Instant now, const std::vector<raft::RoleChange>& r
 void Node::Parts::follow_members() {
   followed = replica->raft().members();
   transport->set_peers(followed.list);
+}
+
+// On the apply thread. What could not be noted is known as long as the state is.
+void Node::Parts::note_client_urls() {
+  std::shared_ptr<const ClientUrls> urls = machine->client_urls();
+  if (urls == noted_client_urls) return;
+  noted_client_urls = std::move(urls);
+  std::vector<std::string> others;
+  for (const auto& [id, url] : *noted_client_urls)
+    if (id != directory.identity().node) others.push_back(url);
+  const Result<> noted = note_urls(fs, directory.group_path(kFirstGroup), others);
+  if (!noted)
+    log_warning("where clients reach the others was not noted: {}", noted.error().message);
 }
 
 void Node::Parts::publish(Instant now) {

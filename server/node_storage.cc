@@ -59,6 +59,7 @@ Error come_back_as_another(FileSystem& fs, const Identity& identity, const Stora
   RejoinNote note{.old_id = identity.node, .urls = {}, .why = lost.message};
   for (const auto& [id, url] : *machine.client_urls())
     if (id != identity.node) note.urls.push_back(url);
+  if (note.urls.empty()) note.urls = noted_urls(fs, places.group);
   if (note.urls.empty()) {
     lost.message +=
         ". Where to ask the others is not known here: remove its data folder, remove it from the "

@@ -15,6 +15,25 @@ constexpr size_t kIdBytes = sizeof(uint64_t);
 constexpr NoteKind kRejoinNote{
     .magic = 0x4e4a455244465448, .version = 1, .body_bytes_min = kIdBytes};  // "HTFDREJN"
 
+constexpr NoteKind kUrlsNote{
+    .magic = 0x534c525544465448, .version = 1, .body_bytes_min = 0};  // "HTFDURLS"
+
+std::string urls_path(const std::string& group) {
+  return group + "/URLS";
+}
+
+// Takes the lines up to an empty one, or to the end, from the front of `rest`.
+std::vector<std::string> take_lines(std::string_view& rest) {
+  std::vector<std::string> lines;
+  for (size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end + 1);
+    if (line.empty()) break;
+    lines.emplace_back(line);
+  }
+  return lines;
+}
+
 std::string rejoin_path(const std::string& data_dir) {
   return data_dir + "/REJOIN";
 }
@@ -37,12 +56,7 @@ Result<std::optional<RejoinNote>> read_rejoin_note(FileSystem& fs, const std::st
   if (!*body) return std::nullopt;
   RejoinNote note{.old_id = {load_fixed<uint64_t>((*body)->data())}, .urls = {}, .why = {}};
   std::string_view rest = std::string_view(**body).substr(kIdBytes);
-  for (size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end + 1);
-    if (line.empty()) break;
-    note.urls.emplace_back(line);
-  }
+  note.urls = take_lines(rest);
   note.why = rest;
   return note;
 }
@@ -57,6 +71,19 @@ Result<> note_rejoin(FileSystem& fs, const std::string& data_dir, const RejoinNo
 Result<> end_rejoin(FileSystem& fs, const std::string& data_dir) {
   HOLDFAST_TRY(fs.remove(rejoin_path(data_dir)));
   return fs.sync_directory(data_dir);
+}
+
+Result<> note_urls(FileSystem& fs, const std::string& group, const std::vector<std::string>& urls) {
+  std::string body;
+  for (const std::string& url : urls) body += url + "\n";
+  return write_note(fs, urls_path(group), kUrlsNote, body);
+}
+
+std::vector<std::string> noted_urls(FileSystem& fs, const std::string& group) {
+  const Result<std::optional<std::string>> body = read_note(fs, urls_path(group), kUrlsNote);
+  if (!body || !*body) return {};
+  std::string_view rest = **body;
+  return take_lines(rest);
 }
 
 Result<> put_groups_aside(FileSystem& fs, const std::string& directory) {

@@ -8,6 +8,9 @@
 //
 //   DIR/REJOIN           a note (storage/fs/note.h): u64 old id, then URLs, one a line, "" and why
 //   DIR/groups.damaged   what it had, until a later start, or until its room is needed
+//   GROUP/URLS           where clients reach all members, for a node whose state was never written
+//   out:
+//                        a note, URLs, one a line
 
 #include <optional>
 #include <string>
@@ -29,6 +32,11 @@ struct RejoinNote {
 Result<std::optional<RejoinNote>> read_rejoin_note(FileSystem& fs, const std::string& data_dir);
 Result<> note_rejoin(FileSystem& fs, const std::string& data_dir, const RejoinNote& note);
 Result<> end_rejoin(FileSystem& fs, const std::string& data_dir);
+
+// Replaces what was noted.
+Result<> note_urls(FileSystem& fs, const std::string& group, const std::vector<std::string>& urls);
+// Nothing where none were noted, or the note is damaged.
+std::vector<std::string> noted_urls(FileSystem& fs, const std::string& group);
 
 // What was put aside before goes. `directory`: the data directory, or one of logs. Done again after
 // a crash in the middle: what lies aside then is kept.

@@ -60,6 +60,17 @@ TEST_F(RejoinTest, NoFlippedByteOfTheNoteIsBelieved) {
   }
 }
 
+TEST_F(RejoinTest, TheUrlsThatWereNotedLastAreKnownUnlessTheNoteIsDamaged) {
+  EXPECT_TRUE(noted_urls(fs_, data_).empty());
+  ASSERT_TRUE(note_urls(fs_, data_, {"http://h9:9"}));
+  ASSERT_TRUE(note_urls(fs_, data_, kDue.urls));
+  EXPECT_EQ(noted_urls(fs_, data_), kDue.urls);
+  std::string damaged = file("URLS");
+  damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 8);
+  make("URLS", damaged);
+  EXPECT_TRUE(noted_urls(fs_, data_).empty());
+}
+
 TEST_F(RejoinTest, WhatItHadIsPutAsideOnce) {
   make("groups.damaged/1/log/old", "of another time");
   make("groups/1/log/segment", "damaged");
