@@ -148,9 +148,8 @@ ParsedConfig parse_config(int argc, char** argv) {
       "how long a silent leader is waited for: from this to its double, at random [300ms]")
       ->check(into(config.election_timeout, parse_period));
   add("--keep-log-bytes", keep_log_bytes,
-      "so much of the log stays for followers that were away; up to four times as much for one "
-      "that "
-      "reads [256MiB]")
+      "so much of the log stays for followers that were away, four times as much at most for one "
+      "that reads [256MiB]")
       ->check(into(config.keep_log_bytes, parse_size));
   add("--max-value-bytes", value_bytes, "the largest value that is taken [8MiB]")
       ->check(into(config.value_bytes_max, parse_size));

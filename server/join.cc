@@ -86,7 +86,7 @@ struct Refused {
   bool may_pass;  // the same request can succeed later
 };
 
-Refused refused_from(int status, const std::string& body) {
+Refused refused_from(unsigned status, const std::string& body) {
   const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
   Refused refused{.detail = fmt::format("HTTP status {}", status), .may_pass = status >= 500};
   if (!json.is_object()) return refused;
@@ -112,7 +112,7 @@ struct Joiner::Reply {
   bool may_pass = true;
 };
 
-Joiner::Reply Joiner::reply_of(const std::string& url, int status, const std::string& body) {
+Joiner::Reply Joiner::reply_of(const std::string& url, unsigned status, const std::string& body) {
   const Refused refused = refused_from(status, body);
   return {.done = false,
           .why_not = fmt::format("{}: {}", url, refused.detail),

@@ -47,7 +47,7 @@ class Joiner {
   Reply ask_once(const std::string& url, const JoinRequest& request,
                  std::optional<Entered>& entered) const;
   Reply remove_once(const std::string& url, NodeId old_id) const;
-  static Reply reply_of(const std::string& url, int status, const std::string& body);
+  static Reply reply_of(const std::string& url, unsigned status, const std::string& body);
 
   const std::vector<std::string> urls_;
   const Clock& clock_;

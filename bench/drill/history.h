@@ -19,8 +19,8 @@ namespace holdfast::drill {
 class Names {
  public:
   Names() = default;
-  Names(Names&&) = default;  // a copy's numbers would point into the other
-  Names& operator=(Names&&) = default;
+  Names(Names&&) noexcept = default;  // a copy's numbers would point into the other
+  Names& operator=(Names&&) noexcept = default;
 
   Name number_of(std::string_view text);
   const std::string& text(Name name) const { return texts_[name - 1]; }

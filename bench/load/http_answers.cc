@@ -117,15 +117,14 @@ Result<size_t> HttpAnswers::read_head(std::string_view bytes) {
     begin_anew();
     return taken;
   }
-  if (*status == 204 || *status == 304) {
+  const bool has_no_body = *status == 204 || *status == 304;
+  if (has_no_body || (has_length_ && !is_chunked_ && left_ == 0)) {
     complete();
   } else if (is_chunked_) {
     if (has_length_) return no_answer("a length and chunks in one answer", head);
     state_ = State::kChunkSize;
   } else if (!has_length_) {
     return no_answer("an answer with neither Content-Length nor chunks", head);
-  } else if (left_ == 0) {
-    complete();
   } else {
     state_ = State::kBody;
   }

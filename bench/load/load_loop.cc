@@ -165,9 +165,9 @@ void LoadLoop::dispatch(Instant now) {
       room_.push_back(&wire);
     }
   }
-  for (size_t i = 0; i < unsent_.size(); ++i) {
-    unsent_[i]->is_unsent = false;
-    flush(*unsent_[i], now);
+  for (Wire* const wire : unsent_) {
+    wire->is_unsent = false;
+    flush(*wire, now);
   }
   unsent_.clear();
 }

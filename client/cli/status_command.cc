@@ -1,6 +1,7 @@
 // status: the cluster as its nodes see it, once or as it goes on.
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <ctime>
@@ -110,8 +111,8 @@ class StatusCommand final : public Command {
     if (before_ && revision >= before_->revision) {
       const double seconds = std::chrono::duration<double>(at - before_->at).count();
       text += fmt::format("   {} changes/s",
-                          with_commas(static_cast<uint64_t>(
-                              static_cast<double>(revision - before_->revision) / seconds + 0.5)));
+                          with_commas(static_cast<uint64_t>(std::llround(
+                              static_cast<double>(revision - before_->revision) / seconds))));
     }
     before_ = Look{at, revision};
     return text;

@@ -2,7 +2,13 @@
 file(READ ${IN} text)
 file(WRITE ${OUT} "#include \"server/api/openapi.h\"
 
+namespace {
+
+constexpr std::string_view kOpenApiText = R\"openapi(${text})openapi\";
+
+}  // namespace
+
 std::string_view holdfast::openapi_text() {
-  return R\"openapi(${text})openapi\";
+  return kOpenApiText;
 }
 ")
