@@ -4,6 +4,7 @@
 #include <map>
 #include <numeric>
 #include <unordered_map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -59,8 +60,9 @@ std::vector<Question> components_of(const History& history) {
                            : operation.then.front().key;
     for_each_key(operation, [&](Name key) { joints.join(first == 0 ? key : first, key); });
   }
-  std::ranges::stable_sort(order, {},
-                           [&](uint32_t number) { return history.operations[number].start; });
+  std::ranges::sort(order, {}, [&](uint32_t number) {
+    return std::pair(history.operations[number].start, number);
+  });
   std::unordered_map<Name, size_t> place;
   std::vector<Question> components;
   for (const uint32_t number : order) {

@@ -175,7 +175,8 @@ KvClient Cluster::client(Duration timeout) const {
   return make_kv_client({.endpoints = endpoints(), .timeout = timeout});
 }
 
-Result<HttpResponse> Cluster::call(const Node& node, HttpRequest request, Duration patience) const {
+Result<HttpResponse> Cluster::call(const Node& node, const HttpRequest& request,
+                                   Duration patience) const {
   HttpConnection connection(node.endpoint, clock_);
   std::expected<HttpResponse, NoAnswer> answer =
       connection.exchange(request, clock_.now() + patience);

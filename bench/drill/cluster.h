@@ -97,7 +97,7 @@ class Cluster {
 
   Result<> make_nodes(const ClusterPlan& plan);
   std::string members_as_seen_by(const std::string& name) const;
-  Result<HttpResponse> call(const Node& node, HttpRequest request, Duration patience) const;
+  Result<HttpResponse> call(const Node& node, const HttpRequest& request, Duration patience) const;
   Result<> end_faults();
 
   struct PeerLink {

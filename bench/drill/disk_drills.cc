@@ -89,7 +89,7 @@ Result<std::vector<std::string>> majority(Stage& stage) {
   for (const auto& node : stage.cluster.nodes()) names.push_back(node->name);
   stage.random.shuffle(names);
   names.resize(names.size() / 2 + 1);
-  std::ranges::stable_partition(names, [&](const std::string& name) { return name != leader; });
+  std::ranges::partition(names, [&](const std::string& name) { return name != leader; });
   return names;
 }
 

@@ -1,6 +1,7 @@
 // The report as one page: no script, no font, no image from anywhere else.
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -116,7 +117,9 @@ std::string events_of(const Report& report) {
     if (change.role == "leader" && change.at >= report.window.begin)
       events.push_back(
           {change.at, fmt::format("{} is primary in term {}", change.node, change.term), "good"});
-  std::ranges::stable_sort(events, {}, &Event::at);
+  std::ranges::sort(events, {}, [](const Event& event) {
+    return std::pair(event.at, std::string_view(event.what));
+  });
   std::string html = R"(<h3>What happened</h3><table class="events"><tbody>)";
   for (const Event& event : events)
     html += fmt::format(R"(<tr class="{}"><td>{:.3f} s</td><td>{}</td></tr>)", event.kind,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -106,7 +107,9 @@ void print_events(const Report& report) {
                         fmt::format("{} is primary in term {}", change.node, change.term),
                         Color::kGreen});
   }
-  std::ranges::stable_sort(events, {}, &Event::at);
+  std::ranges::sort(events, {}, [](const Event& event) {
+    return std::pair(event.at, std::string_view(event.what));
+  });
   fmt::print("\n");
   for (const Event& event : events)
     fmt::print("  {:>7.3f} s  {}\n", std::max(0.0, report.seconds(event.at)),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "client/cluster_answers.h"
 #include "client/http_connection.h"
@@ -56,7 +57,9 @@ void RoleWatch::watch(std::string node, Endpoint endpoint) {
 std::vector<RoleChange> RoleWatch::changes() const {
   const std::scoped_lock lock(mutex_);
   std::vector<RoleChange> sorted = changes_;
-  std::ranges::stable_sort(sorted, {}, &RoleChange::at);
+  std::ranges::sort(sorted, {}, [](const RoleChange& change) {
+    return std::tuple(change.at, change.term, std::string_view(change.node));
+  });
   return sorted;
 }
 

@@ -1,6 +1,7 @@
 #include "bench/load/report.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -16,7 +17,7 @@ using cli::Table;
 using enum Table::Align;
 
 std::string rate_text(double rate) {
-  return with_commas(static_cast<uint64_t>(rate + 0.5)) + "/s";
+  return with_commas(static_cast<uint64_t>(std::llround(rate))) + "/s";
 }
 
 std::string size_text(const SizeRange& size) {

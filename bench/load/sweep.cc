@@ -13,7 +13,7 @@ constexpr double kRateMax = 1e8;
 
 void Sweep::tell(bool was_good) {
   CHECK(next_);
-  (was_good ? good_ : bad_) = *next_;
+  (was_good ? good_ : bad_) = next_;
   if (!bad_) {
     next_ = *next_ * factor_;
     if (*next_ > kRateMax) next_.reset();
