@@ -135,7 +135,9 @@ TEST_F(BulkApi, APlainLineMeansWhatJsonSays) {
         const std::string other =
             fmt::format("{{\"put\":{},\"prev\":false}}{}}}{}", inner, space, space);
         // Where it is no JSON, the place may differ.
-        const auto same = [](std::string text) { return text.substr(0, text.find(", from byte")); };
+        const auto same = [](const std::string& text) {
+          return text.substr(0, text.find(", from byte"));
+        };
         EXPECT_EQ(same(as_text(plain)), same(as_text(other))) << plain;
       }
     }

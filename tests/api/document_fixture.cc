@@ -43,10 +43,10 @@ const json& api_document() {
   return document;
 }
 
-const json& resolved(const json& part) {
-  if (!part.contains("$ref")) return part;
-  const std::string target = part.at("$ref").get<std::string>().substr(1);
-  return api_document().at(json::json_pointer(target));
+const json* resolved(const json* part) {
+  if (!part->contains("$ref")) return part;
+  const std::string target = part->at("$ref").get<std::string>().substr(1);
+  return &api_document().at(json::json_pointer(target));
 }
 
 bool DocumentedCall::takes(std::string_view where, std::string_view name) const {
@@ -66,7 +66,7 @@ std::vector<DocumentedCall> documented_calls() {
       for (const json* owner : {&item, &operation})
         if (owner->contains("parameters"))
           for (const json& parameter : owner->at("parameters"))
-            call.parameters.push_back(&resolved(parameter));
+            call.parameters.push_back(resolved(&parameter));
       calls.push_back(std::move(call));
     }
   }
@@ -85,7 +85,8 @@ std::string objection_to(http::Method method, const std::string& target,
     if (listed != responses.end()) return {};
     return fmt::format("{} {} does not list {}", call->method, call->path, status);
   }
-  const json& documented = resolved(listed != responses.end() ? *listed : responses.at("default"));
+  const json& documented =
+      *resolved(&(listed != responses.end() ? *listed : responses.at("default")));
   const json code = json::parse(response.body).at("code");
   const json& codes = codes_of(documented);
   if (std::ranges::find(codes, code) != codes.end()) return {};

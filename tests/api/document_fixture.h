@@ -15,7 +15,7 @@ namespace holdfast {
 const nlohmann::json& api_document();
 
 // What a "$ref" stands for; anything else as it is.
-const nlohmann::json& resolved(const nlohmann::json& part);
+const nlohmann::json* resolved(const nlohmann::json* part);
 
 struct DocumentedCall {
   std::string method;  // GET

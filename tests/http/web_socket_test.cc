@@ -1,6 +1,8 @@
 // A connection that becomes a WebSocket: the handshake, every way to break the frames, and how it
 // ends.
 
+#include <initializer_list>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
@@ -179,7 +181,7 @@ TEST_F(WebSocketTest, RequestsBeforeItAreAnsweredFirstAndFramesBehindItAreKept) 
 TEST_F(WebSocketTest, MessagesOfEveryLengthArriveWhole) {
   start();
   const auto client = open();
-  for (const size_t size : {0, 1, 125, 126, 127, 65535, 65536}) {
+  for (const size_t size : std::initializer_list<size_t>{0, 1, 125, 126, 127, 65535, 65536}) {
     const std::string message(size, 'm');
     client->send(frame_of(message));
     EXPECT_EQ(read_text(*client), "echo " + message);
