@@ -75,10 +75,10 @@ class SplitsTest : public ApiTest {
   }
   // Without what differs by when it was asked; chunks are joined.
   static std::string essence(const std::string& answer) {
-    static const std::regex kNumbers(
+    static const std::regex numbers(
         R"re(("(revision|mod_revision|create_revision|version)":|ETag: "|Content-Length: |Holdfast-(Create-)?(Revision|Version): )\d+)re");
-    static const std::regex kChunks("\r\n[0-9a-f]+\r\n");
-    return std::regex_replace(std::regex_replace(answer, kNumbers, "$1N"), kChunks, "");
+    static const std::regex chunks("\r\n[0-9a-f]+\r\n");
+    return std::regex_replace(std::regex_replace(answer, numbers, "$1N"), chunks, "");
   }
 
   http::Limits limits_;

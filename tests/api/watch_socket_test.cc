@@ -541,13 +541,12 @@ TEST_F(WatchSocketApi, EachSeesExactlyItsPartOfTheFeed) {
     }
     if (next_id > 0 && random.chance(0.2)) {
       const std::string id = fmt::format("w{}", random.below(next_id));
-      const Seen seen = watches.at(id);
+      const Seen& seen = watches.at(id);
       if (seen.goes_on) {
         cancel(sockets[seen.socket], id);
         read(seen.socket);
-        const Seen& ended = watches.at(id);
-        ASSERT_FALSE(ended.goes_on);
-        begin({random.below(sockets.size()), ended.told_upto + 1, ended.start, ended.end});
+        ASSERT_FALSE(seen.goes_on);
+        begin({random.below(sockets.size()), seen.told_upto + 1, seen.start, seen.end});
       }
     }
     if (random.chance(0.5)) read(random.below(sockets.size()));

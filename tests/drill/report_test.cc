@@ -2,6 +2,8 @@
 
 #include "bench/drill/report.h"
 
+#include <initializer_list>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -75,7 +77,7 @@ TEST(Timeline, AServiceThatNeverComesBackIsOnePauseToTheEnd) {
 }
 
 TEST(Audit, AnAcknowledgedChangeThatIsGoneIsLost) {
-  for (const uint64_t found : {0, 5, 7}) {
+  for (const uint64_t found : std::initializer_list<uint64_t>{0, 5, 7}) {
     History history;
     history.operations.push_back(put_at(history, 0, 4, Outcome::kOk, 5));
     history.operations.push_back(put_at(history, 10, 14, Outcome::kOk, 6));

@@ -1,6 +1,7 @@
 // Which keys are chosen, and which operations are drawn.
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
 #include <numeric>
 #include <set>
@@ -46,10 +47,10 @@ TEST(KeyChoiceTest, RanksFollowZipfsLaw) {
   std::vector<int> counts(kKeys, 0);
   for (int i = 0; i < kDraws; ++i) ++counts.at(ranks.draw(random));
   // The first two are drawn exactly, the others by an approximation that is close in sum.
-  for (const uint64_t rank : {0, 1}) {
+  for (const uint64_t rank : std::initializer_list<uint64_t>{0, 1}) {
     EXPECT_NEAR(counts[rank], kDraws * ranks.share_of(rank), 1'000) << rank;
   }
-  for (const uint64_t end : {10, 100, 500}) {
+  for (const uint64_t end : std::initializer_list<uint64_t>{10, 100, 500}) {
     double drawn = 0;
     double expected = 0;
     for (uint64_t rank = 0; rank < end; ++rank) {
@@ -71,7 +72,7 @@ TEST(KeyChoiceTest, RanksThatGrewAreAsThoseThatWereSoMany) {
 }
 
 TEST(KeyChoiceTest, FewRanksAreAllThereIs) {
-  for (const uint64_t count : {1, 2, 3}) {
+  for (const uint64_t count : std::initializer_list<uint64_t>{1, 2, 3}) {
     Random random(1);
     const ZipfianRanks ranks(count);
     std::set<uint64_t> drawn;

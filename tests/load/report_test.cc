@@ -22,7 +22,7 @@ using std::chrono::seconds;
 RunResult run_of(int rate, Duration latency) {
   RunResult run(seconds(2));
   for (int i = 0; i < 2 * rate; ++i) run.tally.latency[0].record(latency);
-  run.tally.done[0] = static_cast<uint64_t>(2 * rate);
+  run.tally.done[0] = 2 * static_cast<uint64_t>(rate);
   run.tally.outcomes.ok = run.tally.done[0];
   run.cpu = {{.busy = milliseconds(300), .elapsed = seconds(1)}};
   return run;
