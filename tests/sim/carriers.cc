@@ -22,9 +22,14 @@ bool Carriers::goes_on(NodeId from, const Transfer& transfer) {
 
 void Carriers::make(NodeId from, const Transfer& transfer) {
   if (!goes_on(from, transfer)) return;
-  const StateCopy copy = node(from).copy_state();
+  const std::optional<StateCopy> copy = node(from).copy_state();
+  if (!copy) {
+    on_their_way_.erase({from, transfer.order.destination});
+    node(from).submit(raft::SnapshotDone{transfer.order.destination, transfer.order.number, false});
+    return;
+  }
   watch_.agenda.add(watch_.draw(watch_.plan.snapshots.carry),
-                    [this, from, transfer, copy] { arrive(from, transfer, copy); });
+                    [this, from, transfer, copy = *copy] { arrive(from, transfer, copy); });
 }
 
 void Carriers::arrive(NodeId from, const Transfer& transfer, const StateCopy& copy) {

@@ -127,11 +127,13 @@ void SimNode::discard(const std::string& source) {
   (void)engine_->take_image(source);
 }
 
-StateCopy SimNode::copy_state() {
+std::optional<StateCopy> SimNode::copy_state() {
   const std::string name = "copy";
   if (Result<> made = machine_->checkpoint(name); !made) died_of("checkpoint", made.error());
-  const LogPosition position = machine_->read_snapshot_head(name)->applied;
-  return {position, engine_->take_image(name)};
+  const Result<SnapshotHead> head = machine_->read_snapshot_head(name);
+  auto image = engine_->take_image(name);
+  if (!head) return std::nullopt;
+  return StateCopy{head->applied, std::move(image)};
 }
 
 void SimNode::take_copy(const std::string& name, const StateCopy& copy, NodeId from, Term term) {

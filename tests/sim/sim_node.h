@@ -79,7 +79,8 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   uint64_t life() const { return life_; }
   raft::Status status() const { return replica_->status(); }
   void submit(raft::Input input);  // a message or requests; lost while the node is down
-  StateCopy copy_state();
+  // Nothing: there is no state yet.
+  std::optional<StateCopy> copy_state();
   // A state of a leader of `term` is stored here, and the node hears of it.
   void take_copy(const std::string& name, const StateCopy& copy, NodeId from, Term term);
 
