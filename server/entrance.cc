@@ -5,7 +5,6 @@
 #include "replication/node/recovery.h"
 #include "server/addresses.h"
 #include "server/newcomer.h"
-#include "server/rejoin.h"
 #include "storage/base/log.h"
 
 namespace holdfast {
@@ -32,7 +31,8 @@ Entrance::Entrance(const Config& config, SegmentedLog::Options log, Seams seams,
       log_(std::move(log)),
       seams_(seams),
       random_(random),
-      join_urls_(config.join) {}
+      join_urls_(config.join),
+      stays_learner_(config.learner) {}
 
 Result<bool> Entrance::pass() {
   HOLDFAST_ASSIGN(const bool goes_on, rejoin());
@@ -54,10 +54,12 @@ Result<bool> Entrance::rejoin() {
   }
   const Identity& identity = seams_.directory.identity();
   join_urls_ = due->urls;
+  rejoins_ = due->cluster;
+  stays_learner_ = due->stays_learner;
   if (identity.node == due->old_id) {
     log_error("{} comes back as another node: {}", identity.name, due->why);
-    HOLDFAST_ASSIGN(const bool left, leave(due->old_id));
-    if (!left) return false;
+    HOLDFAST_ASSIGN(const bool has_left, leave(*due));
+    if (!has_left) return false;
   }
   if (!identity.cluster) {
     HOLDFAST_ASSIGN(const bool is_member, become_member());
@@ -68,12 +70,21 @@ Result<bool> Entrance::rejoin() {
   return true;
 }
 
-// The new id last: until it is on the disk, a start begins with the old one again.
-Result<bool> Entrance::leave(NodeId old_id) {
-  HOLDFAST_ASSIGN(const bool removed,
+// The new id last: until it is on the disk, a start begins with the old one again. Who was removed
+// while it was down, and not because it asked for that, stays out.
+Result<bool> Entrance::leave(RejoinNote note) {
+  const bool had_asked = std::exchange(note.asked, true);
+  const Departure departure{.old_id = note.old_id, .cluster = note.cluster, .about_to_ask = [&] {
+                              return note_rejoin(seams_.fs, config_.data_dir, note);
+                            }};
+  HOLDFAST_ASSIGN(const Removal removal,
                   Newcomer(seams_.loop, seams_.transport, seams_.clock, random_.fork())
-                      .remove(join_urls_, old_id));
-  if (!removed) return false;
+                      .remove(join_urls_, departure));
+  if (removal == Removal::kStopped) return false;
+  if (removal == Removal::kWasNoMember && !had_asked) {
+    HOLDFAST_TRY(seams_.directory.note_removal(seams_.fs));
+    return false;
+  }
   HOLDFAST_TRY(put_groups_aside(seams_.fs, config_.data_dir));
   if (!config_.log_dir.empty()) HOLDFAST_TRY(put_groups_aside(seams_.fs, config_.log_dir));
   HOLDFAST_TRY(seams_.directory.become(seams_.fs, NodeId{random_from_system()}));
@@ -90,7 +101,8 @@ Result<std::optional<Entered>> Entrance::ask_others() {
                                     .name = self.name,
                                     .peer_address = self.peer_address,
                                     .client_url = client_url_of(config_),
-                                    .stays_learner = config_.learner});
+                                    .stays_learner = stays_learner_,
+                                    .cluster = rejoins_});
 }
 
 // False: a signal came before it was one.

@@ -15,6 +15,7 @@
 #include "server/config.h"
 #include "server/data_directory.h"
 #include "server/node_storage.h"
+#include "server/rejoin.h"
 #include "storage/base/random.h"
 
 namespace holdfast {
@@ -36,12 +37,13 @@ class Entrance {
   Entrance(const Config& config, SegmentedLog::Options log, Seams seams, Random random);
 
   // True: the directory's identity has a cluster, and its log was begun. False: a signal came
-  // before. An error says why the cluster cannot be this node's.
+  // before, or the identity says that it was removed. An error says why the cluster cannot be this
+  // node's.
   Result<bool> pass();
 
  private:
   Result<bool> rejoin();
-  Result<bool> leave(NodeId old_id);
+  Result<bool> leave(RejoinNote note);
   Result<bool> become_member();
   Result<> check_join() const;
   Result<std::optional<Entered>> ask_others();
@@ -52,6 +54,8 @@ class Entrance {
   const Seams seams_;
   Random random_;
   std::vector<std::string> join_urls_;  // none: it forms a cluster
+  ClusterId rejoins_;                   // this cluster and no other, if any
+  bool stays_learner_;
 };
 
 }  // namespace holdfast

@@ -66,21 +66,6 @@ Result<Entered> entered_from(const std::string& body, NodeId self) {
   }
 }
 
-// What the cluster calls this member. Nothing: it has none of this id. An error: who was asked does
-// not know for sure.
-Result<std::optional<std::string>> name_of(NodeId id, const std::string& body) {
-  try {
-    const Json json = Json::parse(body);
-    for (const Json& member : json.at("members"))
-      if (id_from(member.at("id")) == id.value) return member.at("name").get<std::string>();
-    if (json.at("quorum").get<bool>()) return std::nullopt;
-    return fail(ErrorCode::kInvalid, "it is not in contact with a majority");
-  } catch (const std::exception& problem) {
-    return fail(ErrorCode::kInvalid,
-                fmt::format("its answer is not what the API promises ({})", problem.what()));
-  }
-}
-
 struct Refused {
   std::string detail;
   bool may_pass;  // the same request can succeed later
@@ -95,6 +80,41 @@ Refused refused_from(unsigned status, const std::string& body) {
   if (const auto found = json.find("retryable"); found != json.end() && found->is_boolean())
     refused.may_pass = refused.may_pass || found->get<bool>();
   return refused;
+}
+
+HttpRequest get_of(std::string target) {
+  return {.method = "GET", .target = std::move(target), .headers = {}, .body = {}};
+}
+
+// What a node says of its cluster, if that is `own`: an address may be another node's by now.
+Result<std::string> look_at(HttpConnection& connection, const Clock& clock, ClusterId own) {
+  const auto view = connection.exchange(get_of("/v1/cluster"), clock.now() + kJoinPatience);
+  if (!view) return fail(ErrorCode::kUnavailable, view.error().message);
+  if (view->status != 200)
+    return fail(ErrorCode::kUnavailable, refused_from(view->status, view->body).detail);
+  try {
+    const ClusterId there{id_from(Json::parse(view->body).at("cluster_id"))};
+    if (there == own) return view->body;
+    return fail(
+        ErrorCode::kInvalid,
+        fmt::format("it is of cluster {:016x} now, this node of {:016x}", there.value, own.value));
+  } catch (const std::exception& problem) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("its answer is not what the API promises ({})", problem.what()));
+  }
+}
+
+// What the cluster calls this member. Nothing: it has none of this id.
+Result<std::optional<std::string>> name_of(NodeId id, const std::string& body) {
+  try {
+    const Json json = Json::parse(body);
+    for (const Json& member : json.at("members"))
+      if (id_from(member.at("id")) == id.value) return member.at("name").get<std::string>();
+    return std::nullopt;
+  } catch (const std::exception& problem) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("its answer is not what the API promises ({})", problem.what()));
+  }
 }
 
 }  // namespace
@@ -119,6 +139,10 @@ Joiner::Reply Joiner::reply_of(const std::string& url, unsigned status, const st
           .may_pass = refused.may_pass};
 }
 
+struct Joiner::Progress {
+  bool has_asked = false;
+};
+
 // For people.
 struct Joiner::Wish {
   std::string_view asks_to;
@@ -141,10 +165,16 @@ Result<std::optional<Entered>> Joiner::ask(const JoinRequest& request) {
   return entered;
 }
 
-Result<bool> Joiner::remove(NodeId old_id) {
-  return ask_until_done({.asks_to = "let go of this node's old id",
-                         .refused = "the cluster does not let go of this node's old id"},
-                        [&](const std::string& url) { return remove_once(url, old_id); });
+Result<Removal> Joiner::remove(const Departure& departure) {
+  Progress progress;
+  HOLDFAST_ASSIGN(const bool done,
+                  ask_until_done({.asks_to = "let go of this node's old id",
+                                  .refused = "the cluster does not let go of this node's old id"},
+                                 [&](const std::string& url) {
+                                   return remove_once(url, departure, progress);
+                                 }));
+  if (!done) return Removal::kStopped;
+  return progress.has_asked ? Removal::kDone : Removal::kWasNoMember;
 }
 
 Result<bool> Joiner::ask_until_done(const Wish& wish, const Attempt& attempt) {
@@ -172,6 +202,10 @@ Result<bool> Joiner::ask_until_done(const Wish& wish, const Attempt& attempt) {
 Joiner::Reply Joiner::ask_once(const std::string& url, const JoinRequest& request,
                                std::optional<Entered>& entered) const {
   HttpConnection connection = connect(url, clock_);
+  if (request.cluster) {
+    const Result<std::string> view = look_at(connection, clock_, request.cluster);
+    if (!view) return {.why_not = fmt::format("{}: {}", url, view.error().message)};
+  }
   const auto answer = connection.exchange(post_of(request), clock_.now() + kJoinPatience);
   if (!answer) return {.why_not = answer.error().message};
   if (answer->status != 200 && answer->status != 201)
@@ -182,17 +216,23 @@ Joiner::Reply Joiner::ask_once(const std::string& url, const JoinRequest& reques
   return {.done = true, .why_not = {}};
 }
 
-// By its id: the name may be another node's by now.
-Joiner::Reply Joiner::remove_once(const std::string& url, NodeId old_id) const {
+// By its id: the name may be another node's by now. Behind a linearizable read, whatever it reads:
+// a node that is behind may not know yet who has joined.
+Joiner::Reply Joiner::remove_once(const std::string& url, const Departure& departure,
+                                  Progress& progress) const {
   HttpConnection connection = connect(url, clock_);
-  const auto view =
-      connection.exchange({.method = "GET", .target = "/v1/cluster", .headers = {}, .body = {}},
-                          clock_.now() + kJoinPatience);
-  if (!view) return {.why_not = view.error().message};
-  if (view->status != 200) return reply_of(url, view->status, view->body);
-  const Result<std::optional<std::string>> name = name_of(old_id, view->body);
+  const auto barrier = connection.exchange(get_of("/v1/kv?limit=1&keys_only=true&timeout=4s"),
+                                           clock_.now() + kJoinPatience);
+  if (!barrier) return {.why_not = barrier.error().message};
+  if (barrier->status != 200) return reply_of(url, barrier->status, barrier->body);
+  const Result<std::string> view = look_at(connection, clock_, departure.cluster);
+  if (!view) return {.why_not = fmt::format("{}: {}", url, view.error().message)};
+  const Result<std::optional<std::string>> name = name_of(departure.old_id, *view);
   if (!name) return {.why_not = fmt::format("{}: {}", url, name.error().message)};
   if (!*name) return {.done = true, .why_not = {}};
+  if (!std::exchange(progress.has_asked, true))
+    if (const Result<> noted = departure.about_to_ask(); !noted)
+      return {.why_not = noted.error().message, .may_pass = false};
   const auto answer =
       connection.exchange({.method = "DELETE",
                            .target = "/v1/cluster/members/" + **name + "?timeout=4s",

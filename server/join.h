@@ -24,6 +24,19 @@ struct JoinRequest {
   std::string peer_address;
   std::string client_url;
   bool stays_learner = false;
+  ClusterId cluster;  // that alone; none: whichever is asked
+};
+
+// Of who a node was, from its cluster.
+struct Departure {
+  NodeId old_id;
+  ClusterId cluster;
+  std::function<Result<>()> about_to_ask;  // called before the cluster is first asked to remove it
+};
+enum class Removal : uint8_t {
+  kStopped,
+  kDone,         // it is no member any more
+  kWasNoMember,  // nor was it when the cluster was first looked at
 };
 
 class Joiner {
@@ -35,9 +48,8 @@ class Joiner {
   // Asks the URLs in turn, as often as it takes. `request.node` is a learner in the answer.
   // Nothing: stopped. An error: the cluster does not take the node in, and will not later.
   Result<std::optional<Entered>> ask(const JoinRequest& request);
-  // `old_id` is no member when this returns true, whatever its name is by now. False: stopped. An
-  // error: as above.
-  Result<bool> remove(NodeId old_id);
+  // Asks as often as it takes. An error: as above, or of `about_to_ask`.
+  Result<Removal> remove(const Departure& departure);
 
  private:
   struct Reply;
@@ -46,7 +58,8 @@ class Joiner {
   Result<bool> ask_until_done(const Wish& wish, const Attempt& attempt);
   Reply ask_once(const std::string& url, const JoinRequest& request,
                  std::optional<Entered>& entered) const;
-  Reply remove_once(const std::string& url, NodeId old_id) const;
+  struct Progress;
+  Reply remove_once(const std::string& url, const Departure& departure, Progress& progress) const;
   static Reply reply_of(const std::string& url, unsigned status, const std::string& body);
 
   const std::vector<std::string> urls_;

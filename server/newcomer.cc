@@ -74,10 +74,10 @@ Result<std::optional<Entered>> Newcomer::join(std::vector<std::string> urls,
   return outcome;
 }
 
-Result<bool> Newcomer::remove(std::vector<std::string> urls, NodeId old_id) {
-  Result<bool> outcome;
-  ask(std::move(urls), [&](Joiner& joiner) { outcome = joiner.remove(old_id); });
-  if (*stopping_) return false;
+Result<Removal> Newcomer::remove(std::vector<std::string> urls, const Departure& departure) {
+  Result<Removal> outcome;
+  ask(std::move(urls), [&](Joiner& joiner) { outcome = joiner.remove(departure); });
+  if (*stopping_) return Removal::kStopped;
   return outcome;
 }
 

@@ -26,10 +26,10 @@ class Newcomer {
   Newcomer(boost::asio::io_context& loop, TcpTransport& transport, const Clock& clock,
            Random random);
 
-  // All: nothing, or false, if a signal came.
+  // All: nothing, or kStopped, if a signal came.
   Result<std::optional<Entered>> form(std::vector<InitialMember> members, const Hello& self);
   Result<std::optional<Entered>> join(std::vector<std::string> urls, const JoinRequest& request);
-  Result<bool> remove(std::vector<std::string> urls, NodeId old_id);
+  Result<Removal> remove(std::vector<std::string> urls, const Departure& departure);
 
  private:
   struct Forming {

@@ -466,7 +466,8 @@ Result<NodeEnd> Node::run() {
   Parts& parts = *parts_;
   if (parts.directory.identity().removed) return parts.say_removed();
   HOLDFAST_ASSIGN(const bool is_member, parts.enter_cluster());
-  if (!is_member) return NodeEnd::kStopped;
+  if (!is_member)
+    return parts.directory.identity().removed ? parts.say_removed() : NodeEnd::kStopped;
   HOLDFAST_TRY(parts.open_storage());
   parts.drain->begin_on_signal();
   parts.start_service();

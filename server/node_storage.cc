@@ -55,8 +55,14 @@ Result<MendedLog> open_only_copy(FileSystem& fs, const std::string& path,
 
 // Returns where nobody can be asked; else starts the process anew.
 Error come_back_as_another(FileSystem& fs, const Identity& identity, const StoragePlaces& places,
-                           const KvStateMachine& machine, Error lost) {
-  RejoinNote note{.old_id = identity.node, .urls = {}, .why = lost.message};
+                           const raft::Members& members, const KvStateMachine& machine,
+                           Error lost) {
+  const raft::Member* const own = members.find(identity.node);
+  RejoinNote note{.old_id = identity.node,
+                  .cluster = identity.cluster,
+                  .stays_learner = own != nullptr && own->stays_learner,
+                  .urls = {},
+                  .why = lost.message};
   for (const auto& [id, url] : *machine.client_urls())
     if (id != identity.node) note.urls.push_back(url);
   if (note.urls.empty()) note.urls = noted_urls(fs, places.group);
@@ -124,7 +130,7 @@ Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
   const auto rejoin_if_lost = [&](Error error) -> std::unexpected<Error> {
     if (error.code != ErrorCode::kVoteLost || !others_have_it) return std::unexpected(error);
     return std::unexpected(
-        come_back_as_another(fs, identity, places, *storage.machine, std::move(error)));
+        come_back_as_another(fs, identity, places, members, *storage.machine, std::move(error)));
   };
   Result<MendedLog> opened = open_log(fs, places.log, options, storage.machine->applied().index,
                                       others_have_it, suspicion);

@@ -11,9 +11,9 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kIdBytes = sizeof(uint64_t);
+constexpr size_t kFixedBytes = 4 * sizeof(uint64_t);
 constexpr NoteKind kRejoinNote{
-    .magic = 0x4e4a455244465448, .version = 1, .body_bytes_min = kIdBytes};  // "HTFDREJN"
+    .magic = 0x4e4a455244465448, .version = 1, .body_bytes_min = kFixedBytes};  // "HTFDREJN"
 
 constexpr NoteKind kUrlsNote{
     .magic = 0x534c525544465448, .version = 1, .body_bytes_min = 0};  // "HTFDURLS"
@@ -54,8 +54,14 @@ Result<std::optional<RejoinNote>> read_rejoin_note(FileSystem& fs, const std::st
                             body.error().message));
   if (!body) return std::unexpected(body.error());
   if (!*body) return std::nullopt;
-  RejoinNote note{.old_id = {load_fixed<uint64_t>((*body)->data())}, .urls = {}, .why = {}};
-  std::string_view rest = std::string_view(**body).substr(kIdBytes);
+  const auto field = [&](size_t at) { return load_fixed<uint64_t>((*body)->data() + 8 * at); };
+  RejoinNote note{.old_id = {field(0)},
+                  .cluster = {field(1)},
+                  .stays_learner = field(2) != 0,
+                  .asked = field(3) != 0,
+                  .urls = {},
+                  .why = {}};
+  std::string_view rest = std::string_view(**body).substr(kFixedBytes);
   note.urls = take_lines(rest);
   note.why = rest;
   return note;
@@ -64,6 +70,9 @@ Result<std::optional<RejoinNote>> read_rejoin_note(FileSystem& fs, const std::st
 Result<> note_rejoin(FileSystem& fs, const std::string& data_dir, const RejoinNote& note) {
   std::string body;
   put_fixed(body, note.old_id.value);
+  put_fixed(body, note.cluster.value);
+  put_fixed(body, uint64_t{note.stays_learner});
+  put_fixed(body, uint64_t{note.asked});
   for (const std::string& url : note.urls) body += url + "\n";
   return write_note(fs, rejoin_path(data_dir), kRejoinNote, body + "\n" + note.why);
 }

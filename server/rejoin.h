@@ -6,7 +6,8 @@
 // a learner that is sent everything. A note in the data directory carries it through every restart.
 // Blocking; before the node serves.
 //
-//   DIR/REJOIN           a note (storage/fs/note.h): u64 old id, then URLs, one a line, "" and why
+//   DIR/REJOIN           a note (storage/fs/note.h): u64 old id, u64 cluster, u64 stays_learner,
+//                        u64 asked, then URLs, one a line, "" and why
 //   DIR/groups.damaged   what it had, until a later start, or until its room is needed
 //   GROUP/URLS           where clients reach all members, for a node whose state was never written
 //   out:
@@ -23,6 +24,9 @@ namespace holdfast {
 
 struct RejoinNote {
   NodeId old_id;                  // as long as IDENTITY has this one, the first part is to be done
+  ClusterId cluster;              // that it belongs to, and no other
+  bool stays_learner = false;     // as it did before
+  bool asked = false;             // the cluster may have let go of the old id because of this node
   std::vector<std::string> urls;  // where the other members' clients go
   std::string why;                // for people
   friend bool operator==(const RejoinNote&, const RejoinNote&) = default;

@@ -169,11 +169,7 @@ def lost_vote(cluster):
     cluster.wait_caught_up()
     victim.end(signal.SIGTERM)
     old_id = next(member["id"] for member in leader.cluster()["members"] if member["name"] == victim.name)
-    newest = max((group(cluster, victim) / "log").glob("segment-*.log"))
-    used = len(newest.read_bytes().rstrip(b"\0"))
-    with open(newest, "r+b") as file:
-        file.seek(used - 3 * 4096)
-        file.write(os.urandom(3 * 4096))
+    damage_newest(cluster, victim)
     others = [node for node in cluster.nodes if node is not victim]
     others[1].end(signal.SIGTERM)  # nobody can let go of it yet
     victim.start()
@@ -195,6 +191,31 @@ def lost_vote(cluster):
     wait_for("its note is gone", lambda: not (data / "REJOIN").exists())
     cluster.wait_ready()
     cluster.wait_caught_up()
+
+
+def damage_newest(cluster, node):
+    """The end of its log, with the marker that says how far it was synced, and so its newest vote."""
+    newest = max((group(cluster, node) / "log").glob("segment-*.log"))
+    used = len(newest.read_bytes().rstrip(b"\0"))
+    with open(newest, "r+b") as file:
+        file.seek(used - 3 * 4096)
+        file.write(os.urandom(3 * 4096))
+
+
+def removed_meanwhile():
+    """Who lost its vote does not come back where it was removed while it was down."""
+    with Cluster(3) as cluster:
+        cluster.wait_ready()
+        leader, victim = follower_of(cluster)
+        fill(leader, "gone", 50)
+        cluster.wait_caught_up()
+        victim.end(signal.SIGTERM)
+        damage_newest(cluster, victim)
+        status, answer = leader.ask("DELETE", f"/v1/cluster/members/{victim.name}")
+        assert status == 200, answer
+        done = subprocess.run(victim.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, text=True)
+        assert done.returncode == 3 and "was removed from its cluster" in done.stdout, done
+        assert victim.name not in [member["name"] for member in leader.cluster()["members"]]
 
 
 def damaged_sender(cluster):
@@ -289,6 +310,7 @@ def alone(cluster):
 
 def main():
     damaged_founder()
+    removed_meanwhile()
     with Cluster(3) as cluster:
         damaged_log(cluster)
         damaged_state(cluster, 400, KEYS)

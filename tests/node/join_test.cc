@@ -24,16 +24,22 @@ std::string conflict(bool retryable) {
 class JoinTest : public testing::Test {
  protected:
   // `tries`: pauses after which it is told to stop.
-  Result<std::optional<Entered>> join(std::vector<std::string> urls, int tries = 100) {
+  Result<std::optional<Entered>> join(std::vector<std::string> urls, int tries = 100,
+                                      ClusterId cluster = {}) {
     return joiner(std::move(urls), tries)
         .ask({.node = NodeId{7},
               .name = "n4",
               .peer_address = "h4:1",
               .client_url = "http://h4:2",
-              .stays_learner = false});
+              .stays_learner = false,
+              .cluster = cluster});
   }
-  Result<bool> remove(std::vector<std::string> urls, int tries = 100) {
-    return joiner(std::move(urls), tries).remove(NodeId{7});
+  Result<Removal> remove(std::vector<std::string> urls, int tries = 100) {
+    return joiner(std::move(urls), tries)
+        .remove({.old_id = NodeId{7}, .cluster = ClusterId{0xabc}, .about_to_ask = [this] {
+                   ++told_;
+                   return may_be_told_ ? Result<>() : fail(ErrorCode::kIo, "no room");
+                 }});
   }
   Joiner joiner(std::vector<std::string> urls, int tries) {
     return {std::move(urls), clock_, Random(1), [this, tries](Duration pause) {
@@ -44,6 +50,8 @@ class JoinTest : public testing::Test {
 
   SystemClock clock_;
   std::vector<Duration> pauses_;
+  int told_ = 0;  // that the cluster is about to be asked
+  bool may_be_told_ = true;
 };
 
 // Whatever it was made since, it is a learner until its own log says more.
@@ -108,58 +116,88 @@ TEST_F(JoinTest, AnAnswerWithoutTheNodeIsNone) {
   EXPECT_FALSE(*entered);
 }
 
-std::string view_with(const std::string& members, bool quorum) {
-  return http_answer(200, R"({"cluster_id":"0000000000000abc","quorum":)" +
-                              std::string(quorum ? "true" : "false") + R"(,"members":[)" + members +
-                              "]}");
+std::string view_with(const std::string& members, const std::string& cluster = "0000000000000abc") {
+  return http_answer(200, R"({"cluster_id":")" + cluster + R"(","members":[)" + members + "]}");
 }
 
 const std::string kOldOne = R"({"name":"n4-old","id":"0000000000000007","voter":true})";
+const std::string kRead = http_answer(200, R"({"revision":1,"items":[],"count":0})");
 
 TEST_F(JoinTest, WhoItWasIsRemovedByItsIdWhateverItsName) {
-  ScriptedServer server({{Kind::kAnswer, view_with(kOldOne, true)},
+  ScriptedServer server({{Kind::kAnswer, kRead},
+                         {Kind::kAnswer, view_with(kOldOne)},
                          {Kind::kAnswer, http_answer(200, R"({"members":[]})")}});
-  EXPECT_TRUE(remove({server.endpoint().url()}).value());
-  EXPECT_TRUE(server.requests().at(1).starts_with("DELETE /v1/cluster/members/n4-old?"));
+  EXPECT_EQ(remove({server.endpoint().url()}), Removal::kDone);
+  EXPECT_TRUE(server.requests().at(2).starts_with("DELETE /v1/cluster/members/n4-old?"));
+  EXPECT_EQ(told_, 1);
 }
 
-TEST_F(JoinTest, WhoIsNoMemberIsRemovedAlready) {
+// Behind a linearizable read: else it may have been added since.
+TEST_F(JoinTest, WhoIsNoMemberWasRemovedByOthers) {
   const std::string other = R"({"name":"n4","id":"0000000000000008","voter":true})";
-  ScriptedServer server({{Kind::kAnswer, view_with(other, true)}});
-  EXPECT_TRUE(remove({server.endpoint().url()}).value());
-  EXPECT_EQ(server.requests().size(), 1u);
+  ScriptedServer server(
+      {{Kind::kAnswerAndClose, problem_answer(504, "timeout", "not_applied", true)},
+       {Kind::kAnswer, kRead},
+       {Kind::kAnswer, view_with(other)}});
+  EXPECT_EQ(remove({server.endpoint().url()}), Removal::kWasNoMember);
+  EXPECT_EQ(server.requests().size(), 3u);
+  EXPECT_EQ(told_, 0);
 }
 
-// It may have been added since.
-TEST_F(JoinTest, WhoHearsNoMajorityDoesNotKnowThatItIsGone) {
-  ScriptedServer first({{Kind::kAnswer, view_with("", false)}});
-  ScriptedServer second(
-      {{Kind::kAnswer, view_with(kOldOne, false)}, {Kind::kAnswer, http_answer(200, "{}")}});
-  EXPECT_TRUE(remove({first.endpoint().url(), second.endpoint().url()}).value());
-  EXPECT_EQ(second.requests().size(), 2u);
+TEST_F(JoinTest, AnotherClusterAtAnOldAddressSaysNothing) {
+  ScriptedServer other(
+      {{Kind::kAnswer, kRead}, {Kind::kAnswer, view_with("", "00000000000000ff")}});
+  ScriptedServer own({{Kind::kAnswer, kRead},
+                      {Kind::kAnswer, view_with(kOldOne)},
+                      {Kind::kAnswer, http_answer(200, "{}")}});
+  EXPECT_EQ(remove({other.endpoint().url(), own.endpoint().url()}), Removal::kDone);
+  EXPECT_EQ(own.requests().size(), 3u);
+}
+
+TEST_F(JoinTest, WhoComesBackJoinsNoOtherCluster) {
+  ScriptedServer other({{Kind::kAnswer, view_with("", "00000000000000ff")}});
+  ScriptedServer own({{Kind::kAnswer, view_with("")}, {Kind::kAnswer, kTaken}});
+  const auto entered = join({other.endpoint().url(), own.endpoint().url()}, 100, ClusterId{0xabc});
+  EXPECT_TRUE(entered.has_value() && *entered);
+  EXPECT_EQ(other.requests().size(), 1u) << "not asked to take it in";
 }
 
 TEST_F(JoinTest, ARemovalIsAskedForUntilItIsCertain) {
-  ScriptedServer server({{Kind::kAnswerAndClose, kNotReady},
-                         {Kind::kAnswer, view_with(kOldOne, true)},
+  ScriptedServer server({{Kind::kAnswer, kRead},
+                         {Kind::kAnswerAndClose, kNotReady},
+                         {Kind::kAnswer, kRead},
+                         {Kind::kAnswer, view_with(kOldOne)},
                          {Kind::kAnswerAndClose, conflict(true)},
-                         {Kind::kAnswer, view_with(kOldOne, true)},
+                         {Kind::kAnswer, kRead},
+                         {Kind::kAnswer, view_with(kOldOne)},
                          {Kind::kCloseUnanswered, {}},
-                         {Kind::kAnswer, view_with(kOldOne, true)},
+                         {Kind::kAnswer, kRead},
+                         {Kind::kAnswer, view_with(kOldOne)},
                          {Kind::kAnswerAndClose, http_answer(404, "{}")},
-                         {Kind::kAnswerAndClose, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{"},
-                         {Kind::kAnswer, view_with("", true)}});
-  EXPECT_TRUE(remove({server.endpoint().url()}).value());
+                         {Kind::kAnswer, kRead},
+                         {Kind::kAnswerAndClose, http_answer(200, "{")},
+                         {Kind::kAnswer, kRead},
+                         {Kind::kAnswer, view_with("")}});
+  EXPECT_EQ(remove({server.endpoint().url()}), Removal::kDone);
   EXPECT_EQ(pauses_.size(), 5u);
+  EXPECT_EQ(told_, 1);
 }
 
 TEST_F(JoinTest, ARemovalThatIsRefusedForGoodEndsIt) {
-  ScriptedServer server(
-      {{Kind::kAnswer, view_with(kOldOne, true)}, {Kind::kAnswer, conflict(false)}});
+  ScriptedServer server({{Kind::kAnswer, kRead},
+                         {Kind::kAnswer, view_with(kOldOne)},
+                         {Kind::kAnswer, conflict(false)}});
   const auto removed = remove({server.endpoint().url()});
   ASSERT_FALSE(removed);
   EXPECT_THAT(removed.error().message, HasSubstr("n4 is there already"));
-  EXPECT_FALSE(remove({closed_endpoint().url()}, 2).value()) << "stopped";
+  EXPECT_EQ(remove({closed_endpoint().url()}, 2), Removal::kStopped);
+}
+
+TEST_F(JoinTest, NothingIsAskedBeforeThatItIsAskedIsNoted) {
+  may_be_told_ = false;
+  ScriptedServer server({{Kind::kAnswer, kRead}, {Kind::kAnswer, view_with(kOldOne)}});
+  EXPECT_FALSE(remove({server.endpoint().url()}));
+  EXPECT_EQ(server.requests().size(), 2u);
 }
 
 TEST_F(JoinTest, TheClusterOfWhoAnswersFirstIsKnown) {

@@ -14,8 +14,12 @@ namespace {
 
 namespace files = std::filesystem;
 
-const RejoinNote kDue{
-    .old_id = {7}, .urls = {"http://h1:1", "http://h2:2"}, .why = "segment-3: damaged\nat 12"};
+const RejoinNote kDue{.old_id = {7},
+                      .cluster = {9},
+                      .stays_learner = true,
+                      .asked = true,
+                      .urls = {"http://h1:1", "http://h2:2"},
+                      .why = "segment-3: damaged\nat 12"};
 
 class RejoinTest : public testing::Test {
  protected:
