@@ -11,9 +11,9 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kFixedBytes = 4 * sizeof(uint64_t);
+constexpr size_t kRejoinFixedBytes = 4 * sizeof(uint64_t);
 constexpr NoteKind kRejoinNote{
-    .magic = 0x4e4a455244465448, .version = 1, .body_bytes_min = kFixedBytes};  // "HTFDREJN"
+    .magic = 0x4e4a455244465448, .version = 1, .body_bytes_min = kRejoinFixedBytes};  // "HTFDREJN"
 
 constexpr NoteKind kUrlsNote{
     .magic = 0x534c525544465448, .version = 1, .body_bytes_min = 0};  // "HTFDURLS"
@@ -61,7 +61,7 @@ Result<std::optional<RejoinNote>> read_rejoin_note(FileSystem& fs, const std::st
                   .asked = field(3) != 0,
                   .urls = {},
                   .why = {}};
-  std::string_view rest = std::string_view(**body).substr(kFixedBytes);
+  std::string_view rest = std::string_view(**body).substr(kRejoinFixedBytes);
   note.urls = take_lines(rest);
   note.why = rest;
   return note;
