@@ -1,9 +1,12 @@
 #pragma once
 
 // What is known of the newest version of keys written lately, so that a put over a hot key asks the
-// engine for nothing. A fixed number of places; a key that falls on a taken place takes it over.
-// Apply thread only, and told of every write, so that what it knows is what the engine holds.
+// engine for nothing. A fixed number of places, a few for each hash; a key that finds them all
+// taken takes one over. Apply thread only, and told of every write, so that what it knows is what
+// the engine holds.
 
+#include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,12 +25,19 @@ class RecentRows {
   void remember(std::string_view key, const std::optional<RowInfo>& newest);
 
  private:
+  static constexpr size_t kPlacesOfASet = 4;
   struct Place {
-    std::string key;  // whole: another key of the same hash must never pass for it; empty: free
+    std::string key;  // whole: another key of the same hash must never pass for it
     std::optional<RowInfo> newest;
   };
+  using Tags = std::array<uint32_t, kPlacesOfASet>;  // of the keys in a set, by place; kFree
 
+  // Nobody: the key is not known.
+  const Place* look_up(std::string_view key, uint64_t hash) const;
+
+  std::vector<Tags> tags_;  // apart, so that a place is looked at only where the key may be
   std::vector<Place> places_;
+  size_t next_taken_ = 0;
 };
 
 }  // namespace holdfast

@@ -43,5 +43,15 @@ TEST(RecentRows, MayForgetButIsNeverWrong) {
   EXPECT_GT(known, 10'000u);
 }
 
+TEST(RecentRows, KeysOfOneHashDoNotPushEachOtherOut) {
+  RecentRows recent;
+  constexpr int kKeys = 10'000;  // a third of the places
+  const auto key = [](int number) { return "user/" + std::to_string(number); };
+  for (int i = 0; i < kKeys; ++i) recent.remember(key(i), RowInfo{.version = 1});
+  int known = 0;
+  for (int i = 0; i < kKeys; ++i) known += recent.find(key(i)) ? 1 : 0;
+  EXPECT_GT(known, kKeys * 98 / 100);
+}
+
 }  // namespace
 }  // namespace holdfast
