@@ -6,6 +6,8 @@
 
 #include <fmt/core.h>
 
+#include "storage/base/thread_name.h"
+
 namespace holdfast {
 namespace {
 
@@ -62,6 +64,7 @@ void DiskRoom::watch(Told told) {
 }
 
 void DiskRoom::run(const Told& told) {
+  name_this_thread("disk-room");
   RoomLevel was = RoomLevel::kEnough;
   do {
     look_at_all();

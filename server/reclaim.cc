@@ -7,6 +7,7 @@
 
 #include "server/disk_room.h"
 #include "storage/base/log.h"
+#include "storage/base/thread_name.h"
 #include "storage/kv/command.h"
 
 namespace holdfast {
@@ -72,6 +73,7 @@ bool Reclaim::pause() {
 }
 
 void Reclaim::run() {
+  name_this_thread("reclaim");
   const SystemClock clock;
   while (pause()) look(clock.now());
 }

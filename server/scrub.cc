@@ -6,6 +6,7 @@
 
 #include "server/metrics.h"
 #include "storage/base/log.h"
+#include "storage/base/thread_name.h"
 #include "storage/kv/state_check.h"
 #include "storage/kv/state_directory.h"
 #include "storage/log/damage.h"
@@ -48,6 +49,7 @@ bool Scrub::spend(uint64_t bytes) {
 }
 
 void Scrub::run() {
+  name_this_thread("scrub");
   const Duration look = std::min(options_.every, kLook);
   for (Duration waited{}; pause(look);) {
     waited += look;

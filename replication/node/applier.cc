@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "storage/base/check.h"
+#include "storage/base/thread_name.h"
 
 namespace holdfast {
 
@@ -26,6 +27,7 @@ void Applier::submit(raft::InstallOrder order) {
 }
 
 void Applier::run() {
+  name_this_thread("apply");
   std::vector<Order> orders;
   std::vector<EntryPtr> entries;
   while (orders_.drain(orders)) {

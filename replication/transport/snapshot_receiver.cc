@@ -6,6 +6,7 @@
 
 #include "storage/base/check.h"
 #include "storage/base/log.h"
+#include "storage/base/thread_name.h"
 
 namespace holdfast {
 namespace {
@@ -77,6 +78,7 @@ void SnapshotReceiver::end(NodeId peer) {
 }
 
 void SnapshotReceiver::run() {
+  name_this_thread("snapshot-in");
   while (std::optional<Caller> caller = next_caller()) serve(*std::move(caller));
 }
 

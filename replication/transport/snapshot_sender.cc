@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "storage/base/check.h"
+#include "storage/base/thread_name.h"
 
 namespace holdfast {
 namespace {
@@ -61,6 +62,7 @@ void SnapshotSender::call_off(NodeId destination) {
 }
 
 void SnapshotSender::run() {
+  name_this_thread("snapshot-out");
   while (const std::optional<Job> job = next_job()) carry_out(*job);
 }
 

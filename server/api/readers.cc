@@ -2,6 +2,8 @@
 
 #include <boost/asio/post.hpp>
 
+#include "storage/base/thread_name.h"
+
 namespace holdfast {
 
 Readers::Readers(size_t threads) {
@@ -34,6 +36,7 @@ bool Readers::Waiting::await_suspend(std::coroutine_handle<> waiter) {
 }
 
 void Readers::serve() {
+  name_this_thread("reader");
   while (true) {
     Waiting* next = nullptr;
     {

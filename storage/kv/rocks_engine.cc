@@ -11,6 +11,7 @@
 
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
+#include "storage/base/thread_name.h"
 #include "storage/kv/rocks_check.h"
 #include "storage/kv/rocks_faults.h"
 #include "storage/kv/rocks_options.h"
@@ -157,6 +158,7 @@ void RocksEngine::use(std::unique_ptr<Database> database) {
 }
 
 void RocksEngine::close_replaced() {
+  name_this_thread("state-closer");
   std::vector<std::unique_ptr<Database>> databases;
   while (replaced_.drain(databases)) {
     for (std::unique_ptr<Database>& database : databases) {

@@ -5,6 +5,7 @@
 
 #include "storage/base/check.h"
 #include "storage/base/log.h"
+#include "storage/base/thread_name.h"
 
 namespace holdfast {
 namespace {
@@ -53,6 +54,7 @@ void LogWriter::remove(std::vector<std::string> files) {
 }
 
 void LogWriter::run() {
+  name_this_thread("log");
   std::vector<Order> orders;
   for (;;) {
     const bool open =
@@ -119,6 +121,7 @@ void LogWriter::flush() {
 // No promise hangs on either: without a spare the log thread makes the segment, and files that stay
 // are found and let go again after a restart.
 void LogWriter::tend_files() {
+  name_this_thread("log-files");
   std::vector<FileWork> wanted;
   while (file_work_.drain(wanted)) {
     bool make_spare = false;
