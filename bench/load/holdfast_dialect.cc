@@ -53,9 +53,10 @@ Answer judge_bulk(const Operation& operation, std::string_view body) {
     const nlohmann::json& error = said["error"];
     const Answer judged = judge_problem(error, {.fate = Fate::kUnknown, .code = "no_code"});
     answer.code = judged.code;
-    ++(judged.fate == Fate::kRefused ? answer.refused : answer.unknown);
+    uint64_t& alike = judged.fate == Fate::kRefused ? answer.refused : answer.unknown;
+    ++alike;
     const bool is_last = error.is_object() && error.value("last", false);
-    if (is_last && seen() < operation.count) answer.refused += operation.count - seen();
+    if (is_last && seen() < operation.count) alike += operation.count - seen();
   }
   if (seen() == operation.count) return answer;
   return {.fate = Fate::kUnknown, .code = "lines_missing"};

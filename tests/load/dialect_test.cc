@@ -121,6 +121,12 @@ TEST(DialectTest, EachLineOfABulkCounts) {
 )"});
   EXPECT_EQ(last.done, 0U);
   EXPECT_EQ(last.refused, 3U);
+  const Answer last_unknown = dialect->judge(operation, 0, {.status = 200, .body = R"({"revision":2}
+{"error":{"line":2,"status":504,"code":"timeout","outcome":"unknown","last":true}}
+)"});
+  EXPECT_EQ(last_unknown.done, 1U);
+  EXPECT_EQ(last_unknown.refused, 0U);
+  EXPECT_EQ(last_unknown.unknown, 2U);
   const Answer short_one = dialect->judge(operation, 0, {.status = 200, .body = "{}\n{}\n"});
   EXPECT_EQ(short_one.fate, Fate::kUnknown);
   EXPECT_EQ(short_one.code, "lines_missing");
