@@ -22,7 +22,9 @@ struct PacedServer::Peer {
   struct Due {
     Instant at;
     std::string bytes;
+    uint64_t number;
   };
+  uint64_t number = 0;
   Descriptor socket;
   std::string received;
   std::deque<Due> due;
@@ -52,10 +54,27 @@ PacedServer::~PacedServer() {
   thread_.join();
 }
 
+std::vector<Served> PacedServer::served() const {
+  const std::lock_guard lock(mutex_);
+  return served_;
+}
+
+uint64_t PacedServer::add_served(const Served& one) {
+  const std::lock_guard lock(mutex_);
+  served_.push_back(one);
+  return served_.size() - 1;
+}
+
+void PacedServer::set_answered(uint64_t number, Instant now) {
+  const std::lock_guard lock(mutex_);
+  served_[number].answered = now;
+}
+
 void PacedServer::serve() {
   ::prctl(PR_SET_TIMERSLACK, 1);
   const SystemClock clock;
   std::list<Peer> peers;
+  uint64_t accepted = 0;
   while (true) {
     Instant next = clock.now() + std::chrono::seconds(1);
     std::vector<pollfd> waiting{{.fd = stop_.number(), .events = POLLIN},
@@ -75,8 +94,9 @@ void PacedServer::serve() {
       return (has_come && !read_requests(peer)) || !send_due(peer, clock.now());
     });
     if (waiting[1].revents == 0) continue;
-    peers.emplace_back().socket =
-        Descriptor(::accept4(listener_.number(), nullptr, nullptr, SOCK_CLOEXEC));
+    peers.push_back(
+        {.number = accepted++,
+         .socket = Descriptor(::accept4(listener_.number(), nullptr, nullptr, SOCK_CLOEXEC))});
     const int on = 1;
     ::setsockopt(peers.back().socket.number(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
@@ -87,7 +107,8 @@ bool PacedServer::read_requests(Peer& peer) {
   const ssize_t count = ::recv(peer.socket.number(), buffer.data(), buffer.size(), 0);
   if (count <= 0) return false;
   peer.received.append(buffer.data(), static_cast<size_t>(count));
-  const Instant now = SystemClock().now();
+  const SystemClock clock;
+  const Instant received = clock.now();
   while (true) {
     const size_t end = peer.received.find("\r\n\r\n");
     if (end == std::string::npos) return true;
@@ -96,14 +117,16 @@ bool PacedServer::read_requests(Peer& peer) {
     if (length < end) whole += std::stoul(peer.received.substr(length + 16));
     if (peer.received.size() < whole) return true;
     peer.received.erase(0, whole);
-    PacedAnswer answer = script_(requests_++);
-    peer.due.push_back({now + answer.after, std::move(answer.bytes)});
+    const uint64_t number = add_served({.connection = peer.number, .received = received});
+    PacedAnswer answer = script_(number);
+    peer.due.push_back({clock.now() + answer.after, std::move(answer.bytes), number});
   }
 }
 
 bool PacedServer::send_due(Peer& peer, Instant now) {
   for (; !peer.due.empty() && peer.due.front().at <= now; peer.due.pop_front()) {
     const std::string& bytes = peer.due.front().bytes;
+    set_answered(peer.due.front().number, now);
     if (bytes.empty()) return false;
     if (::send(peer.socket.number(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) return false;
   }

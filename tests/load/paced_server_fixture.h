@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "client/endpoint.h"
 #include "storage/base/clock.h"
@@ -15,8 +17,16 @@ namespace holdfast::load {
 
 // What comes of one request, in the order in which they come over all connections, from 0.
 struct PacedAnswer {
-  Duration after{};   // its request; answers of one connection do not overtake each other
+  Duration after{};  // the script has said so; answers of one connection do not overtake each other
   std::string bytes;  // empty: the connection is closed instead
+};
+
+// One request as its server saw it: whoever sent it did so before `received`, and did not have its
+// answer before `answered`.
+struct Served {
+  uint64_t connection = 0;  // its number
+  Instant received;
+  Instant answered = kNever;
 };
 
 std::string http_ok(const std::string& body = "x");
@@ -27,20 +37,25 @@ class PacedServer {
   ~PacedServer();
 
   Endpoint endpoint() const { return {.host = "127.0.0.1", .port = port_}; }
+  // All that has been received, in the order of the script's numbers.
+  std::vector<Served> served() const;
 
  private:
   struct Peer;
 
+  uint64_t add_served(const Served& one);
+  void set_answered(uint64_t number, Instant now);
   void serve();
   // False: the connection is over.
   bool read_requests(Peer& peer);
-  static bool send_due(Peer& peer, Instant now);
+  bool send_due(Peer& peer, Instant now);
 
   const std::function<PacedAnswer(uint64_t)> script_;
   uint16_t port_ = 0;
   Descriptor listener_;
   Descriptor stop_;
-  uint64_t requests_ = 0;  // of serve()'s thread
+  mutable std::mutex mutex_;
+  std::vector<Served> served_;  // under the mutex
   std::thread thread_;
 };
 
