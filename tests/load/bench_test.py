@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cluster"))
 from cluster import Cluster, free_ports  # noqa: E402
 
 MEASURED, OTHER, ERRORS, NOT_KEPT, UNREACHABLE = 0, 1, 2, 3, 5
-QUICK = ["--runs", "1", "--duration", "200ms", "--warmup", "0", "--keys", "200", "--connections", "8"]
+QUICK = ["--runs", "1", "--warmup", "0", "--keys", "200", "--connections", "8", "--duration", "200ms"]
 
 
 def bench(*arguments, url=None):
@@ -66,41 +66,52 @@ class RealCluster(unittest.TestCase):
         cls.cluster = cls.enterClassContext(Cluster(3))
         cls.urls = ",".join(f"http://127.0.0.1:{node.port}" for node in cls.cluster.nodes)
 
-    def measured(self, *arguments):
-        done = bench(*arguments, *QUICK, "--json", url=self.urls)
-        self.assertEqual(done.returncode, MEASURED, done.stderr + done.stdout)
+    def run_of(self, *arguments, duration="200ms"):
+        """Whether it is called measured, or its rate not kept, which a busy machine decides: all say the same."""
+        done = bench(*arguments, *QUICK[:-1], duration, "--json", url=self.urls)
+        self.assertIn(done.returncode, (MEASURED, NOT_KEPT), done.stderr + done.stdout)
         report = json.loads(done.stdout)
+        run = report["runs"][0]
         self.assertFalse(report["errors"])
-        return report["runs"][0]
+        self.assertEqual(report["measured"], done.returncode == MEASURED)
+        self.assertEqual(run["rate"] is None, not run["kept"])
+        if not run["kept"]:
+            self.assertFalse(report["measured"])
+        return run
+
+    def measured(self, *arguments, seen=()):
+        """One that is long enough that all of `seen` are among what was done."""
+        for duration in ("200ms", "2s", "20s"):
+            run = self.run_of(*arguments, duration=duration)
+            if run["rate"] and set(seen) <= set(run["operations"]):
+                break
+        return run
 
     def test_every_workload_is_measured_without_errors(self):
         for name, operations in {"put": {"put"}, "get": {"get"}, "mixed": {"get", "put"}, "scan": {"scan"},
                                  "txn": {"txn"}, "ycsb-a": {"get", "put"}, "ycsb-d": {"get", "insert"},
                                  "ycsb-e": {"scan", "insert"}, "ycsb-f": {"get", "read-modify-write"}}.items():
             with self.subTest(name):
-                run = self.measured(name)
+                run = self.measured(name, seen=operations)
                 self.assertEqual(set(run["operations"]), operations)
                 self.assertGreater(run["rate"], 0)
                 self.assertEqual(run["outcomes"]["missing"], 0)
         self.measured("get", "--consistency", "local", "--depth", "8", "--threads", "2")
 
     def test_bulk_counts_its_lines(self):
-        status, _ = self.cluster.nodes[0].ask("POST", "/v1/bulk", b'{"put":{"key":"x","value":"y"}}\n')
-        if status == 404:
-            self.skipTest("these nodes have no bulk requests")
         run = self.measured("bulk", "--bulk-lines", "10")
+        self.assertGreater(run["outcomes"]["ok"], 0)
         self.assertEqual(run["outcomes"]["ok"] % 10, 0)
 
     def test_each_watcher_has_each_change(self):
-        run = self.measured("watch", "--watchers", "5", "--rate", "100")
-        self.assertEqual(run["operations"]["put"]["count"], 20)
-        self.assertEqual(run["operations"]["delivery"]["count"], 100)
+        run = self.run_of("watch", "--watchers", "5", "--rate", "100")
+        self.assertEqual(run["outcomes"]["ok"] + run["never_sent"], 20)
+        self.assertEqual(run["operations"]["delivery"]["count"], 5 * run["outcomes"]["ok"])
         self.assertEqual(run["outcomes"]["not_delivered"], 0)
 
     def test_an_open_loop_keeps_its_rate_or_says_that_it_does_not(self):
-        run = self.measured("put", "--rate", "100")
-        self.assertEqual(run["operations"]["put"]["count"], 20)
-        self.assertTrue(run["kept"])
+        run = self.run_of("put", "--rate", "100")
+        self.assertEqual(run["outcomes"]["ok"] + run["never_sent"], 20)
         done = bench("put", "--rate", "5000000", *QUICK, "--timeout", "1s", url=self.urls)
         self.assertEqual(done.returncode, NOT_KEPT, done.stdout)
         self.assertIn("NOT KEPT: 5000000/s were asked for", done.stdout)
