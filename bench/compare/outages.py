@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 
-from peers import wait_for
+from peers import PATIENCE_S, wait_for
 
 SETTLE_S = 0.7
 CALM_S = 0.5  # of acknowledgements, after which a change of leaders is over
@@ -39,30 +39,47 @@ class Writers:
         return max((b - a for a, b in zip(times, times[1:]) if b >= since), default=None)
 
 
-def pause_of(peer, how, patience_s):
-    """The longest time around a change of leaders in which nobody's write was acknowledged."""
-    leader = peer.leader()
-    numbers = [i for i in range(3) if how == "planned" or i != leader]
-    # Redis takes no writes at its replicas: until the fault its writers are at the master.
-    writers = Writers(peer, range(3) if peer.name == "redis" else numbers, timeout_s=1.0)
-    time.sleep(SETTLE_S)
-    if peer.leader() != leader:
+def begin_writing(peer, how, patience_s):
+    """The leader, and writers that have been at work for a while under it."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        leader = peer.leader()
+        numbers = [i for i in range(3) if how == "planned" or i != leader]
+        # Redis takes no writes at its replicas: until the fault its writers are at the master.
+        writers = Writers(peer, range(3) if peer.name == "redis" else numbers, timeout_s=1.0)
+        time.sleep(SETTLE_S)
+        if peer.leader() == leader:
+            return leader, writers
         writers.stop()
-        raise SystemExit(f"{peer.name} changed its leader by itself: its outage would not be measured")
-    struck = time.monotonic()
+    raise SystemExit(f"{peer.name} changes its leader by itself again and again, for {patience_s} s: its outage cannot be "
+                     "measured on this machine while it is so busy")
+
+
+def strike(peer, leader, how):
     if how == "kill -9":
         peer.nodes[leader].end(signal.SIGKILL)
     elif how == "SIGSTOP":
         peer.nodes[leader].tell(signal.SIGSTOP)
     else:
         peer.hand_over()
+
+
+def pause_of(peer, how, patience_s):
+    """The longest time around a change of leaders in which nobody's write was acknowledged."""
+    leader, writers = begin_writing(peer, how, patience_s)
+    struck = time.monotonic()
+
+    def is_over():
+        # Long enough for the fault to be felt, and then writes as before.
+        now = time.monotonic()
+        recent = [t for t in writers.acknowledged[-50:] if t > now - CALM_S]
+        return now > struck + 2 * CALM_S and len(recent) >= 20 and recent[0] > struck
     try:
-        def is_over():
-            # Long enough for the fault to be felt, and then writes as before.
-            now = time.monotonic()
-            recent = [t for t in writers.acknowledged[-50:] if t > now - CALM_S]
-            return now > struck + 2 * CALM_S and len(recent) >= 20 and recent[0] > struck
+        strike(peer, leader, how)
         wait_for(f"writes after a leader of {peer.name} has gone", is_over, patience_s)
+        if how == "planned":
+            # Else it is no change whose pause this would be.
+            wait_for(f"another leads {peer.name}, as it was asked", lambda: peer.leader() != leader, patience_s)
     finally:
         writers.stop()
         if how == "SIGSTOP":
@@ -74,7 +91,7 @@ def pause_of(peer, how, patience_s):
 
 def wait_whole(peer):
     """All nodes serve again, also the one that was gone."""
-    wait_for(f"{peer.name} is whole again", lambda: all(peer.put(i, 2.0) for i in range(3)))
+    wait_for(f"{peer.name} is whole again", lambda: all(peer.put(i, 2.0) for i in range(len(peer.ports))), PATIENCE_S)
 
 
 def restart_of(peer):
@@ -84,7 +101,7 @@ def restart_of(peer):
     begun = time.monotonic()
     for node in peer.nodes:
         node.start()
-    while not any(peer.put(i, 1.0) for i in range(3)):
+    while not any(peer.put(i, 1.0) for i in range(len(peer.ports))):
         if time.monotonic() > begun + 180:
             raise SystemExit(f"{peer.name} does not come back")
         time.sleep(0.002)

@@ -1,35 +1,20 @@
-"""Three nodes of each product as real processes on free loopback ports, with their data below one
-folder: how each is started, asked and looked at. Only processes that were started here are ended."""
+"""Nodes of each product as real processes on free loopback ports, with their data below one folder: how each is
+started, asked and looked at. Only processes that were started here are ended."""
 
 import http.client
 import json
+import os
 import pathlib
 import signal
 import socket
 import subprocess
-import time
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests/cluster"))
+from cluster import free_ports, wait_for  # noqa: E402
 
 PATIENCE_S = 90  # etcd takes long to read a million keys
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
-
-
-def wait_for(what, condition, patience_s=PATIENCE_S):
-    deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
-        result = condition()
-        if result:
-            return result
-        time.sleep(0.01)
-    raise SystemExit(f"waited {patience_s} s in vain: {what}")
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def ask_http(port, method, path, body=None, timeout_s=5.0):
@@ -80,11 +65,27 @@ class Process:
         if self.process is None or self.process.poll() is not None:
             raise SystemExit(f"{self.command[0]} ended by itself: see {self.log}")
 
+    def told(self, file, field):
+        """A figure of the system's about the process."""
+        for line in pathlib.Path(f"/proc/{self.process.pid}/{file}").read_text().splitlines():
+            if line.startswith(f"{field}:"):
+                return int(line.split()[1])
+        raise SystemExit(f"the system does not tell {field} of {self.command[0]} in /proc/PID/{file}")
+
     def memory_bytes(self):
-        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        return 0
+        return self.told("status", "VmRSS") * 1024
+
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def written_bytes(self):
+        """To disks, since it was started."""
+        return self.told("io", "write_bytes")
+
+    def processor_seconds(self):
+        """Since it was started."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
 
 
 class Peer:
@@ -124,13 +125,20 @@ class Peer:
     def memory_bytes(self):
         return max(node.memory_bytes() for node in self.nodes)
 
+    def written_bytes(self):
+        return max(node.written_bytes() for node in self.nodes)
+
+    def processor_seconds(self):
+        """Of all nodes together."""
+        return sum(node.processor_seconds() for node in self.nodes)
+
     def disk_bytes(self):
         """Of one node: blocks that are taken, as `du` counts them."""
         return sum(path.stat().st_blocks * 512 for path in self.folder.rglob("*")
                    if path.is_file() and path.suffix != ".log") // len(self.nodes)
 
     def wait_ready(self):
-        wait_for(f"three nodes of {self.name} take a write", self.takes_write)
+        wait_for(f"{len(self.nodes)} nodes of {self.name} take a write", self.takes_write, PATIENCE_S)
 
     def takes_write(self):
         for node in self.nodes:
@@ -141,18 +149,18 @@ class Peer:
 class Holdfast(Peer):
     name = flavour = "holdfast"
 
-    def __init__(self, folder, binary):
-        self.binary = binary
+    def __init__(self, folder, binary, size=3):
+        self.binary, self.size = binary, size
         super().__init__(folder)
 
     def make(self):
-        ports = free_ports(6)
-        self.ports = ports[:3]
-        cluster = ",".join(f"n{i + 1}=127.0.0.1:{port}" for i, port in enumerate(ports[3:]))
-        for i in range(3):
+        ports = free_ports(2 * self.size)
+        self.ports, peer_ports = ports[:self.size], ports[self.size:]
+        cluster = ",".join(f"n{i + 1}=127.0.0.1:{port}" for i, port in enumerate(peer_ports))
+        for i in range(self.size):
             self.nodes.append(Process(
                 [self.binary, "--name", f"n{i + 1}", "--data-dir", self.data(f"n{i + 1}"), "--listen",
-                 f"127.0.0.1:{ports[i]}", "--peer-listen", f"127.0.0.1:{ports[3 + i]}", "--initial-cluster", cluster],
+                 f"127.0.0.1:{ports[i]}", "--peer-listen", f"127.0.0.1:{peer_ports[i]}", "--initial-cluster", cluster],
                 self.log(f"n{i + 1}")))
 
     def wait_ready(self):
@@ -160,25 +168,23 @@ class Holdfast(Peer):
             def is_ready(port=port):
                 answer = ask_http(port, "GET", "/readyz")
                 return answer and answer[0] == 200
-            wait_for("a node of holdfast is ready", is_ready)
+            wait_for("a node of holdfast is ready", is_ready, PATIENCE_S)
 
     def leader(self):
         def find():
             answer = ask_http(self.ports[0], "GET", "/v1/cluster")
             url = answer and answer[1].get("Holdfast-Leader")
-            return next((i + 1 for i in range(3) if url == self.url(i)), None)
-        return wait_for("a leader of holdfast", find) - 1
+            return next((i + 1 for i in range(self.size) if url == self.url(i)), None)
+        return wait_for("a leader of holdfast", find, PATIENCE_S) - 1
 
     def put(self, number, timeout_s):
         answer = ask_http(self.ports[number], "PUT", "/v1/kv/probe", b"x", timeout_s)
         return answer is not None and answer[0] in (200, 201)
 
     def hand_over(self):
-        ask_http(self.ports[self.leader()], "POST", "/v1/cluster/leader", b"{}")
-
-    def has_bulk(self):
-        answer = ask_http(self.ports[0], "POST", "/v1/bulk", b'{"put":{"key":"probe","value":"x"}}\n')
-        return answer is not None and answer[0] == 200
+        answer = ask_http(self.ports[self.leader()], "POST", "/v1/cluster/leader", b"{}")
+        if answer is None or answer[0] != 200:
+            raise SystemExit(f"holdfast does not hand over: {answer}")
 
 
 class Etcd(Peer):
@@ -207,7 +213,7 @@ class Etcd(Peer):
                 if status.get("leader", "0") == status.get("header", {}).get("member_id", "?"):
                     return i + 1
             return None
-        return wait_for("a leader of etcd", find) - 1
+        return wait_for("a leader of etcd", find, PATIENCE_S) - 1
 
     def put(self, number, timeout_s):
         answer = ask_http(self.ports[number], "POST", "/v3/kv/put", b'{"key":"cHJvYmU=","value":"eA=="}', timeout_s)
@@ -250,13 +256,13 @@ class Redis(Peer):
         def is_whole():
             seen = ask_redis(self.ports[0], "INFO", "replication") or ""
             return seen.count("state=online") == 2
-        wait_for("the replicas of redis", is_whole)
+        wait_for("the replicas of redis", is_whole, PATIENCE_S)
 
     def leader(self):
         def find():
             return next((i + 1 for i, port in enumerate(self.ports)
                          if "role:master" in (ask_redis(port, "INFO", "replication") or "")), None)
-        return wait_for("a master of redis", find) - 1
+        return wait_for("a master of redis", find, PATIENCE_S) - 1
 
     def put(self, number, timeout_s):
         """SET and WAIT on one connection: a replica only says that it is one."""
@@ -283,10 +289,12 @@ class Redis(Peer):
                 words = said.split("\r\n")
                 about = dict(zip(words[2::4], words[4::4]))
                 return about.get("num-slaves") == "2" and about.get("num-other-sentinels") == "2"
-            wait_for("the sentinels of redis", knows)
+            wait_for("the sentinels of redis", knows, PATIENCE_S)
 
     def hand_over(self):
-        ask_redis(self.sentinels[0], "SENTINEL", "FAILOVER", "main")
+        answer = ask_redis(self.sentinels[0], "SENTINEL", "FAILOVER", "main")
+        if answer is None or not answer.startswith("+OK"):
+            raise SystemExit(f"redis does not hand over: {answer}")
 
 
 class Nginx(Peer):

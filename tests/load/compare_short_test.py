@@ -1,35 +1,81 @@
 #!/usr/bin/env python3
-"""bench/compare/run from end to end, each part small: every product starts, is asked, killed and restarted, and no
-table lacks a row. The figures are not looked at."""
+"""bench/compare/run from end to end, each part small: every product starts, is asked, killed and
+restarted, and no table lacks a row. The figures are not looked at. And that a pause without its cause is none."""
 
 import os
 import pathlib
 import re
 import subprocess
+import sys
+import tempfile
+import threading
 import unittest
+import unittest.mock
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "bench/compare"))
+import outages  # noqa: E402
+import peers  # noqa: E402
+
+BIN = pathlib.Path(os.environ["HOLDFAST"]).parent
+SIZE = r"\d+ MiB \| \d+ MiB \| [\d.]+ \| [\d.]+ \| [\d.]+ s \| [\d.]+ s \|"
 
 
-class ShortComparison(unittest.TestCase):
-    def test_every_part_has_its_rows(self):
-        before = set(pathlib.Path(os.environ["HOLDFAST"]).parent.glob("compare-*"))
-        done = subprocess.run([TOP / "bench/compare/run", "--short"], capture_output=True, text=True, timeout=200)
+class Short(unittest.TestCase):
+    def tables(self, name):
+        """What it printed: where, each table, how long it took."""
+        folders = {"run": "compare-*"}[name]
+        before = set(BIN.glob(folders))
+        done = subprocess.run([TOP / "bench/compare" / name, "--short"], capture_output=True, text=True, timeout=200)
         self.assertEqual(done.returncode, 0, done.stderr)
-        tables = done.stdout.strip().split("\n\n")
-        self.assertEqual(len(tables), 4, done.stdout)
-        head, speed, size, failover = tables
-        self.assertRegex(head, r"Commit .*etcd \d.*redis \d.*nginx \d")
-        for name, rows in {"holdfast": 8, "etcd": 6, "redis": 6, "nginx": 1}.items():
-            found = re.findall(rf"^\|[^|]*\| {name}(?:, by redis-benchmark)? \|", speed, re.MULTILINE)
-            # Bulk requests are measured where there are any.
-            self.assertIn(len(found), (rows, rows - 1) if name == "holdfast" else (rows,), speed)
+        self.assertFalse(set(BIN.glob(folders)) - before, "its folder is still there")
+        return done.stdout.strip().split("\n\n")
+
+    def assert_rows(self, table, pattern, count):
+        self.assertEqual(len(re.findall(pattern, table, re.MULTILINE)), count, table)
+
+    def test_a_comparison_has_its_rows(self):
+        tables = self.tables("run")
+        self.assertEqual(len(tables), 5, tables)
+        head, speed, size, failover, took = tables
+        self.assertRegex(head, r"commit .*etcd \d.*redis \d.*nginx \d")
+        self.assertRegex(took, r"^Took: speed \d+ s, size \d+ s, failover \d+ s\.$")
+        for name, count in {"holdfast": 8, "etcd": 6, "redis": 6, "nginx": 1}.items():
+            self.assert_rows(speed, rf"^\|[^|]*\| {name}(?:, by redis-benchmark)? \|", count)
         self.assertNotIn("ERRORS", speed)
         for name in ("holdfast", "etcd", "redis"):
-            self.assertRegex(size, rf"\| {name} \| \d+ MiB \| \d+ MiB \| [\d.]+ s \| [\d.]+ s \|")
-            self.assertRegex(failover, rf"\| {name} \| ({'not in short' if name == 'redis' else '[0-9.]+ (ms|µs), 1 ×'}) ")
-        left = set(pathlib.Path(os.environ["HOLDFAST"]).parent.glob("compare-*")) - before
-        self.assertFalse(left, "its folder is still there")
+            self.assert_rows(size, rf"^\| {name} \| {SIZE}$", 1)
+            self.assertRegex(failover, rf"\| {name} \| ({'not in short' if name == 'redis' else '[0-9.]+ (ms|µs|s), 1 ×'}) ")
+
+
+class Stubborn:
+    """Takes every write, and hands over to nobody."""
+    name = "stubborn"
+
+    def leader(self):
+        return 0
+
+    def put(self, number, timeout_s):
+        return not threading.Event().wait(0.002)  # as long as an answer takes
+
+    def hand_over(self):
+        pass
+
+
+class NoFigureWithoutItsCause(unittest.TestCase):
+    def test_a_leader_that_stays_has_no_pause(self):
+        with self.assertRaisesRegex(AssertionError, "another leads stubborn"):
+            outages.pause_of(Stubborn(), "planned", 3)
+
+    def test_a_refused_change_of_leader_is_said(self):
+        with tempfile.TemporaryDirectory() as folder:
+            holdfast = peers.Holdfast(pathlib.Path(folder), "holdfastd")
+            leads = {"Holdfast-Leader": holdfast.url(1)}
+            for answer in ((503, leads, b'{"code":"no_leader"}'), None):
+                with unittest.mock.patch.object(holdfast, "leader", return_value=1), \
+                     unittest.mock.patch.object(peers, "ask_http", return_value=answer), \
+                     self.assertRaisesRegex(SystemExit, "holdfast does not hand over"):
+                    holdfast.hand_over()
 
 
 if __name__ == "__main__":
