@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bench/compare/run from end to end, each part small: every product starts, is asked, killed and
+"""bench/compare/run and bench/compare/growth from end to end, each part small: every product starts, is asked, killed and
 restarted, and no table lacks a row. The figures are not looked at. And that a pause without its cause is none."""
 
 import os
@@ -19,12 +19,13 @@ import peers  # noqa: E402
 
 BIN = pathlib.Path(os.environ["HOLDFAST"]).parent
 SIZE = r"\d+ MiB \| \d+ MiB \| [\d.]+ \| [\d.]+ \| [\d.]+ s \| [\d.]+ s \|"
+LATENCIES = r"[\d.]+ (ms|µs) / [\d.]+ (ms|µs)"
 
 
 class Short(unittest.TestCase):
     def tables(self, name):
         """What it printed: where, each table, how long it took."""
-        folders = {"run": "compare-*"}[name]
+        folders = {"run": "compare-*", "growth": "growth-*"}[name]
         before = set(BIN.glob(folders))
         done = subprocess.run([TOP / "bench/compare" / name, "--short"], capture_output=True, text=True, timeout=200)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -46,6 +47,23 @@ class Short(unittest.TestCase):
         for name in ("holdfast", "etcd", "redis"):
             self.assert_rows(size, rf"^\| {name} \| {SIZE}$", 1)
             self.assertRegex(failover, rf"\| {name} \| ({'not in short' if name == 'redis' else '[0-9.]+ (ms|µs|s), 1 ×'}) ")
+
+    def test_growth_has_its_rows(self):
+        tables = self.tables("growth")
+        self.assertEqual(len(tables), 7, tables)
+        _, sizes, speeds, nodes, idle, matching, took = tables
+        self.assertRegex(took, r"^Took: keys \d+ s, nodes \d+ s, watchers \d+ s\.$")
+        load = rf"[\d,]+(?:, the generator was the limit)? \| {LATENCIES} \| [\d.]+ µs \|"
+        for count in ("100", "1,000"):
+            self.assert_rows(sizes, rf"^\| {count} \| {SIZE}$", 1)
+            self.assert_rows(speeds, rf"^\| {count} \| {load} {load}$", 1)
+        self.assert_rows(nodes, rf"\| 1 \| {load}$", 3)
+        self.assert_rows(nodes, rf"\| 3 \| {load}$", 4)
+        self.assert_rows(idle, rf"^\| 0 \|  \| {load}$", 1)
+        for count in ("10", "50"):
+            self.assert_rows(idle, rf"^\| {count} \| -?[\d.]+ KiB \| {load}$", 1)
+            self.assert_rows(matching, rf"^\| {count} \| 100 \| [\d,]+(?:, NOT KEPT|, the generator was the limit)* \| "
+                             rf"{LATENCIES} \| [\d,]+ \| {LATENCIES} \| (-?[\d.]+ µs|none) \|$", 1)
 
 
 class Stubborn:
