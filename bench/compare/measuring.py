@@ -18,8 +18,7 @@ from outages import restart_of
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("HOLDFAST", TOP / "build/bin/holdfast")).parent
 KEY_BYTES, VALUE_BYTES = len("bench/0000000000"), 100
-SIZE_HEAD = ["memory of a node", "on a node's disk", "disk bytes a byte put", "written bytes a byte put", "loaded in",
-             "all killed and started: first write"]
+SIZE_HEAD = ["memory of a node", "on a node's disk", "disk bytes a byte put", "loaded in", "all killed and started: first write"]
 # Of holdfast-bench: measured; with errors, which its report tells; and as quick as itself allows, which it tells too.
 REPORTED = (0, 2, 3)
 
@@ -51,9 +50,9 @@ def load(peer, keys):
 def size_cells(peer, keys):
     """What so many keys cost nodes that had none, and how soon all are back after they were killed at once."""
     seconds, put = load(peer, keys), keys * (KEY_BYTES + VALUE_BYTES)
-    memory, disk, written = peer.memory_bytes(), peer.disk_bytes(), peer.written_bytes()
-    return (f"{memory / 2**20:.0f} MiB", f"{disk / 2**20:.0f} MiB", f"{disk / put:.2f}", f"{written / put:.2f}",
-            f"{seconds:.1f} s", f"{restart_of(peer):.2f} s")
+    memory, disk = peer.memory_bytes(), peer.disk_bytes()
+    return (f"{memory / 2**20:.0f} MiB", f"{disk / 2**20:.0f} MiB", f"{disk / put:.2f}", f"{seconds:.1f} s",
+            f"{restart_of(peer):.2f} s")
 
 
 def errors_of(runs):
@@ -95,6 +94,8 @@ def spread(values, form):
 
 
 def latency(ms):
+    if ms >= 1000:
+        return f"{ms / 1000:.1f} s"
     return f"{ms * 1000:.0f} µs" if ms < 1 else f"{ms:.2f} ms" if ms < 10 else f"{ms:.0f} ms"
 
 

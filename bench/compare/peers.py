@@ -65,22 +65,14 @@ class Process:
         if self.process is None or self.process.poll() is not None:
             raise SystemExit(f"{self.command[0]} ended by itself: see {self.log}")
 
-    def told(self, file, field):
-        """A figure of the system's about the process."""
-        for line in pathlib.Path(f"/proc/{self.process.pid}/{file}").read_text().splitlines():
-            if line.startswith(f"{field}:"):
-                return int(line.split()[1])
-        raise SystemExit(f"the system does not tell {field} of {self.command[0]} in /proc/PID/{file}")
-
     def memory_bytes(self):
-        return self.told("status", "VmRSS") * 1024
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise SystemExit(f"the system does not tell what memory {self.command[0]} takes: no VmRSS in /proc/PID/status")
 
     def open_files(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
-    def written_bytes(self):
-        """To disks, since it was started."""
-        return self.told("io", "write_bytes")
 
     def processor_seconds(self):
         """Since it was started."""
@@ -125,17 +117,14 @@ class Peer:
     def memory_bytes(self):
         return max(node.memory_bytes() for node in self.nodes)
 
-    def written_bytes(self):
-        return max(node.written_bytes() for node in self.nodes)
-
     def processor_seconds(self):
         """Of all nodes together."""
         return sum(node.processor_seconds() for node in self.nodes)
 
     def disk_bytes(self):
-        """Of one node: blocks that are taken, as `du` counts them."""
+        """Of one node: blocks that are taken, as `du` counts them; all but what it says, which lies beside its data."""
         return sum(path.stat().st_blocks * 512 for path in self.folder.rglob("*")
-                   if path.is_file() and path.suffix != ".log") // len(self.nodes)
+                   if path.is_file() and path.parent != self.folder) // len(self.nodes)
 
     def wait_ready(self):
         wait_for(f"{len(self.nodes)} nodes of {self.name} take a write", self.takes_write, PATIENCE_S)

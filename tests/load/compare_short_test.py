@@ -18,8 +18,8 @@ import outages  # noqa: E402
 import peers  # noqa: E402
 
 BIN = pathlib.Path(os.environ["HOLDFAST"]).parent
-SIZE = r"\d+ MiB \| \d+ MiB \| [\d.]+ \| [\d.]+ \| [\d.]+ s \| [\d.]+ s \|"
-LATENCIES = r"[\d.]+ (ms|µs) / [\d.]+ (ms|µs)"
+SIZE = r"\d+ MiB \| \d+ MiB \| [\d.]+ \| [\d.]+ s \| [\d.]+ s \|"
+LATENCIES = r"[\d.]+ (?:s|ms|µs) / [\d.]+ (?:s|ms|µs)"
 
 
 class Short(unittest.TestCase):
@@ -64,6 +64,19 @@ class Short(unittest.TestCase):
             self.assert_rows(idle, rf"^\| {count} \| -?[\d.]+ KiB \| {load}$", 1)
             self.assert_rows(matching, rf"^\| {count} \| 100 \| [\d,]+(?:, NOT KEPT|, the generator was the limit)* \| "
                              rf"{LATENCIES} \| [\d,]+ \| {LATENCIES} \| (-?[\d.]+ µs|none) \|$", 1)
+
+
+class WhatIsOnADisk(unittest.TestCase):
+    def test_a_log_counts_and_what_a_node_says_does_not(self):
+        with tempfile.TemporaryDirectory(dir=BIN) as folder:
+            holdfast = peers.Holdfast(pathlib.Path(folder), "holdfastd")
+            for name in ("n1/segment-1.log", "n2/000012.sst", "n3/LOCK", "n1.log"):
+                with open(holdfast.folder / name, "wb") as file:
+                    file.write(b"x" * 300_000)
+                    file.flush()
+                    os.fsync(file.fileno())  # blocks are taken at last
+            self.assertGreaterEqual(holdfast.disk_bytes(), 300_000)
+            self.assertLess(holdfast.disk_bytes(), 400_000)
 
 
 class Stubborn:
