@@ -50,13 +50,14 @@ class Short(unittest.TestCase):
 
     def test_growth_has_its_rows(self):
         tables = self.tables("growth")
-        self.assertEqual(len(tables), 7, tables)
-        _, sizes, speeds, nodes, idle, matching, took = tables
+        self.assertEqual(len(tables), 8, tables)
+        _, sizes, speeds, asleep, nodes, idle, matching, took = tables
         self.assertRegex(took, r"^Took: keys \d+ s, nodes \d+ s, watchers \d+ s\.$")
         load = rf"[\d,]+(?:, the generator was the limit)? \| {LATENCIES} \| [\d.]+ µs \|"
         for count in ("100", "1,000"):
             self.assert_rows(sizes, rf"^\| {count} \| {SIZE}$", 1)
             self.assert_rows(speeds, rf"^\| {count} \| {load} {load}$", 1)
+        self.assert_rows(asleep, r"^\| [13] \| \d+ MiB \| [\d.]+ % \|$", 2)
         self.assert_rows(nodes, rf"\| 1 \| {load}$", 3)
         self.assert_rows(nodes, rf"\| 3 \| {load}$", 4)
         self.assert_rows(idle, rf"^\| 0 \|  \| {load}$", 1)
