@@ -157,21 +157,27 @@ def running(*peers):
             peer.stop()
 
 
-def measure(parts, given, folder, said):
-    """Each part, or the one that is asked for, as tables; then how long each took."""
-    took = []
+def measure(parts, given, folder, head):
+    """Each part, or the one that is asked for, as tables, which stand also if a later part fails; then how long each
+    took."""
+    said, took = [], []
+
+    def tell(text):
+        said.append(text)
+        print(("\n" if len(said) > 1 else "") + text, end="", flush=True)
+        if given.out:
+            pathlib.Path(given.out).write_text("\n".join(said))
+    tell(head)
     for part, tables in parts.items():
         if given.only not in (None, part):
             continue
         say(part)
         begun = time.monotonic()
-        said += [table.text() for table in tables(given, folder / part)]
+        for table in tables(given, folder / part):
+            tell(table.text())
         took.append(f"{part} {time.monotonic() - begun:.0f} s")
         say(f"  {took[-1]}")
-    text = "\n".join([*said, f"Took: {', '.join(took)}.\n"])
-    print(text, end="")
-    if given.out:
-        pathlib.Path(given.out).write_text(text)
+    tell(f"Took: {', '.join(took)}.\n")
 
 
 def speak(main):
