@@ -217,14 +217,19 @@ Joiner::Reply Joiner::ask_once(const std::string& url, const JoinRequest& reques
 }
 
 // By its id: the name may be another node's by now. Behind a linearizable read, whatever it reads:
-// a node that is behind may not know yet who has joined.
+// a node that is behind may not know yet who has joined. And that read behind a look at whose it
+// is: what another cluster's node, or no node at all, refuses says nothing of this one.
 Joiner::Reply Joiner::remove_once(const std::string& url, const Departure& departure,
                                   Progress& progress) const {
   HttpConnection connection = connect(url, clock_);
+  const Result<std::string> own = look_at(connection, clock_, departure.cluster);
+  if (!own) return {.why_not = fmt::format("{}: {}", url, own.error().message)};
   const auto barrier = connection.exchange(get_of("/v1/kv?limit=1&keys_only=true&timeout=4s"),
                                            clock_.now() + kJoinPatience);
   if (!barrier) return {.why_not = barrier.error().message};
-  if (barrier->status != 200) return reply_of(url, barrier->status, barrier->body);
+  if (barrier->status != 200)
+    return {.why_not =
+                fmt::format("{}: {}", url, refused_from(barrier->status, barrier->body).detail)};
   const Result<std::string> view = look_at(connection, clock_, departure.cluster);
   if (!view) return {.why_not = fmt::format("{}: {}", url, view.error().message)};
   const Result<std::optional<std::string>> name = name_of(departure.old_id, *view);

@@ -124,11 +124,12 @@ const std::string kOldOne = R"({"name":"n4-old","id":"0000000000000007","voter":
 const std::string kRead = http_answer(200, R"({"revision":1,"items":[],"count":0})");
 
 TEST_F(JoinTest, WhoItWasIsRemovedByItsIdWhateverItsName) {
-  ScriptedServer server({{Kind::kAnswer, kRead},
+  ScriptedServer server({{Kind::kAnswer, view_with("")},
+                         {Kind::kAnswer, kRead},
                          {Kind::kAnswer, view_with(kOldOne)},
                          {Kind::kAnswer, http_answer(200, R"({"members":[]})")}});
   EXPECT_EQ(remove({server.endpoint().url()}), Removal::kDone);
-  EXPECT_TRUE(server.requests().at(2).starts_with("DELETE /v1/cluster/members/n4-old?"));
+  EXPECT_TRUE(server.requests().at(3).starts_with("DELETE /v1/cluster/members/n4-old?"));
   EXPECT_EQ(told_, 1);
 }
 
@@ -136,22 +137,38 @@ TEST_F(JoinTest, WhoItWasIsRemovedByItsIdWhateverItsName) {
 TEST_F(JoinTest, WhoIsNoMemberWasRemovedByOthers) {
   const std::string other = R"({"name":"n4","id":"0000000000000008","voter":true})";
   ScriptedServer server(
-      {{Kind::kAnswerAndClose, problem_answer(504, "timeout", "not_applied", true)},
+      {{Kind::kAnswer, view_with(kOldOne)},
+       {Kind::kAnswerAndClose, problem_answer(504, "timeout", "not_applied", true)},
+       {Kind::kAnswer, view_with(kOldOne)},
        {Kind::kAnswer, kRead},
        {Kind::kAnswer, view_with(other)}});
   EXPECT_EQ(remove({server.endpoint().url()}), Removal::kWasNoMember);
-  EXPECT_EQ(server.requests().size(), 3u);
+  EXPECT_EQ(server.requests().size(), 5u);
   EXPECT_EQ(told_, 0);
 }
 
-TEST_F(JoinTest, AnotherClusterAtAnOldAddressSaysNothing) {
-  ScriptedServer other(
-      {{Kind::kAnswer, kRead}, {Kind::kAnswer, view_with("", "00000000000000ff")}});
-  ScriptedServer own({{Kind::kAnswer, kRead},
+// Neither that the old id is gone, nor that it cannot be removed, ever.
+TEST_F(JoinTest, WhoElseIsAtAnOldAddressSaysNothing) {
+  const std::string foreign = view_with("", "00000000000000ff");
+  ScriptedServer other({{Kind::kAnswer, foreign}});
+  ScriptedServer no_node({{Kind::kAnswer, http_answer(404, "what?")}});
+  // Of the own cluster when it is looked at, then it is not, or it does not take the read.
+  ScriptedServer replaced(
+      {{Kind::kAnswer, view_with(kOldOne)}, {Kind::kAnswer, kRead}, {Kind::kAnswer, foreign}});
+  ScriptedServer removed(
+      {{Kind::kAnswer, view_with("")}, {Kind::kAnswer, http_answer(404, "what?")}});
+  ScriptedServer own({{Kind::kAnswer, view_with("")},
+                      {Kind::kAnswer, kRead},
                       {Kind::kAnswer, view_with(kOldOne)},
                       {Kind::kAnswer, http_answer(200, "{}")}});
-  EXPECT_EQ(remove({other.endpoint().url(), own.endpoint().url()}), Removal::kDone);
-  EXPECT_EQ(own.requests().size(), 3u);
+  EXPECT_EQ(remove({other.endpoint().url(), no_node.endpoint().url(), replaced.endpoint().url(),
+                    removed.endpoint().url(), own.endpoint().url()}),
+            Removal::kDone);
+  EXPECT_EQ(other.requests().size(), 1u) << "nothing else was asked of it";
+  EXPECT_EQ(replaced.requests().size(), 3u);
+  EXPECT_EQ(removed.requests().size(), 2u);
+  EXPECT_TRUE(own.requests().at(3).starts_with("DELETE "));
+  EXPECT_TRUE(pauses_.empty());
 }
 
 TEST_F(JoinTest, WhoComesBackJoinsNoOtherCluster) {
@@ -163,20 +180,28 @@ TEST_F(JoinTest, WhoComesBackJoinsNoOtherCluster) {
 }
 
 TEST_F(JoinTest, ARemovalIsAskedForUntilItIsCertain) {
-  ScriptedServer server({{Kind::kAnswer, kRead},
+  const Step look{Kind::kAnswer, view_with(kOldOne)};
+  const Step read{Kind::kAnswer, kRead};
+  ScriptedServer server({look,
+                         read,
                          {Kind::kAnswerAndClose, kNotReady},
-                         {Kind::kAnswer, kRead},
-                         {Kind::kAnswer, view_with(kOldOne)},
+                         look,
+                         read,
+                         look,
                          {Kind::kAnswerAndClose, conflict(true)},
-                         {Kind::kAnswer, kRead},
-                         {Kind::kAnswer, view_with(kOldOne)},
+                         look,
+                         read,
+                         look,
                          {Kind::kCloseUnanswered, {}},
-                         {Kind::kAnswer, kRead},
-                         {Kind::kAnswer, view_with(kOldOne)},
+                         look,
+                         read,
+                         look,
                          {Kind::kAnswerAndClose, http_answer(404, "{}")},
-                         {Kind::kAnswer, kRead},
+                         look,
+                         read,
                          {Kind::kAnswerAndClose, http_answer(200, "{")},
-                         {Kind::kAnswer, kRead},
+                         look,
+                         read,
                          {Kind::kAnswer, view_with("")}});
   EXPECT_EQ(remove({server.endpoint().url()}), Removal::kDone);
   EXPECT_EQ(pauses_.size(), 5u);
@@ -184,7 +209,8 @@ TEST_F(JoinTest, ARemovalIsAskedForUntilItIsCertain) {
 }
 
 TEST_F(JoinTest, ARemovalThatIsRefusedForGoodEndsIt) {
-  ScriptedServer server({{Kind::kAnswer, kRead},
+  ScriptedServer server({{Kind::kAnswer, view_with(kOldOne)},
+                         {Kind::kAnswer, kRead},
                          {Kind::kAnswer, view_with(kOldOne)},
                          {Kind::kAnswer, conflict(false)}});
   const auto removed = remove({server.endpoint().url()});
@@ -195,9 +221,11 @@ TEST_F(JoinTest, ARemovalThatIsRefusedForGoodEndsIt) {
 
 TEST_F(JoinTest, NothingIsAskedBeforeThatItIsAskedIsNoted) {
   may_be_told_ = false;
-  ScriptedServer server({{Kind::kAnswer, kRead}, {Kind::kAnswer, view_with(kOldOne)}});
+  ScriptedServer server({{Kind::kAnswer, view_with("")},
+                         {Kind::kAnswer, kRead},
+                         {Kind::kAnswer, view_with(kOldOne)}});
   EXPECT_FALSE(remove({server.endpoint().url()}));
-  EXPECT_EQ(server.requests().size(), 2u);
+  EXPECT_EQ(server.requests().size(), 3u);
 }
 
 TEST_F(JoinTest, TheClusterOfWhoAnswersFirstIsKnown) {
