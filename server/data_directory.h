@@ -9,6 +9,7 @@
 //   DIR/groups/ID/backup/      a backup that is being made
 //   DIR/RESTORING              a restore into the folder has not come to its end
 //   DIR/REJOIN                 the node is to come back as another one (rejoin.h)
+//   DIR/groups.damaged         what it had before it did
 //   DIR/RESERVE                room that is held back (disk_room.h)
 
 #include <string>
@@ -35,9 +36,11 @@ struct Entered {
 };
 
 struct Identity {
-  NodeId node;  // random, drawn at the first start, never used again
+  // Random, drawn at the first start, and anew where the node comes back as another one; never used
+  // again.
+  NodeId node;
   std::string name;
-  ClusterId cluster;  // none until the node has entered one; then it never changes
+  ClusterId cluster;  // none until the node of that id has entered one; then it never changes
   // Who belonged to it then. Counts for Raft as long as neither state nor log hold members.
   raft::Members first_members;
   bool removed = false;  // from its cluster, for ever
@@ -76,10 +79,11 @@ class DataDirectory {
                                     NodeId node, const std::string& name_if_none);
   const Identity& identity() const { return identity_; }
   std::string group_path(GroupId group) const;
-  // Makes the cluster known for ever, before the node's first vote, and when its log has had its
-  // first write: an empty log is from then on a lost one.
+  // Makes the cluster known for as long as the node has this id, before its first vote, and when
+  // its log has had its first write: an empty log is from then on a lost one.
   Result<> enter(FileSystem& fs, Entered entered);
-  // The node is another one from now on, of no cluster yet, under the same name.
+  // The node is another one from now on, of no cluster yet, under the same name. Who it was is
+  // forgotten as one act.
   Result<> become(FileSystem& fs, NodeId other);
   // The node was removed from its cluster, which is told at every later start.
   Result<> note_removal(FileSystem& fs);

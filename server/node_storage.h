@@ -31,9 +31,9 @@ struct StoragePlaces {
 // An error says what is damaged, or gone, and what to do. Where there are peers, a damaged log is
 // mended, and the node is in quarantine then, and a damaged state is dropped and made anew (see
 // raft::Recovered); where its vote may be lost, that the node is to rejoin is noted (rejoin.h) and
-// the process starts anew, if the state still says where clients reach the others. What of it turns
-// out to be damaged later is told to `suspicion`. Of `state` all stands but where it lies, and who
-// is told of damage.
+// the process starts anew, if the state, or else URLS, says where clients reach the others; if
+// neither does, that is an error. What of it turns out to be damaged later is told to `suspicion`.
+// Of `state` all stands but where it lies, and who is told of damage.
 Result<NodeStorage> open_node_storage(FileSystem& fs, const Identity& identity,
                                       const StoragePlaces& places,
                                       const SegmentedLog::Options& options, Suspicion& suspicion,

@@ -83,6 +83,7 @@ Result<> end_rejoin(FileSystem& fs, const std::string& data_dir) {
 }
 
 Result<> note_urls(FileSystem& fs, const std::string& group, const std::vector<std::string>& urls) {
+  if (urls.empty()) return {};
   std::string body;
   for (const std::string& url : urls) body += url + "\n";
   return write_note(fs, urls_path(group), kUrlsNote, body);

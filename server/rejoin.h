@@ -8,10 +8,10 @@
 //
 //   DIR/REJOIN           a note (storage/fs/note.h): u64 old id, u64 cluster, u64 stays_learner,
 //                        u64 asked, then URLs, one a line, "" and why
-//   DIR/groups.damaged   what it had, until a later start, or until its room is needed
-//   GROUP/URLS           where clients reach all members, for a node whose state was never written
-//   out:
-//                        a note, URLs, one a line
+//   DIR/groups.damaged   what it had, until a later start, or until its room is needed; in a
+//                        directory of logs, too
+//   GROUP/URLS           where clients reach the other members, as they last said it, for a node
+//                        whose state knows none: a note, URLs, one a line. It may be out of date
 
 #include <optional>
 #include <string>
@@ -37,7 +37,7 @@ Result<std::optional<RejoinNote>> read_rejoin_note(FileSystem& fs, const std::st
 Result<> note_rejoin(FileSystem& fs, const std::string& data_dir, const RejoinNote& note);
 Result<> end_rejoin(FileSystem& fs, const std::string& data_dir);
 
-// Replaces what was noted.
+// Replaces what was noted; by none it does not: where the others were is better than nothing.
 Result<> note_urls(FileSystem& fs, const std::string& group, const std::vector<std::string>& urls);
 // Nothing where none were noted, or the note is damaged.
 std::vector<std::string> noted_urls(FileSystem& fs, const std::string& group);

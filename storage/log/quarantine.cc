@@ -19,7 +19,7 @@ std::string path_in(const std::string& directory) {
   return directory + "/QUARANTINE";
 }
 
-constexpr std::string_view kRejoin = "Under its old id this node might vote twice";
+constexpr std::string_view kMightVoteTwice = "Under its old id this node might vote twice";
 
 Result<> note(FileSystem& fs, const std::string& directory, const Quarantine& quarantine) {
   std::string body;
@@ -34,7 +34,7 @@ Result<Quarantine> begin(FileSystem& fs, const std::string& directory, const std
   if (!damage.hard_state_known) {
     return fail(ErrorCode::kVoteLost,
                 fmt::format("{}. What this node promised in elections may be lost with it. {}", why,
-                            kRejoin));
+                            kMightVoteTwice));
   }
   Quarantine quarantine{Quarantine::Stage::kPutsAside, damage.hard_state, why};
   HOLDFAST_TRY(note(fs, directory, quarantine));
@@ -57,7 +57,7 @@ Result<std::optional<Quarantine>> read_quarantine(FileSystem& fs, const std::str
   const Result<std::optional<std::string>> body = read_note(fs, path_in(directory), kKind);
   if (!body && body.error().code == ErrorCode::kCorrupt)
     return fail(ErrorCode::kVoteLost,
-                fmt::format("{}, as its log was. {}", body.error().message, kRejoin));
+                fmt::format("{}, as its log was. {}", body.error().message, kMightVoteTwice));
   if (!body) return std::unexpected(body.error());
   if (!*body) return std::nullopt;
   const auto field = [&](size_t at) { return load_fixed<uint64_t>((*body)->data() + 8 * at); };

@@ -69,6 +69,9 @@ TEST_F(RejoinTest, TheUrlsThatWereNotedLastAreKnownUnlessTheNoteIsDamaged) {
   ASSERT_TRUE(note_urls(fs_, data_, {"http://h9:9"}));
   ASSERT_TRUE(note_urls(fs_, data_, kDue.urls));
   EXPECT_EQ(noted_urls(fs_, data_), kDue.urls);
+  // A state that is made anew knows nobody for a while.
+  ASSERT_TRUE(note_urls(fs_, data_, {}));
+  EXPECT_EQ(noted_urls(fs_, data_), kDue.urls);
   std::string damaged = file("URLS");
   damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 8);
   make("URLS", damaged);
