@@ -26,6 +26,12 @@ Result<> make_folders(FileSystem& fs, const StoragePlaces& places) {
   return fs.create_directories(places.group);
 }
 
+Result<> remove_what_lies_aside(const Config& config) {
+  HOLDFAST_TRY(remove_groups_aside(config.data_dir));
+  if (config.log_dir.empty()) return {};
+  return remove_groups_aside(config.log_dir);
+}
+
 Entrance::Entrance(const Config& config, SegmentedLog::Options log, Seams seams, Random random)
     : config_(config),
       log_(std::move(log)),
@@ -46,10 +52,11 @@ Result<bool> Entrance::pass() {
 Result<bool> Entrance::rejoin() {
   HOLDFAST_ASSIGN(const std::optional<RejoinNote> due,
                   read_rejoin_note(seams_.fs, config_.data_dir));
-  // What was put aside has had its time.
   if (!due) {
-    HOLDFAST_TRY(remove_groups_aside(config_.data_dir));
-    if (!config_.log_dir.empty()) HOLDFAST_TRY(remove_groups_aside(config_.log_dir));
+    // What was put aside has had its time. Nothing depends on its being gone.
+    if (const Result<> removed = remove_what_lies_aside(config_); !removed)
+      log_warning("what this node had before it came back as another one takes room still: {}",
+                  removed.error().message);
     return true;
   }
   const Identity& identity = seams_.directory.identity();
@@ -57,7 +64,8 @@ Result<bool> Entrance::rejoin() {
   rejoins_ = due->cluster;
   stays_learner_ = due->stays_learner;
   if (identity.node == due->old_id) {
-    log_error("{} comes back as another node: {}", identity.name, due->why);
+    tell_change("leaves", LogLevel::kError,
+                fmt::format("{} comes back as another node: {}", identity.name, due->why));
     HOLDFAST_ASSIGN(const bool has_left, leave(*due));
     if (!has_left) return false;
   }
@@ -66,8 +74,19 @@ Result<bool> Entrance::rejoin() {
     if (!is_member) return false;
   }
   HOLDFAST_TRY(end_rejoin(seams_.fs, config_.data_dir));
-  log_info("{} is node {:016x} now", identity.name, identity.node.value);
+  tell_change("returns", LogLevel::kInfo,
+              fmt::format("{} is node {:016x} now", identity.name, identity.node.value));
   return true;
+}
+
+void Entrance::tell_change(const char* change, LogLevel level, std::string text) const {
+  const Identity& identity = seams_.directory.identity();
+  seams_.tell({.kind = EventKind::kMembership,
+               .level = level,
+               .text = std::move(text),
+               .fields = {{"change", change},
+                          {"member", identity.name},
+                          {"id", fmt::format("{:016x}", identity.node.value)}}});
 }
 
 // The new id last: until it is on the disk, a start begins with the old one again. Who was removed

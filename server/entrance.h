@@ -16,6 +16,7 @@
 #include "server/data_directory.h"
 #include "server/node_storage.h"
 #include "server/rejoin.h"
+#include "storage/base/events.h"
 #include "storage/base/random.h"
 
 namespace holdfast {
@@ -24,6 +25,8 @@ namespace holdfast {
 Hello hello_of(const Config& config, const Identity& identity);
 StoragePlaces places_of(const Config& config, const DataDirectory& directory);
 Result<> make_folders(FileSystem& fs, const StoragePlaces& places);
+// What a node had that came back as another one, wherever its data lie.
+Result<> remove_what_lies_aside(const Config& config);
 
 class Entrance {
  public:
@@ -33,6 +36,7 @@ class Entrance {
     const Clock& clock;
     FileSystem& fs;
     DataDirectory& directory;
+    const TellEvent& tell;
   };
   Entrance(const Config& config, SegmentedLog::Options log, Seams seams, Random random);
 
@@ -44,6 +48,7 @@ class Entrance {
  private:
   Result<bool> rejoin();
   Result<bool> leave(RejoinNote note);
+  void tell_change(const char* change, LogLevel level, std::string text) const;
   Result<bool> become_member();
   Result<> check_join() const;
   Result<std::optional<Entered>> ask_others();

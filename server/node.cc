@@ -176,7 +176,8 @@ Result<> Node::Parts::listen() {
 }
 
 Result<bool> Node::Parts::enter_cluster() {
-  return Entrance(config, log_options(), {loop, *transport, clock, fs, directory}, random.fork())
+  return Entrance(config, log_options(), {loop, *transport, clock, fs, directory, tell},
+                  random.fork())
       .pass();
 }
 
@@ -240,7 +241,7 @@ Result<> Node::Parts::start_replica(raft::Recovered recovered) {
           {.post = [&mailbox](raft::Input input) { mailbox.post(std::move(input)); },
            .make_room = [this, group]() -> Result<> {
              HOLDFAST_TRY(remove_damaged_state(group));
-             return remove_groups_aside(config.data_dir);
+             return remove_what_lies_aside(config);
            },
            .is_cut_off = [this](NodeId peer) { return faults && faults->cuts_off(peer); }}));
   backups = std::make_unique<Backups>(disk, *machine, clock, directory.identity().cluster,

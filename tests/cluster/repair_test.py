@@ -193,6 +193,37 @@ def lost_vote(cluster):
     cluster.wait_caught_up()
 
 
+def lost_vote_before_the_state():
+    """As above, of a node whose state was never written out: where the others are stands beside it."""
+    with Cluster(3) as cluster:
+        cluster.wait_ready()
+        leader, victim = follower_of(cluster)
+        put(leader, "young", "1")
+        urls = [f"http://127.0.0.1:{node.port}".encode() for node in cluster.nodes if node is not victim]
+        note = group(cluster, victim) / "URLS"
+        wait_for("it has noted where the others are", lambda: note.exists() and all(url in note.read_bytes() for url in urls))
+        assert f":{victim.port}\n".encode() not in note.read_bytes(), "itself is no one to ask"
+        old_id = next(member["id"] for member in leader.cluster()["members"] if member["name"] == victim.name)
+        victim.end(signal.SIGKILL)
+        (group(cluster, victim) / "log" / "QUARANTINE").write_bytes(b"not what was written")
+        victim.start()
+        wait_for("it is another one", lambda: (view := victim.cluster()) and all(
+            member["id"] != old_id for member in view["members"]) and victim.is_ready(), 60)
+        changes = own_changes(victim)
+        assert next(changes)["change"] == "leaves" and next(changes)["change"] == "returns"
+        cluster.wait_caught_up()
+
+
+def own_changes(node):
+    """What the node tells of its own membership, as long as it is followed."""
+    connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=20)
+    connection.request("GET", "/v1/events")
+    for line in connection.getresponse():
+        event = json.loads(line[5:]) if line.startswith(b"data:") else {}
+        if event.get("kind") == "membership" and event["fields"]["change"] in ("leaves", "returns"):
+            yield event["fields"]
+
+
 def damage_newest(cluster, node):
     """The end of its log, with the marker that says how far it was synced, and so its newest vote."""
     newest = max((group(cluster, node) / "log").glob("segment-*.log"))
@@ -311,6 +342,7 @@ def alone(cluster):
 def main():
     damaged_founder()
     removed_meanwhile()
+    lost_vote_before_the_state()
     with Cluster(3) as cluster:
         damaged_log(cluster)
         damaged_state(cluster, 400, KEYS)
