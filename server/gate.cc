@@ -18,6 +18,8 @@ Gate::~Gate() {
 Gate::Waiting::Waiting(Gate& gate, RequestId request, Kind kind)
     : gate_(&gate), request_(request), kind_(kind) {
   gate.waits_.emplace(request, this);
+  if (gate.over_)
+    gate.finish(request, std::unexpected(raft::Refusal{request, raft::RefusalReason::kNoLeader}));
 }
 
 Gate::Waiting::~Waiting() {
@@ -64,6 +66,7 @@ Gate::Waiting Gate::await_revision(Revision minimum, Instant deadline) {
 }
 
 void Gate::flush_later() {
+  if (over_) return forget();
   if (std::exchange(flush_is_due_, true)) return;
   wiring_.defer([this] { flush(); });
 }
@@ -111,6 +114,19 @@ void Gate::abandon() {
                                            : raft::RefusalReason::kTimeout;
     finish(request, std::unexpected(raft::Refusal{request, reason}));
   }
+}
+
+void Gate::end() {
+  over_ = true;
+  forget();
+  abandon();
+}
+
+// What was not submitted yet.
+void Gate::forget() {
+  proposals_.clear();
+  reads_.clear();
+  revision_waits_.clear();
 }
 
 void Gate::look_again(Instant now) {

@@ -97,8 +97,11 @@ class Gate {
   void trace(const std::vector<raft::Trace>& traces);  // before what answers them
   // The revision has moved, or time has passed: looks at who waits for a revision.
   void look_again(Instant now);
-  // The node stops: a change that waits may or may not happen, a read has not.
+  // Nothing more is heard: a change that waits may or may not happen, a read has not.
   void abandon();
+  // The node stops: the same, and whoever asks from now on is refused at once. It certainly has not
+  // happened.
+  void end();
   bool awaits_revision() const { return !revision_waits_.empty(); }
   size_t waiting() const { return waits_.size(); }
 
@@ -112,6 +115,7 @@ class Gate {
   void finish(RequestId request, Outcome outcome);
   void flush_later();
   void flush();
+  void forget();
 
   const Wiring wiring_;
   uint64_t next_id_;
@@ -120,6 +124,7 @@ class Gate {
   std::vector<raft::Proposal> proposals_;
   std::vector<raft::ReadTicket> reads_;
   bool flush_is_due_ = false;
+  bool over_ = false;
 };
 
 }  // namespace holdfast

@@ -421,15 +421,14 @@ Result<> Node::Parts::stop() {
   log.reset();
   applier.reset();
   // Requests that still wait are answered while their connections are there. An answer may let
-  // another request begin; once the connections are closed, none does.
-  gates->gate(0).abandon();
+  // another request begin, or a handler ask again: that is refused.
+  gates->gate(0).end();
   watchers->end();
   lock_waiters->end();
   event_readers->end();
   loop.restart();
   loop.poll();
   connections->close_all();
-  gates->gate(0).abandon();
   readers->stop();
   loop.restart();
   loop.poll();

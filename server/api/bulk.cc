@@ -302,6 +302,7 @@ Task<bool> Bulk::read_gets() {
     Pause pause{worker_};
     co_await pause;
   }
+  if (body_->is_dropped()) co_return false;
   ReadOptions options;
   options.deadline = services_.clock->now() + patience_;
   Task<std::expected<Revision, Problem>> fixing = read_revision(services_, options);
@@ -329,6 +330,7 @@ Task<std::string> Bulk::read(Get get, std::expected<Revision, Problem>& at) {
       if (!row) co_return error_line(get.line, row.error());
       co_return get_line(services_, get.key, *row, *at);
     }
+    if (body_->is_dropped()) co_return error_line(get.line, *body_->failure());
     ReadOptions options;
     options.deadline = services_.clock->now() + patience_;
     Task<std::expected<Revision, Problem>> fixing = read_revision(services_, options);

@@ -84,7 +84,7 @@ ApiTest::ApiTest() {
 }
 
 ApiTest::~ApiTest() {
-  gate_->abandon();
+  gate_->end();
   watchers_->end();
   lock_waiters_->end();
   event_readers_->end();

@@ -412,6 +412,31 @@ TEST_F(BulkApi, AClientThatIsGoneLeavesNothingBehind) {
   EXPECT_TRUE(left.expired());
 }
 
+// Its gets waited for changes that nobody decided: nobody is asked for a confirmation of a read
+// that nobody wants, neither then nor where what was read is forgotten meanwhile.
+TEST_F(BulkApi, NothingIsAskedForAClientThatIsGone) {
+  open();
+  silent = true;
+  send(put_line("k", "v") + "{\"get\":{\"key\":\"k\"}}\n");
+  settle();
+  sending.body->fail(http::bad_request("the client is gone"), RequestBody::Rest::kDropped);
+  silent = false;
+  services.gate->abandon();
+  settle();
+  EXPECT_EQ(barriers, 0);
+
+  open();
+  engine.on_read = [&, is_first = true]() mutable {
+    if (!std::exchange(is_first, false)) return;
+    obey({.act = PutCommand{"k", "v", {}}});
+    obey({.act = CompactCommand{Revision{2}}});
+    sending.body->fail(http::bad_request("the client is gone"), RequestBody::Rest::kDropped);
+  };
+  send("{\"get\":{\"key\":\"k\"}}\n");
+  settle();
+  EXPECT_EQ(barriers, 1);
+}
+
 TEST_F(BulkApi, GrowthIsRefusedLineByLine) {
   status.raft.refuses_growth = true;
   publish(status);

@@ -106,6 +106,26 @@ TEST_F(GateTest, AWaitForARevisionEndsWhenItIsThereOrTooLate) {
   EXPECT_EQ(never->error().reason, raft::RefusalReason::kTimeout);
 }
 
+// Nobody is there any more who would answer.
+TEST_F(GateTest, BehindTheEndWhoAsksIsRefusedAtOnceAndCertainly) {
+  std::optional<Gate::Outcome> before;
+  put(before);
+  gate_.end();
+  EXPECT_EQ(before->error().reason, raft::RefusalReason::kUnknown);
+  std::optional<Gate::Outcome> change, barrier, revision;
+  put(change);
+  read(barrier);
+  at_revision(Revision{99}, kNever, revision);
+  for (const auto& outcome : {change, barrier, revision}) {
+    ASSERT_TRUE(outcome.has_value() && !outcome->has_value());
+    EXPECT_EQ(outcome->error().reason, raft::RefusalReason::kNoLeader);
+  }
+  EXPECT_EQ(gate_.waiting(), 0u);
+  EXPECT_FALSE(gate_.awaits_revision());
+  end_turn();
+  EXPECT_TRUE(submitted_.empty());
+}
+
 TEST_F(GateTest, AtTheEndChangesAreUnknownAndReadsAreNot) {
   std::optional<Gate::Outcome> change, look;
   put(change);
