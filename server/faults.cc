@@ -79,7 +79,12 @@ void Faults::set(FaultSet next) {
   clock_.set(set_.clock);
   if (clock_changes && told_.clock_changed) told_.clock_changed();
   set_links();
-  disk_.set(set_.disk);
+  if (!disk_is_let_go_) disk_.set(set_.disk);
+}
+
+void Faults::let_disk_go() {
+  disk_is_let_go_ = true;
+  disk_.set({});
 }
 
 void Faults::set_links() {

@@ -51,8 +51,10 @@ class Faults {
   // answered, and what `under` receives is to be given to `receive`, which delivers it.
   Transport& stand_before(Transport& under, FaultyTransport::Deliver deliver, Random random);
   void receive(raft::Envelope envelope) { links_->receive(std::move(envelope)); }
-  // No connection to it would stand, nor would anything be heard of its end.
+  // No connection to it would stand.
   bool cuts_off(NodeId peer) const { return links_->is_cut(peer); }
+  // Nothing would be heard of its end, either.
+  bool lets_hear_of_end(NodeId peer) const { return !cuts_off(peer); }
   struct Told {
     std::function<void()> clock_changed;
     std::function<void(NodeId peer)> cut_off;
@@ -64,8 +66,8 @@ class Faults {
   const FaultSet& now() const { return set_; }
   // When it became what it is, by the machine's calendar; nothing: nothing is set.
   std::optional<WallTime> since() const { return since_; }
-  // For a stop: nobody waits for the disk any more.
-  void let_disk_go() { disk_.set({}); }
+  // For a stop: nobody waits for the disk any more, whatever is set from now on.
+  void let_disk_go();
   // What is set, and how it ends; empty: nothing is.
   std::string warning() const;
 
@@ -81,6 +83,7 @@ class Faults {
   Told told_;
   FaultSet set_;
   std::optional<WallTime> since_;
+  bool disk_is_let_go_ = false;
 };
 
 }  // namespace holdfast

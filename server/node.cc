@@ -285,7 +285,7 @@ void Node::Parts::start_service() {
         replica_loop->post(raft::Received{std::move(envelope)});
       },
       [this](NodeId peer) {
-        if (!faults || !faults->cuts_off(peer)) replica_loop->post(raft::PeerGone{peer});
+        if (!faults || faults->lets_hear_of_end(peer)) replica_loop->post(raft::PeerGone{peer});
       });
   scrub = std::make_unique<Scrub>(
       Scrub::Options{.every = config.scrub_every,

@@ -106,6 +106,23 @@ TEST_F(FaultsApi, EachReachesItsPart) {
   EXPECT_EQ(clock_changes_, 2);
 }
 
+// Who stops does not wait for a disk; what is asked for meanwhile must not begin that again.
+TEST_F(FaultsApi, ADiskThatWasLetGoForAStopStaysSo) {
+  put(R"({"disk":{"full":true}})");
+  faults_.let_disk_go();
+  EXPECT_EQ(faults_.disk().free(), std::nullopt);
+  put(R"({"disk":{"full":true,"delay":"1s"}})");
+  EXPECT_EQ(faults_.disk().free(), std::nullopt);
+}
+
+TEST_F(FaultsApi, OfTheEndOfWhoIsCutOffNothingIsHeard) {
+  put(R"({"links":[{"peer":"n2","direction":"in","cut":true},{"peer":"n3","delay":"1ms"}]})");
+  EXPECT_FALSE(faults_.lets_hear_of_end(NodeId{8}));
+  EXPECT_TRUE(faults_.lets_hear_of_end(NodeId{9}));
+  EXPECT_EQ(call("DELETE", kFaults).status, 200);
+  EXPECT_TRUE(faults_.lets_hear_of_end(NodeId{8}));
+}
+
 TEST_F(FaultsApi, TheClusterPageTellsOfThem) {
   put(R"({"links":[{"peer":"n2","cut":true},{"peer":"n3","direction":"in","loss":0.5}],
           "disk":{"stall":true},"clock":{"wall_jump":"-1h"}})");

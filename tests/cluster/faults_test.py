@@ -194,6 +194,29 @@ def stopped_while_stalled(cluster):
     joins_again(cluster, node, "stopped")
 
 
+def cut_off_from_who_ends():
+    """Who is cut off from the leader does not hear that its process has ended, and so holds to it."""
+    with Drill(3) as cluster:
+        for node in cluster.nodes:
+            node.end(15)
+            node.command += ["--election-timeout", "10s"]
+            node.start()
+        cluster.wait_ready()
+        leader = cluster.leader()
+        deaf, other = cluster.others(leader)
+        term = leader.cluster()["term"]
+        set_faults(deaf, cut(leader))
+        leader.end(9)
+        wait_for(f"{other.name} hears that it has ended", lambda: other.cluster()["leader"] is None)
+        status, answer = other.ask("PUT", "/v1/kv/ended?timeout=1s", "v")
+        assert status == 503 and json.loads(answer)["code"] == "no_leader", (status, answer)
+        assert deaf.cluster()["term"] == term, "it was told all the same"
+        heal(deaf)
+        wait_for("there is another", lambda: other.ask("PUT", "/v1/kv/ended", "v")[0] in (200, 201), 60)
+        leader.start()
+        cluster.wait_ready()
+
+
 def only_where_asked_for():
     with Cluster(1) as cluster:
         for method in ("GET", "PUT", "DELETE"):
@@ -213,8 +236,9 @@ def main():
             drill(cluster)
             print(f"{drill.__name__}: {time.monotonic() - began:.1f} s", flush=True)
         cluster.wait_hashes_agree()
+    cut_off_from_who_ends()
     only_where_asked_for()
-    print(f"{len(drills) + 1} passed, 0 failed")
+    print(f"{len(drills) + 2} passed, 0 failed")
 
 
 if __name__ == "__main__":
