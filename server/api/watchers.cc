@@ -23,7 +23,7 @@ constexpr size_t kEventsBytes = size_t{4} << 20;  // of what is read at a time f
 constexpr Duration kSweepEvery = std::chrono::seconds(1);
 
 // On a reader thread. The past from `floor` on is kept.
-struct EventReader {
+struct SeenEvents {
   const Engine& engine;
   Revision floor;
   uint64_t now_ms;
@@ -181,8 +181,8 @@ std::vector<Watchers::Wanted> Watchers::wanted_of(const std::vector<Change>& pag
 
 Task<bool> Watchers::read_wanted(std::vector<Wanted> wanted) {
   for (size_t next = 0; next < wanted.size();) {
-    const EventReader reader{*services_.engine, services_.machine->history_floor(),
-                             cluster_now_ms(services_)};
+    const SeenEvents reader{*services_.engine, services_.machine->history_floor(),
+                            cluster_now_ms(services_)};
     const bool prev = want_prev_ > 0;
     std::vector<SeenRevision> read;
     Result<> outcome;
@@ -356,7 +356,7 @@ struct Watch::Page {
   Revision reached;
   std::vector<News::Item> items;
 
-  Result<> read(const EventReader& reader, const Watched& what, Revision first, Revision last) {
+  Result<> read(const SeenEvents& reader, const Watched& what, Revision first, Revision last) {
     HOLDFAST_ASSIGN(const std::vector<Change> changes, reader.engine.changes(first, kFeedPage));
     reached = last;
     size_t bytes = 0;
@@ -384,8 +384,8 @@ Task<Result<Watch::News>> Watch::read_back() {
   const Revision last = home_.decided_;
   News news;
   if (first <= last) {
-    const EventReader reader{*services.engine, services.machine->history_floor(),
-                             cluster_now_ms(services)};
+    const SeenEvents reader{*services.engine, services.machine->history_floor(),
+                            cluster_now_ms(services)};
     Page page{last, {}};
     Result<> outcome;
     auto work = [&] { outcome = page.read(reader, what_, first, last); };
