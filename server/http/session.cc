@@ -65,7 +65,7 @@ void Session::wait_for_output() {
 
 void Session::on_input() {
   waits_for_input_ = false;
-  if (state_ == State::kLingering) return discard_input();
+  if (state_ == State::kLingering || state_ == State::kLastAnswers) return discard_input();
   if (state_ != State::kOpen) return;
   read();
   if (state_ != State::kOpen) return;
@@ -264,10 +264,9 @@ void Session::collect_answers() {
     } else if (state_ == State::kUpgrades && pipeline_.empty()) {
       state_ = State::kLastAnswers;  // it was refused
     }
-    if (incoming_ && pipeline_.empty() && !stream_) {
-      if (parser_.in_body()) next->form.ending = AnswerForm::Ending::kClose;
-      end_exchange();
-    }
+    if (incoming_ && pipeline_.empty() && !stream_) end_exchange();
+    if (state_ == State::kLastAnswers && pipeline_.empty())
+      next->form.ending = AnswerForm::Ending::kClose;
     outbox_.add(std::move(*next), home_.date_);
   }
 }
@@ -386,32 +385,6 @@ void Session::go_on() {
   }
 }
 
-// A client that reads until the end of the connection must see that this is no such end.
-void Session::abort() {
-  error_code error;
-  socket_.set_option(asio::socket_base::linger(true, 0), error);
-  close();
-}
-
-void Session::linger() {
-  state_ = State::kLingering;
-  lingers_since_ = home_.now_;
-  error_code error;
-  socket_.shutdown(Socket::shutdown_send, error);
-  if (error) return close();
-  wait_for_input();
-}
-
-void Session::discard_input() {
-  for (int i = 0; i < kReadsPerTurn; ++i) {
-    error_code error;
-    socket_.read_some(asio::buffer(home_.scratch_), error);
-    if (would_block(error)) break;
-    if (error) return close();
-  }
-  wait_for_input();
-}
-
 void Session::sweep(Instant now) {
   const Limits& limits = home_.limits_;
   if (state_ == State::kClosed) return;
@@ -425,6 +398,8 @@ void Session::sweep(Instant now) {
     return refuse_stalled();
   }
   pull();
+  // Nothing more is taken from it, but a handler may ask whether it is still there.
+  if (state_ == State::kLastAnswers && !input_ended_) wait_for_input();
   if (state_ != State::kOpen || !waits_for_input_) return;
   if (web_socket_) {
     begin_output();
@@ -476,9 +451,10 @@ void Session::move(Progress& progress, size_t bytes, size_t enough) const {
   if (progress.bytes >= enough) progress = {home_.now_, 0};
 }
 
-// One that is taken while it is sent holds little, and may come line by line.
+// One that is taken while it is sent holds little, and may come line by line; not where it is
+// thrown away.
 size_t Session::enough_input() const {
-  return incoming_ ? 1 : home_.limits_.progress_bytes;
+  return incoming_ && !incoming_->is_dropped() ? 1 : home_.limits_.progress_bytes;
 }
 
 size_t Session::enough_output() const {

@@ -38,9 +38,10 @@ class Session {
 
  private:
   // kUpgrades: a request that asks for a WebSocket is the last of its connection; what comes behind
-  // it waits, for it is no HTTP. kLingering: all is said and the sending side shut; what still
-  // comes in is thrown away, since closing over unread bytes would reset the connection and could
-  // take the last answer with it.
+  // it waits, for it is no HTTP. kLastAnswers: no more is taken; where that lasts, what comes is
+  // thrown away, to see when the client goes. kLingering: all is said and the sending side shut;
+  // what still comes in is thrown away, since closing over unread bytes would reset the connection
+  // and could take the last answer with it.
   enum class State : uint8_t { kOpen, kUpgrades, kLastAnswers, kLingering, kClosed };
   // Of the next piece of the stream: not asked for; waited for; there to be asked for; on its way.
   enum class Pull : uint8_t { kNone, kWaits, kReady, kComes };
@@ -53,7 +54,6 @@ class Session {
   void wait_for_input();
   void wait_for_output();
   void read();
-  void discard_input();
   void receive(std::string_view bytes);
   size_t parse(std::string_view bytes);
   size_t hear(std::string_view bytes);  // as `parse`, of a WebSocket
@@ -88,8 +88,11 @@ class Session {
   void end_stream();
   void write();
   void go_on();
+
+  // session_ending.cc
   void linger();
   void abort();
+  void discard_input();
 
   size_t unsent_bytes() const { return pipeline_.answer_bytes() + outbox_.bytes(); }
   bool owes_nothing() const {

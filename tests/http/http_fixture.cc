@@ -267,7 +267,11 @@ class Mirror final : public BodyStream {
 
 Task<Response> mirror(Services& services, Request request) {
   services.tell("mirror " + request.parameter);
-  if (request.parameter == "refused") co_return answer(bad_request("not like this"));
+  if (request.parameter == "refused later") {
+    Hold hold{services, request.parameter};
+    co_await hold;
+  }
+  if (request.parameter.starts_with("refused")) co_return answer(bad_request("not like this"));
   Response response(200, "text/plain", "");
   response.stream = std::make_shared<Mirror>(services, request.incoming, request.parameter);
   co_return response;

@@ -173,6 +173,28 @@ TEST_F(IncomingTest, ARefusalBeforeTheBodyHasEndedEndsTheConnection) {
   EXPECT_EQ(whole.read().body, "GET after ");
 }
 
+// Also where its form is what ended it, and where it had ended by itself.
+TEST_F(IncomingTest, ARefusalBehindWhichTheConnectionClosesSaysSo) {
+  start();
+  const std::string head =
+      "POST /mirror/refused%20later HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const std::string body : {"3\r\nabc\r\nxyz\r\n", "3\r\nabc\r\n"}) {
+    Client client(port());
+    client.send(head + body);
+    settle();
+    release("refused later");
+    const Answer answer = client.read();
+    EXPECT_EQ(answer.status, 400);
+    EXPECT_EQ(answer.header("Connection"), "close") << body;
+    EXPECT_TRUE(client.at_end());
+  }
+  Client whole(port());
+  whole.send(head + "0\r\n\r\n" + request("GET", "/echo/after"));
+  release("refused later");
+  EXPECT_EQ(whole.read().header("Connection"), "");
+  EXPECT_EQ(whole.read().body, "GET after ");
+}
+
 TEST_F(IncomingTest, ABodyThatBreaksOffIsSaidToItsReader) {
   start();
   for (const auto& [bytes, why] : {
@@ -240,6 +262,31 @@ TEST_F(IncomingTest, WhoSendsAllBeforeHeTakesAnythingIsToldWhatWasNotTaken) {
   ASSERT_GE(body.size(), taken);
   EXPECT_LT(body.size(), kBytes);
   EXPECT_THAT(body.substr(body.size() - 150), HasSubstr("[none of the answers was taken for 10 s"));
+}
+
+// What is thrown away has to come as any body does: a byte now and then would hold the connection,
+// and the answers that wait in it, for ever.
+TEST_F(IncomingTest, WhoDripsWhatIsThrownAwayIsEnded) {
+  start();
+  Client client(port(), 16 << 10);
+  std::atomic<bool> sent = false;
+  std::thread sender([&] {
+    client.try_send("POST /mirror/free HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n");
+    client.try_send(letters(size_t{32} << 20));
+    sent = true;
+  });
+  ASSERT_TRUE(told("mirror free"));
+  wait_until_stalled();
+  advance_and_sweep(seconds(11));
+  sender.join();
+  ASSERT_TRUE(sent) << "the rest is read";
+  settle();
+  for (int i = 0; i < 4; ++i) {
+    client.try_send("x");
+    settle();
+    advance_and_sweep(seconds(20));
+  }
+  wait_for_connections(0);
 }
 
 TEST_F(IncomingTest, AClientThatGoesInMidBodyLeavesNothingBehind) {

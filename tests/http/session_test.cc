@@ -248,6 +248,42 @@ TEST_F(SessionTest, AHandlerIsToldWhoIsGone) {
   EXPECT_EQ(gone, (std::vector<std::string>{"gone shut", "gone reset"}));
 }
 
+// Behind a request that is the last of its connection nothing is taken, and it is seen all the
+// same.
+TEST_F(SessionTest, WhoIsGoneIsSeenBehindALastRequestToo) {
+  start();
+  const std::string last = "Connection: close\r\n";
+  Client there(port());
+  there.send(request("GET", "/held/there", "", last) + "what nobody reads");
+  Client shut(port());
+  shut.send(request("GET", "/held/shut", "", last));
+  Client reset(port());
+  reset.send(request("GET", "/held/reset", "", last));
+  Client old(port());
+  old.send("GET /held/old HTTP/1.0\r\n\r\n");
+  for (const char* name : {"there", "shut", "reset", "old"})
+    ASSERT_TRUE(told(std::string("start ") + name));
+  shut.end_sending();
+  reset.reset();
+  old.end_sending();
+  advance_and_sweep(std::chrono::seconds(1));
+  wait_for_connections(3);
+  settle();
+  for (const char* name : {"there", "shut", "reset", "old"}) {
+    release(name);
+    ASSERT_TRUE(told(std::string("end ") + name));
+  }
+  std::vector<std::string> gone;
+  for (const std::string& line : story())
+    if (line.starts_with("gone ")) gone.push_back(line);
+  EXPECT_EQ(gone, (std::vector<std::string>{"gone shut", "gone reset", "gone old"}));
+  // Shut for sending is not gone: the answer comes.
+  for (Client* const client : {&there, &shut, &old}) {
+    EXPECT_EQ(client->read().status, 200);
+    EXPECT_TRUE(client->at_end());
+  }
+}
+
 TEST_F(SessionTest, ContinueIsSentWhenTheHeadIsAcceptedAndInOrder) {
   start();
   Client client(port());
