@@ -1,14 +1,8 @@
-# Makes a source of the document in IN that gives it back as it is: OUT.
+# Makes a source of the file IN: OUT, whose function NAME, declared in HEADER, gives the text back as it is.
 file(READ ${IN} text)
-file(WRITE ${OUT} "#include \"server/api/openapi.h\"
+file(WRITE ${OUT} "#include \"${HEADER}\"
 
-namespace {
-
-constexpr std::string_view kOpenApiText = R\"openapi(${text})openapi\";
-
-}  // namespace
-
-std::string_view holdfast::openapi_text() {
-  return kOpenApiText;
+std::string_view holdfast::${NAME}() {
+  return R\"embedded(${text})embedded\";
 }
 ")

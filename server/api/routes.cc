@@ -2,6 +2,7 @@
 
 #include "server/api/bulk.h"
 #include "server/api/cluster.h"
+#include "server/api/console.h"
 #include "server/api/events.h"
 #include "server/api/faults.h"
 #include "server/api/health.h"
@@ -67,6 +68,9 @@ void add_routes(http::Router& router) {
   router.add(Method::kDelete, "/v1/faults", Access::kWrite, serve<Call::kFaults, clear_faults>);
   router.add(Method::kGet, "/v1/events", Access::kRead, serve<Call::kEvents, follow_events>);
   router.add(Method::kGet, "/openapi.json", Access::kRead, show_openapi);
+  router.add(Method::kGet, "/", Access::kRead, show_console_page);
+  router.add(Method::kGet, "/console.css", Access::kRead, show_console_style);
+  router.add(Method::kGet, "/console.js", Access::kRead, show_console_script);
   router.add(Method::kGet, "/livez", Access::kRead, show_alive);
   router.add(Method::kGet, "/readyz", Access::kRead, show_ready);
   router.add(Method::kGet, "/metrics", Access::kRead, show_metrics);
