@@ -86,9 +86,10 @@ class Node:
 
 class Cluster:
     """`with Cluster(3) as cluster:` starts nodes n1…; the folder is kept when the block fails. Where it
-    is proxied, each node reaches each other through a link of its own: `cluster.links`."""
+    is proxied, each node reaches each other through a link of its own: `cluster.links`. Where it has faults,
+    they can be set: PUT /v1/faults."""
 
-    def __init__(self, size, proxied=False):
+    def __init__(self, size, proxied=False, faults=False):
         self.binary = os.environ.get("HOLDFASTD", BUILT)
         # Beside the binary, on a real file system: a test on tmpfs would not see a missing sync.
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="cluster-", dir=pathlib.Path(self.binary).parent))
@@ -96,8 +97,10 @@ class Cluster:
         names = [f"n{i + 1}" for i in range(size)]
         peer_ports = dict(zip(names, ports[1::2]))
         self.links = Links(peer_ports) if proxied else None
+        self.flags = ["--enable-faults"] if faults else []
         self.nodes = [Node(self.binary, self.directory, name, ports[2 * i], ports[2 * i + 1],
-                           ["--initial-cluster", self._seen_by(name, peer_ports)]) for i, name in enumerate(names)]
+                           ["--initial-cluster", self._seen_by(name, peer_ports), *self.flags])
+                      for i, name in enumerate(names)]
 
     def _seen_by(self, name, peer_ports):
         """The members' addresses, as this node reaches them."""
@@ -110,7 +113,7 @@ class Cluster:
         client_port, peer_port = free_ports(2)
         urls = ",".join(f"http://127.0.0.1:{node.port}" for node in self.nodes if node.process)
         node = Node(self.binary, self.directory, name, client_port, peer_port,
-                    more or ["--join", urls])
+                    [*(more or ["--join", urls]), *self.flags])
         self.nodes.append(node)
         return node
 

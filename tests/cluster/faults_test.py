@@ -12,21 +12,16 @@ sys.path.insert(0, os.path.dirname(__file__))
 from cluster import PATIENCE_S, Cluster, wait_for  # noqa: E402
 
 
-class Drill(Cluster):
-    def __init__(self, size):
-        super().__init__(size)
-        for node in self.nodes:
-            node.command.append("--enable-faults")
+def others_than(cluster, node):
+    return [other for other in cluster.nodes if other is not node]
 
-    def others(self, node):
-        return [other for other in self.nodes if other is not node]
 
-    def successor(self, before):
-        """Who leads in its place."""
-        def find():
-            views = [(other, other.cluster()) for other in self.others(before)]
-            return next((other for other, view in views if view and view["node"]["role"] == "leader"), None)
-        return wait_for(f"another leads than {before.name}", find)
+def successor_of(cluster, before):
+    """Who leads in its place."""
+    def find():
+        views = [(other, other.cluster()) for other in others_than(cluster, before)]
+        return next((other for other, view in views if view and view["node"]["role"] == "leader"), None)
+    return wait_for(f"another leads than {before.name}", find)
 
 
 def set_faults(node, faults):
@@ -61,8 +56,8 @@ def joins_again(cluster, node, key):
 
 def cut_off(cluster):
     leader = cluster.leader()
-    set_faults(leader, cut(*cluster.others(leader)))
-    successor = cluster.successor(leader)
+    set_faults(leader, cut(*others_than(cluster, leader)))
+    successor = successor_of(cluster, leader)
     put(successor, "cut")
     wait_for(f"{leader.name} serves no linearizable read",
              lambda: leader.ask("GET", "/v1/kv/cut?timeout=300ms")[0] in (503, 504))
@@ -73,8 +68,8 @@ def cut_off(cluster):
 def cut_one_way(cluster):
     """Nothing that it sends arrives; it hears everything."""
     leader = cluster.leader()
-    set_faults(leader, cut(*cluster.others(leader), direction="out"))
-    successor = cluster.successor(leader)
+    set_faults(leader, cut(*others_than(cluster, leader), direction="out"))
+    successor = successor_of(cluster, leader)
     put(successor, "one-way")
     wait_for(f"{leader.name} hears of its successor", lambda: leader.cluster()["leader"] == successor.name)
     heal(leader)
@@ -84,7 +79,7 @@ def cut_one_way(cluster):
 def slow_link(cluster):
     """All messages to one follower late, and some lost: it is served all the same."""
     leader = cluster.leader()
-    follower = cluster.others(leader)[0]
+    follower = others_than(cluster, leader)[0]
     set_faults(leader, {"links": [{"peer": follower.name, "direction": "both", "delay": "20ms", "loss": 0.05}]})
     for number in range(20):
         put(leader, f"slow-{number}")
@@ -99,7 +94,7 @@ def stalled_disk(cluster):
         leader.ask("PUT", "/v1/kv/stalled-before?timeout=1s", "v")
     except OSError:
         pass
-    successor = cluster.successor(leader)
+    successor = successor_of(cluster, leader)
     put(successor, "stalled")
     wait_for(f"{leader.name} is fenced", lambda: leader.cluster()["node"]["fenced"])
     heal(leader)
@@ -154,7 +149,7 @@ def jumping_calendar(cluster):
 def fast_clock(cluster):
     """Ten times as fast: its own timers ring early, and it is what it was when that ends."""
     leader = cluster.leader()
-    follower = cluster.others(leader)[0]
+    follower = others_than(cluster, leader)[0]
     set_faults(follower, {"clock": {"rate": 10}})
     put(cluster.leader(), "fast")
     heal(follower)
@@ -186,7 +181,7 @@ def failed_sync(cluster):
 
 def stopped_while_stalled(cluster):
     """A process that is asked to end does not wait for a disk that stalls on purpose."""
-    node = cluster.others(cluster.leader())[0]
+    node = others_than(cluster, cluster.leader())[0]
     set_faults(node, {"disk": {"stall": True}})
     put(cluster.leader(), "stopped")
     assert node.end(15) == 0
@@ -228,7 +223,7 @@ def only_where_asked_for():
 def main():
     drills = [cut_off, cut_one_way, slow_link, stalled_disk, full_disks, jumping_calendar, fast_clock, failed_sync,
               stopped_while_stalled]
-    with Drill(3) as cluster:
+    with Cluster(3, faults=True) as cluster:
         for node in cluster.nodes:
             assert "--enable-faults: whoever reaches" in node.log_path.read_text()
         for drill in drills:

@@ -333,9 +333,7 @@ def main():
     print(f"--seed {options.seed}")
     draw = random.Random(options.seed)
     statuses = collections.defaultdict(collections.Counter)
-    cluster = Cluster(1)
-    cluster.nodes[0].command.append("--enable-faults")
-    with cluster:
+    with Cluster(1, faults=True) as cluster:
         asker, maker = Asker(cluster.nodes[0].port), Maker(draw)
         check_other_methods(asker)
         warm_up(asker)
