@@ -12,11 +12,11 @@ import shutil
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.dirname(__file__))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "npm")]
+import packages  # noqa: E402
 from document import (COMPONENTS, DOCUMENT, PATH, all_references, calls, examples_of,  # noqa: E402
                       names_taken_by_handlers, objection, resolved)
-
-HERE = pathlib.Path(__file__).resolve().parent
 
 
 def check_references():
@@ -75,21 +75,10 @@ def check_names():
 
 def lint():
     """False: it cannot be had here."""
-    if not shutil.which("npm") or not shutil.which("node"):
-        print("no npm: not linted")
-        return False
     folder = pathlib.Path(os.environ["NODE_MODULES"])
-    installed = folder / "installed-lock.json"
-    if not installed.exists() or installed.read_bytes() != (HERE / "package-lock.json").read_bytes():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder)
-        run = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder, timeout=240,
-                             capture_output=True, text=True, check=False)
-        if run.returncode != 0:
-            print(f"npm cannot fetch it: not linted\n{run.stderr[-2000:]}")
-            return False
-        shutil.copy(HERE / "package-lock.json", installed)
+    if not packages.install(HERE, folder):
+        print("not linted")
+        return False
     shutil.copy(HERE / "lint.mjs", folder)
     subprocess.run(["node", folder / "lint.mjs", PATH], check=True, timeout=60)
     return True
