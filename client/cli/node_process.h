@@ -14,7 +14,8 @@ namespace holdfast::cli {
 
 class NodeProcess {
  public:
-  // `arguments` begin with the program's path; its output goes to `log_file`, at the end.
+  // `arguments` begin with the program's path; its output goes to `log_file`, at the end. It has
+  // nothing else of what is open here.
   static Result<NodeProcess> start(const std::vector<std::string>& arguments,
                                    const std::string& log_file);
 
