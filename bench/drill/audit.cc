@@ -2,17 +2,20 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <thread>
 
 #include <fmt/format.h>
 
 #include "bench/drill/words.h"
+#include "client/text_forms.h"
 #include "storage/base/bytes.h"
 
 namespace holdfast::drill {
 namespace {
 
 constexpr Duration kAuditPatience = std::chrono::seconds(20);
+constexpr Duration kLookPatience = std::chrono::seconds(5);  // for one answer
 
 struct KeyEnd {
   uint64_t revision = 0;  // of its newest acknowledged change
@@ -38,6 +41,32 @@ void note_changes(const Operation& operation, std::map<Name, KeyEnd>& keys) {
     end.change = &operation;
     end.is_put = act.kind == Kind::kPut;
   }
+}
+
+// What the node holds at `revision`, or why it does not tell.
+void look(HttpConnection& connection, Instant deadline, uint64_t revision,
+          const std::string& prefix, NodeEnd& end) {
+  const HttpRequest request{
+      .method = "GET",
+      .target = fmt::format("/v1/kv?revision={}&consistency=local{}{}", revision,
+                            prefix.empty() ? "" : "&prefix=", path_encoded(prefix)),
+      .headers = {{"Accept", "application/x-ndjson"}},
+      .body = {}};
+  const auto answer = connection.exchange(request, deadline);
+  if (!answer) {
+    end.untold = "no answer: " + answer.error().message;
+    return;
+  }
+  // 400: it has not come so far yet.
+  if (answer->status != 200) {
+    end.untold = fmt::format("answer {}: {}", answer->status, read_problem(answer->body).detail);
+    return;
+  }
+  end.untold.clear();
+  end.revision = revision;
+  end.digest = fmt::format("{:016x}", checksum(answer->body));
+  const auto lines = std::ranges::count(answer->body, '\n');
+  end.rows = static_cast<uint64_t>(std::max<ptrdiff_t>(lines, 1)) - 1;  // the last counts them
 }
 
 }  // namespace
@@ -73,52 +102,61 @@ uint64_t acknowledged_changes(const History& history) {
   }));
 }
 
-std::vector<NodeEnd> ends_of(const Cluster& cluster) {
+std::vector<std::string> unread_keys(const History& history, const std::string& auditor) {
+  std::set<std::string> unread;
+  std::set<std::string> read;
+  for (const Operation& operation : history.operations) {
+    const bool is_audit = history.names.text(operation.client) == auditor;
+    if (is_audit && operation.outcome != Outcome::kOk) continue;
+    for (const std::vector<Act>* acts : {&operation.then, &operation.otherwise})
+      for (const Act& act : *acts) (is_audit ? read : unread).insert(history.names.text(act.key));
+  }
+  for (const std::string& key : read) unread.erase(key);
+  return {unread.begin(), unread.end()};
+}
+
+std::vector<NodeEnd> ends_of(const Cluster& cluster, const std::string& prefix) {
   const SystemClock clock;
   std::vector<NodeEnd> ends;
+  std::vector<HttpConnection> connections;
   uint64_t newest = 0;
   for (const auto& node : cluster.nodes()) {
     if (cluster.is_ours() && !node->process) continue;
-    const std::optional<ClusterView> view = cluster.ask(*node);
+    connections.emplace_back(node->endpoint, clock);
     NodeEnd& end = ends.emplace_back(NodeEnd{.name = node->name});
+    const std::optional<ClusterView> view = cluster.ask(*node);
     if (!view) continue;
     newest = std::max(newest, view->node.revision);
     end.state_hash = view->node.state_hash;
     end.state_hash_index = view->node.state_hash_index;
   }
   const Instant deadline = clock.now() + kAuditPatience;
-  for (NodeEnd& end : ends) {
-    const auto node = std::ranges::find_if(cluster.nodes(),
-                                           [&](const auto& one) { return one->name == end.name; });
-    HttpConnection connection((*node)->endpoint, clock);
-    const HttpRequest request{.method = "GET",
-                              .target = fmt::format("/v1/kv?revision={}&consistency=local", newest),
-                              .headers = {{"Accept", "application/x-ndjson"}},
-                              .body = {}};
-    while (clock.now() < deadline) {
-      const auto answer = connection.exchange(request, deadline);
-      if (answer && answer->status == 200) {
-        end.revision = newest;
-        end.digest = fmt::format("{:016x}", checksum(answer->body));
-        const auto lines = std::ranges::count(answer->body, '\n');
-        end.rows =
-            static_cast<uint64_t>(std::max<ptrdiff_t>(lines, 1)) - 1;  // the last counts them
-        break;
-      }
-      // 400: it has not come so far yet.
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-  }
+  const auto is_told = [](const NodeEnd& end) { return end.untold.empty(); };
+  do {
+    for (size_t i = 0; i < ends.size(); ++i)
+      if (!is_told(ends[i]))
+        look(connections[i], clock.now() + kLookPatience, newest, prefix, ends[i]);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  } while (!std::ranges::all_of(ends, is_told) && clock.now() < deadline);
   return ends;
 }
 
-bool are_equal(const std::vector<NodeEnd>& ends) {
-  return !ends.empty() && std::ranges::all_of(ends, [&](const NodeEnd& end) {
-    const NodeEnd& first = ends.front();
-    const bool has_other_hash =
-        end.state_hash_index == first.state_hash_index && end.state_hash != first.state_hash;
-    return !end.digest.empty() && end.digest == first.digest && !has_other_hash;
+Agreement agreement_of(const std::vector<NodeEnd>& ends) {
+  const NodeEnd* told = nullptr;
+  for (const NodeEnd& end : ends) {
+    if (!end.untold.empty()) continue;
+    if (told == nullptr) told = &end;
+    if (end.digest != told->digest) return Agreement::kDiffer;
+  }
+  for (const NodeEnd& end : ends)
+    for (const NodeEnd& other : ends)
+      if (end.state_hash_index == other.state_hash_index && end.state_hash != other.state_hash &&
+          !end.state_hash.empty() && !other.state_hash.empty())
+        return Agreement::kDiffer;
+  const bool are_all_told = !ends.empty() && std::ranges::all_of(ends, [](const NodeEnd& end) {
+    return end.untold.empty();
   });
+  return are_all_told ? Agreement::kEqual : Agreement::kUntold;
 }
 
 }  // namespace holdfast::drill

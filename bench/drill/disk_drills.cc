@@ -105,8 +105,10 @@ Result<> power_cut(Stage& stage) {
   stage.fault("the power is cut: SIGKILL to all nodes at once");
   stage.cluster.end_all(SIGKILL);
   std::vector<std::string> lost;
+  size_t lost_in_all = 0;
   for (Unsynced& node : held) {
     HOLDFAST_ASSIGN(const size_t blocks, node.tail.take_back(stage.random));
+    lost_in_all += blocks;
     lost.push_back(fmt::format("{} of {}", blocks, node.name));
   }
   stage.note(fmt::format("blocks of the logs that are gone, as no sync had ended: {}",
@@ -120,7 +122,7 @@ Result<> power_cut(Stage& stage) {
   HOLDFAST_TRY(stage.cluster.wait_ready());
   stage.over("all nodes serve");
   stage.wait(0.5);
-  return {};
+  return check_loss(lost_in_all);
 }
 
 }  // namespace

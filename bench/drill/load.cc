@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kKeysEach = 4;  // in a group
 constexpr size_t kOperationsMax = 1500;
 constexpr size_t kUnknownMax = 6;
-constexpr size_t kAuditFailuresMax = 3;  // a cluster that is not there is not asked for each key
+constexpr Duration kKeyPatience = std::chrono::seconds(10);  // for a key
 constexpr Duration kPauseWhenRefused = std::chrono::milliseconds(10);
 
 }  // namespace
@@ -215,23 +215,29 @@ History Load::take() const {
 void Load::audit(const LoadTarget& auditor, History& history) const {
   std::set<std::string> keys;
   for (const Operation& operation : history.operations)
-    for (const Act& act : operation.then) keys.insert(history.names.text(act.key));
+    for (const std::vector<Act>* acts : {&operation.then, &operation.otherwise})
+      for (const Act& act : *acts) keys.insert(history.names.text(act.key));
   HttpConnection connection(auditor.endpoint, clock_);
-  size_t failed = 0;
   for (const std::string& key : keys) {
-    if (failed > kAuditFailuresMax) break;
     Operation read{.client = history.names.number_of("audit"),
                    .node = history.names.number_of(auditor.name),
                    .kind = Kind::kGet,
                    .then = {{.kind = Kind::kGet, .key = history.names.number_of(key)}}};
-    const Instant start = clock_.now();
-    take_answer(connection.exchange(request_for(read, history.names, std::chrono::seconds(10)),
-                                    start + std::chrono::seconds(10)),
-                read, history.names);
-    read.start = start.time_since_epoch().count();
-    read.end = read.outcome == Outcome::kUnknown ? kOpen : clock_.now().time_since_epoch().count();
-    failed += read.outcome == Outcome::kOk ? 0 : 1;
+    const Instant deadline = clock_.now() + kKeyPatience;
+    do {
+      const Instant start = clock_.now();
+      take_answer(connection.exchange(request_for(read, history.names, plan_.patience),
+                                      start + plan_.patience),
+                  read, history.names);
+      read.start = start.time_since_epoch().count();
+      read.end =
+          read.outcome == Outcome::kUnknown ? kOpen : clock_.now().time_since_epoch().count();
+      if (read.outcome != Outcome::kOk) std::this_thread::sleep_for(kPauseWhenRefused);
+    } while (read.outcome != Outcome::kOk && clock_.now() < deadline);
+    const bool is_read = read.outcome == Outcome::kOk;
     history.operations.push_back(std::move(read));
+    // A cluster that is not there is not asked for each key.
+    if (!is_read) return;
   }
 }
 

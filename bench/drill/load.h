@@ -63,7 +63,8 @@ class Load {
   void stop();
   // After `stop`: all that was recorded.
   History take() const;
-  // Adds a last read of every key through `auditor`, by a client named "audit".
+  // Adds a last read of every key through `auditor`, by a client named "audit". Ends at the first
+  // that cannot be read.
   void audit(const LoadTarget& auditor, History& history) const;
 
  private:

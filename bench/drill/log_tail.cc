@@ -48,6 +48,14 @@ uint64_t used_bytes(const std::filesystem::path& file) {
   return 0;
 }
 
+Result<> check_loss(size_t blocks) {
+  if (blocks > 0) return {};
+  return fail(
+      ErrorCode::kUnavailable,
+      "there was nothing written and not synced for the power cut to take, so the drill has "
+      "shown nothing: run it again, with another --seed or more --clients");
+}
+
 Result<LogTail> LogTail::find(const std::string& directory) {
   LogTail tail;
   tail.directory_ = directory;

@@ -79,13 +79,12 @@ std::string verdict_of(const Report& report) {
     html += "<p>" + html_escaped(violation.title) + "</p>" + list(violation.lines);
   html += list(verdict.undecided);
   if (!report.lost.empty()) html += "<p>Lost:</p>" + list(report.lost);
-  if (!report.ends.empty() && !report.are_equal) {
-    html += "<p>The nodes do not hold the same:</p><ul>";
-    for (const NodeEnd& end : report.ends)
-      html += fmt::format("<li>{}: {} rows at revision {}, digest <code>{}</code></li>",
-                          html_escaped(end.name), end.rows, end.revision, end.digest);
-    html += "</ul>";
+  if (report.agreement == Agreement::kDiffer) {
+    std::vector<std::string> ends;
+    for (const NodeEnd& end : report.ends) ends.push_back(in_words(end));
+    html += "<p>The nodes do not hold the same:</p>" + list(ends);
   }
+  if (verdict.operations > 0) html += list(blind_spots(report));
   return html + "</div>";
 }
 

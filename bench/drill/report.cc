@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "bench/drill/check_command.h"
 #include "client/cli/terminal.h"
@@ -145,25 +146,25 @@ void print_line(bool is_good, const std::string& text) {
 }
 
 void print_ends(const Report& report) {
-  if (!report.ends.empty() && report.are_equal) {
+  if (report.agreement == Agreement::kUntold) return;
+  if (report.agreement == Agreement::kEqual) {
     const NodeEnd& first = report.ends.front();
     print_line(true, fmt::format("all {} nodes hold the same {} at revision {}", report.ends.size(),
                                  counted(first.rows, "row"), with_commas(first.revision)));
     return;
   }
   print_line(false, "the nodes do not hold the same");
-  for (const NodeEnd& end : report.ends)
-    fmt::print("    {}: {} rows at revision {}, digest {}, state hash {} at {}\n", end.name,
-               end.rows, end.revision, end.digest.empty() ? "not told" : end.digest,
-               end.state_hash.empty() ? "none" : end.state_hash, end.state_hash_index);
+  for (const NodeEnd& end : report.ends) fmt::print("    {}\n", in_words(end));
 }
 
 }  // namespace
 
 Exit Report::exit() const {
-  if (!verdict.violations.empty() || !lost.empty() || (!ends.empty() && !are_equal))
+  if (!verdict.violations.empty() || !lost.empty() || agreement == Agreement::kDiffer)
     return Exit::kViolation;
-  if (!problem.empty() || verdict.operations == 0 || acknowledged == 0) return Exit::kFailed;
+  if (!problem.empty() || verdict.operations == 0 || acknowledged == 0 || !unread.empty() ||
+      agreement == Agreement::kUntold)
+    return Exit::kFailed;
   return verdict.undecided.empty() ? Exit::kClean : Exit::kUndecided;
 }
 
@@ -184,7 +185,42 @@ std::string spoken(const Report& report) {
     case Exit::kFailed:
       break;
   }
-  return report.problem.empty() ? "nothing was done: no change was acknowledged" : report.problem;
+  if (!report.problem.empty()) return report.problem;
+  if (report.verdict.operations == 0 || report.acknowledged == 0)
+    return "nothing was done: no change was acknowledged";
+  return blind_spots(report).front();
+}
+
+std::vector<std::string> blind_spots(const Report& report) {
+  constexpr size_t kNamed = 3;
+  std::vector<std::string> spots;
+  if (!report.unread.empty()) {
+    const size_t named = std::min(report.unread.size(), kNamed);
+    spots.push_back(fmt::format(
+        "{} could not be read at the end, so whether acknowledged changes of {} are there is not "
+        "known: {}{}",
+        counted(report.unread.size(), "key"), report.unread.size() == 1 ? "it" : "them",
+        fmt::join(report.unread.begin(), report.unread.begin() + static_cast<ptrdiff_t>(named),
+                  ", "),
+        named < report.unread.size() ? ", …" : ""));
+  }
+  if (report.agreement == Agreement::kUntold) {
+    std::string untold;
+    for (const NodeEnd& end : report.ends)
+      if (!end.untold.empty())
+        untold += fmt::format("{}{} does not tell what it holds ({})", untold.empty() ? "" : ", ",
+                              end.name, end.untold);
+    spots.push_back(fmt::format("whether all nodes hold the same is not known: {}",
+                                untold.empty() ? "there was none to ask" : untold));
+  }
+  return spots;
+}
+
+std::string in_words(const NodeEnd& end) {
+  if (!end.untold.empty()) return fmt::format("{}: not told: {}", end.name, end.untold);
+  return fmt::format("{}: {} at revision {}, digest {}, state hash {} at {}", end.name,
+                     counted(end.rows, "row"), end.revision, end.digest,
+                     end.state_hash.empty() ? "none" : end.state_hash, end.state_hash_index);
 }
 
 void print(const Report& report) {
@@ -200,15 +236,16 @@ void print(const Report& report) {
   fmt::print("\n");
   if (report.verdict.operations > 0) {
     print(report.verdict, "  ");
-    print_line(
-        report.lost.empty(),
-        report.lost.empty()
-            ? fmt::format("none of {} is lost", counted(report.acknowledged, "acknowledged change"))
-            : fmt::format("{} of {} lost", report.lost.size(),
-                          counted(report.acknowledged, "acknowledged change")));
+    if (!report.lost.empty())
+      print_line(false, fmt::format("{} of {} lost", report.lost.size(),
+                                    counted(report.acknowledged, "acknowledged change")));
+    else if (report.unread.empty())
+      print_line(true, fmt::format("none of {} is lost",
+                                   counted(report.acknowledged, "acknowledged change")));
     for (size_t i = 0; i < report.lost.size() && i < 10; ++i)
       fmt::print("    {}\n", report.lost[i]);
     print_ends(report);
+    for (const std::string& spot : blind_spots(report)) print_line(false, spot);
   }
   if (!report.problem.empty()) print_line(false, report.problem);
   if (!report.history_file.empty())

@@ -22,12 +22,16 @@ struct Mark {
 // What a node holds at the end.
 struct NodeEnd {
   std::string name;
+  std::string untold = "it was not asked";  // why it has told nothing; empty: it has
   uint64_t revision = 0;
   uint64_t rows = 0;
-  std::string digest;  // of all rows at the same revision; empty: it was not told
+  std::string digest;  // of all rows at the same revision
   std::string state_hash;
   uint64_t state_hash_index = 0;
 };
+
+// Whether all nodes hold the same. kUntold: one of them has not told, and is not known to differ.
+enum class Agreement { kUntold, kEqual, kDiffer };
 
 struct Environment {
   std::string version;
@@ -52,10 +56,11 @@ struct Report {
   Timeline timeline;
 
   Verdict verdict;
-  uint64_t acknowledged = 0;      // changes
-  std::vector<std::string> lost;  // in words; acknowledged changes of which nothing is left
+  uint64_t acknowledged = 0;        // changes
+  std::vector<std::string> lost;    // in words; acknowledged changes of which nothing is left
+  std::vector<std::string> unread;  // keys that could not be read at the end
   std::vector<NodeEnd> ends;
-  bool are_equal = false;
+  Agreement agreement = Agreement::kUntold;
   std::string history_file;  // where it was kept; empty: it was not
   std::string problem;       // why it could not be carried out, or the cluster did not come back
 
@@ -65,6 +70,11 @@ struct Report {
 
 // One sentence: what was found, never that nothing is there.
 std::string spoken(const Report& report);
+// What could not be looked at when all was over, in sentences; empty: everything was.
+std::vector<std::string> blind_spots(const Report& report);
+
+// "n1: 46 rows at revision 3080, digest …", or why it has not told.
+std::string in_words(const NodeEnd& end);
 
 // On standard output, for a person.
 void print(const Report& report);

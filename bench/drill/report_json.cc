@@ -60,6 +60,12 @@ json roles_json(const Report& report) {
   return roles;
 }
 
+const char* agreement_word(Agreement agreement) {
+  return agreement == Agreement::kEqual    ? "equal"
+         : agreement == Agreement::kDiffer ? "differ"
+                                           : "untold";
+}
+
 json data_json(const Report& report) {
   json violations = json::array();
   for (const Violation& violation : report.verdict.violations)
@@ -67,6 +73,7 @@ json data_json(const Report& report) {
   json nodes = json::array();
   for (const NodeEnd& end : report.ends)
     nodes.push_back({{"name", end.name},
+                     {"untold", end.untold},
                      {"revision", end.revision},
                      {"rows", end.rows},
                      {"digest", end.digest},
@@ -82,7 +89,8 @@ json data_json(const Report& report) {
           {"undecided", report.verdict.undecided},
           {"acknowledged", report.acknowledged},
           {"lost", report.lost},
-          {"nodes_equal", report.are_equal},
+          {"unread", report.unread},
+          {"agreement", agreement_word(report.agreement)},
           {"nodes", std::move(nodes)}};
 }
 

@@ -97,10 +97,9 @@ class Run {
   Result<> play() {
     HOLDFAST_TRY(begin());
     RoleWatch watch;
-    LoadPlan load_plan{.clients = plan_.clients, .seed = plan_.seed};
-    // A running cluster may hold the keys of an earlier drill.
-    if (!cluster_->is_ours())
-      load_plan.prefix = fmt::format("holdfast-drill-{:x}/", wall_ms(clock_));
+    // A running cluster may hold the keys of an earlier drill, and those of others.
+    if (!cluster_->is_ours()) prefix_ = fmt::format("holdfast-drill-{:x}/", wall_ms(clock_));
+    LoadPlan load_plan{.prefix = prefix_, .clients = plan_.clients, .seed = plan_.seed};
     for (const auto& node : cluster_->nodes()) {
       watch.add(node->name, node->endpoint);
       load_plan.targets.push_back({node->name, node->through});
@@ -120,16 +119,20 @@ class Run {
     const auto auditor = std::ranges::find_if(nodes, [&](const auto& node) {
       return (!cluster_->is_ours() || node->process) && cluster_->is_ready(*node);
     });
-    if (auditor != nodes.end()) judge(load, stage, **auditor);
-    if (!cluster_->is_ours()) clear(load_plan.prefix);
+    judge(load, stage, auditor == nodes.end() ? nullptr : auditor->get());
+    if (!cluster_->is_ours()) clear();
     return played;
   }
 
-  void clear(const std::string& prefix) {
+  void clear() {
     KvClient client = cluster_->client();
-    const WriteOutcome<DeleteAnswer> outcome = client.remove_prefix(prefix);
-    if (!std::holds_alternative<DeleteAnswer>(outcome) && report_.problem.empty())
-      report_.problem = fmt::format("keys of the drill are left, beginning with '{}'", prefix);
+    const WriteOutcome<DeleteAnswer> outcome = client.remove_prefix(prefix_);
+    if (!std::holds_alternative<DeleteAnswer>(outcome))
+      add_problem(fmt::format("keys of the drill are left, beginning with '{}'", prefix_));
+  }
+
+  void add_problem(const std::string& problem) {
+    report_.problem += (report_.problem.empty() ? "" : "; ") + problem;
   }
 
   Result<> begin() {
@@ -166,28 +169,34 @@ class Run {
     window.fault_end = std::max(stage.fault_end, window.fault_begin);
     if (std::optional<std::string> ended = cluster_->unexpected_end())
       return fail(ErrorCode::kIo, *std::move(ended));
+    // Also where it failed: what is wrong on purpose would stand before what is looked at.
+    const Result<> healed = cluster_->heal();
     HOLDFAST_TRY(played);
-    HOLDFAST_TRY(cluster_->heal());
+    HOLDFAST_TRY(healed);
     stage.pass(share_of(plan_.duration, kAfter));
     if (std::optional<std::string> ended = cluster_->unexpected_end())
       return fail(ErrorCode::kIo, *std::move(ended));
     return cluster_->wait_ready();
   }
 
-  void judge(const Load& load, const Stage& stage, const Node& auditor) {
+  // `auditor`: null where no node serves.
+  void judge(const Load& load, const Stage& stage, const Node* auditor) {
     History history = load.take();
-    load.audit({auditor.name, auditor.endpoint}, history);
+    if (auditor != nullptr) load.audit({auditor->name, auditor->endpoint}, history);
     report_.timeline = timeline_of(history, report_.window);
     report_.verdict = check(history);
     std::ranges::copy(stage.violations, std::back_inserter(report_.verdict.violations));
     report_.acknowledged = acknowledged_changes(history);
     report_.lost = lost_changes(history, kAuditor);
-    report_.ends = ends_of(*cluster_);
-    report_.are_equal = are_equal(report_.ends);
+    report_.unread = unread_keys(history, kAuditor);
+    report_.ends = ends_of(*cluster_, prefix_);
+    report_.agreement = agreement_of(report_.ends);
     if (report_.exit() == Exit::kClean) return;
-    report_.history_file = fmt::format("holdfast-drill-{}.ndjson", drill_.name);
-    if (const Result<> kept = write_history(history, report_.history_file); !kept)
-      report_.history_file = kept.error().message;
+    const std::string file = fmt::format("holdfast-drill-{}.ndjson", drill_.name);
+    if (const Result<> kept = write_history(history, file); kept)
+      report_.history_file = file;
+    else
+      add_problem("what was recorded is not kept: " + kept.error().message);
   }
 
   std::string command() const {
@@ -205,6 +214,7 @@ class Run {
   const RunPlan& plan_;
   const SystemClock clock_;
   std::unique_ptr<Cluster> cluster_;
+  std::string prefix_;  // of all keys
   Report report_;
 };
 

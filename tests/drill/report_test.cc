@@ -99,24 +99,60 @@ TEST(Audit, WhatAnUnansweredDeleteMayHaveRemovedIsNotLost) {
   EXPECT_THAT(lost_changes(history, "audit"), testing::IsEmpty());
 }
 
-TEST(Audit, NodesThatDifferOrDoNotAnswerAreNotEqual) {
-  const NodeEnd one{.name = "n1", .revision = 5, .rows = 2, .digest = "a"};
+TEST(Audit, AKeyThatCouldNotBeReadIsNotTakenForOneThatIsThere) {
+  History history;
+  history.operations.push_back(put_at(history, 0, 4, Outcome::kOk, 5));
+  // A drill whose audit did not come to the key.
+  EXPECT_THAT(unread_keys(history, "audit"), testing::ElementsAre("k"));
+  for (const Outcome outcome : {Outcome::kUnknown, Outcome::kRefused}) {
+    Operation read = audit_of(history, 0);
+    read.outcome = outcome;
+    history.operations.push_back(std::move(read));
+    EXPECT_THAT(unread_keys(history, "audit"), testing::ElementsAre("k"));
+    EXPECT_THAT(lost_changes(history, "audit"), testing::IsEmpty());
+  }
+  history.operations.push_back(audit_of(history, 5));
+  EXPECT_THAT(unread_keys(history, "audit"), testing::IsEmpty());
+}
+
+TEST(Audit, AReadOfAClientIsNotOneOfTheAudit) {
+  History history;
+  Operation read = audit_of(history, 5);
+  read.client = history.names.number_of("c1");
+  history.operations.push_back(std::move(read));
+  EXPECT_THAT(unread_keys(history, "audit"), testing::ElementsAre("k"));
+}
+
+TEST(Audit, NodesThatDifferAreToldFromThoseThatDoNotAnswer) {
+  const NodeEnd one{.name = "n1", .untold = "", .revision = 5, .rows = 2, .digest = "a"};
   NodeEnd other = one;
-  EXPECT_TRUE(are_equal({one, other}));
+  EXPECT_EQ(agreement_of({one, other}), Agreement::kEqual);
   other.digest = "b";
-  EXPECT_FALSE(are_equal({one, other}));
-  other.digest = "";
-  EXPECT_FALSE(are_equal({one, other}));
+  EXPECT_EQ(agreement_of({one, other}), Agreement::kDiffer);
   // The same rows, and something else differs.
   other = one;
   other.state_hash = "x";
-  EXPECT_FALSE(are_equal({one, other}));
-  EXPECT_FALSE(are_equal({}));
+  EXPECT_EQ(agreement_of({one, other}), Agreement::kEqual);  // the other knows none yet
+  NodeEnd third = other;
+  third.state_hash = "y";
+  EXPECT_EQ(agreement_of({one, other, third}), Agreement::kDiffer);
+  third.state_hash_index = 7;
+  EXPECT_EQ(agreement_of({one, other, third}), Agreement::kEqual);
+  const NodeEnd silent{.name = "n3", .untold = "no answer"};
+  EXPECT_EQ(agreement_of({one, silent}), Agreement::kUntold);
+  EXPECT_EQ(agreement_of({silent, one}), Agreement::kUntold);
+  // Two that differ do so whatever a third would say.
+  other = one;
+  other.digest = "b";
+  EXPECT_EQ(agreement_of({silent, one, other}), Agreement::kDiffer);
+  EXPECT_EQ(agreement_of({}), Agreement::kUntold);
 }
 
 Report sound() {
-  Report report{
-      .drill = "d", .acknowledged = 3, .ends = {{.name = "n1", .digest = "a"}}, .are_equal = true};
+  Report report{.drill = "d",
+                .acknowledged = 3,
+                .ends = {{.name = "n1", .untold = "", .digest = "a"}},
+                .agreement = Agreement::kEqual};
   report.verdict.operations = 10;
   return report;
 }
@@ -133,7 +169,7 @@ TEST(Report, ExitsByTheWorstThatWasFound) {
   report.lost.emplace_back("put k");
   EXPECT_EQ(report.exit(), Exit::kViolation);
   report = sound();
-  report.are_equal = false;
+  report.agreement = Agreement::kDiffer;
   EXPECT_EQ(report.exit(), Exit::kViolation);
   report = sound();
   report.verdict.violations.emplace_back();
@@ -142,6 +178,23 @@ TEST(Report, ExitsByTheWorstThatWasFound) {
   report = sound();
   report.acknowledged = 0;
   EXPECT_EQ(report.exit(), Exit::kFailed);
+}
+
+TEST(Report, WhatCouldNotBeLookedAtIsNoPass) {
+  EXPECT_THAT(blind_spots(sound()), testing::IsEmpty());
+  Report report = sound();
+  report.unread = {"a", "b", "c", "d"};
+  EXPECT_EQ(report.exit(), Exit::kFailed);
+  EXPECT_THAT(spoken(report), testing::HasSubstr("4 keys could not be read at the end"));
+  EXPECT_THAT(spoken(report), testing::EndsWith("a, b, c, …"));
+  report = sound();
+  report.ends.push_back({.name = "n2", .untold = "no answer: refused"});
+  report.agreement = agreement_of(report.ends);
+  EXPECT_EQ(report.exit(), Exit::kFailed);
+  EXPECT_THAT(spoken(report),
+              testing::HasSubstr("n2 does not tell what it holds (no answer: refused)"));
+  report.lost.emplace_back("put k");
+  EXPECT_EQ(report.exit(), Exit::kViolation);
 }
 
 TEST(Page, EscapesWhatItShows) {

@@ -56,7 +56,7 @@ def check_json(data):
     jsonschema.validate(data, schema)
     assert [drill["drill"] for drill in data["drills"]] == ["kill-primary", "switchover"]
     for drill in data["drills"]:
-        assert drill["data"]["operations"] > 100 and drill["data"]["nodes_equal"], drill["data"]
+        assert drill["data"]["operations"] > 100 and drill["data"]["agreement"] == "equal", drill["data"]
         assert sum(bucket["changes"] for bucket in drill["buckets"]["each"]) > 0
         assert any(role["role"] == "leader" for role in drill["roles"])
     # What is not what the schema says is refused by it.
