@@ -2,6 +2,7 @@
 
 // The drills that there are.
 
+#include <expected>
 #include <string>
 #include <vector>
 
@@ -9,19 +10,17 @@
 
 namespace holdfast::drill {
 
-enum class Needs {
-  kProcesses,         // a cluster that the drill has started: signals, files, links
-  kFaultedProcesses,  // that, with --enable-faults
-  kFaultsApi,         // a cluster with --enable-faults: nothing of it is left when it is healed
-  kApi,               // any cluster
+struct Means {
+  std::string how;                // the fault is made
+  bool needs_faults_api = false;  // of nodes with --enable-faults
 };
 
 struct Drill {
   std::string name;
   std::string purpose;
-  std::string means;  // by which the fault is made
-  Needs needs = Needs::kProcesses;
-  int nodes = 0;  // that it begins with; 0: as many as are asked for
+  Means here;                               // on nodes that the drill has started
+  std::expected<Means, std::string> there;  // on a cluster that runs already, or why not there
+  int nodes = 0;                            // that it begins with; 0: as many as are asked for
   Result<> (*play)(Stage& stage) = nullptr;
 };
 

@@ -263,27 +263,6 @@ void Cluster::resume(const std::string& name) {
   node(name).is_stopped = false;
 }
 
-std::vector<Pair> Cluster::pairs() const {
-  std::vector<Pair> pairs;
-  for (const PeerLink& link : peer_links_) pairs.push_back(link.pair);
-  return pairs;
-}
-
-void Cluster::set_links(const std::vector<Pair>& pairs, const LinkRule& rule) {
-  std::vector<Proxy::Link> links;
-  for (const PeerLink& link : peer_links_) {
-    const bool is_meant = std::ranges::any_of(pairs, [&](const Pair& pair) {
-      return pair.from == link.pair.from && pair.to == link.pair.to;
-    });
-    if (is_meant) links.push_back(link.link);
-  }
-  proxy_->set(links, rule);
-}
-
-void Cluster::set_client_link(const std::string& name, const LinkRule& rule) {
-  proxy_->set({node(name).client_link}, rule);
-}
-
 Result<> Cluster::join(const std::string& name) {
   std::vector<Descriptor> held;
   auto made = std::make_unique<Node>();
@@ -333,32 +312,6 @@ Result<> Cluster::remove(const std::string& name) {
   return {};
 }
 
-Result<> Cluster::set_faults(const std::string& name, const std::string& json) {
-  const HttpRequest request{.method = json.empty() ? "DELETE" : "PUT",
-                            .target = "/v1/faults",
-                            .headers = {{"Content-Type", "application/json"}},
-                            .body = json};
-  const Result<HttpResponse> answer = call(node(name), request, seconds(5));
-  // Without an answer they may be set all the same.
-  if (!json.empty() && (!answer || answer->status == 200)) faulted_.insert(name);
-  HOLDFAST_TRY(answer);
-  if (answer->status != 200)
-    return fail(ErrorCode::kUnavailable,
-                fmt::format("{} sets no faults: {}", name, read_problem(answer->body).detail));
-  if (json.empty()) faulted_.erase(name);
-  return {};
-}
-
-Result<> Cluster::end_faults() {
-  Result<> outcome;
-  for (const std::string& name : std::set(faulted_)) {
-    // With a process they are gone.
-    const Result<> ended = is_ours() && !node(name).process ? Result<>() : set_faults(name, "");
-    if (!ended) outcome = ended;
-  }
-  return outcome;
-}
-
 bool Cluster::is_ready(const Node& node) const {
   const Result<HttpResponse> answer =
       call(node, {.method = "GET", .target = "/readyz", .headers = {}, .body = {}}, kAskPatience);
@@ -371,24 +324,14 @@ Result<> Cluster::wait_ready(Duration patience) const {
     if (is_ours() && !node->process) continue;
     while (!is_ready(*node)) {
       if (clock_.now() > deadline)
-        return fail(
-            ErrorCode::kUnavailable,
-            fmt::format("{} does not serve: its last words are in {}", node->name, node->log_file));
+        return fail(ErrorCode::kUnavailable,
+                    fmt::format("{} does not serve: {}", node->name,
+                                is_ours() ? "its last words are in " + node->log_file
+                                          : "see " + node->endpoint.url() + "/readyz"));
       std::this_thread::sleep_for(kLookPeriod);
     }
   }
   return {};
-}
-
-Result<> Cluster::heal() {
-  HOLDFAST_TRY(end_faults());
-  if (!is_ours()) return wait_ready();
-  set_links(pairs(), {});
-  for (const auto& node : nodes_) {
-    set_client_link(node->name, {});
-    if (node->is_stopped) resume(node->name);
-  }
-  return wait_ready();
 }
 
 std::optional<std::string> Cluster::unexpected_end() {

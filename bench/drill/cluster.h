@@ -5,6 +5,7 @@
 // already, of which it knows only the addresses. Used by one thread, which must live as long as the
 // nodes: they end with the thread that started them.
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -72,7 +73,9 @@ class Cluster {
   Result<> restart(const std::string& name);
   void pause(const std::string& name);   // SIGSTOP
   void resume(const std::string& name);  // SIGCONT
-  void set_links(const std::vector<Pair>& pairs, const LinkRule& rule);
+  // Of a running cluster by PUT /v1/faults at each `from`, in the place of what set_faults has set
+  // there.
+  Result<> set_links(const std::vector<Pair>& pairs, const LinkRule& rule);
   void set_client_link(const std::string& name, const LinkRule& rule);
   // Each direction of each pair of nodes that were there at the start.
   std::vector<Pair> pairs() const;
@@ -81,6 +84,8 @@ class Cluster {
   Result<> remove(const std::string& name);  // from the cluster; its process ends
   // PUT /v1/faults at the node; DELETE where `json` is empty.
   Result<> set_faults(const std::string& name, const std::string& json);
+  // Of a running cluster: all nodes have --enable-faults, and nobody else's faults are set.
+  Result<> can_be_faulted() const;
 
   // All that should run do, and can serve a linearizable read.
   Result<> wait_ready(Duration patience = std::chrono::seconds(30)) const;
@@ -98,6 +103,7 @@ class Cluster {
   Result<> make_nodes(const ClusterPlan& plan);
   std::string members_as_seen_by(const std::string& name) const;
   Result<HttpResponse> call(const Node& node, const HttpRequest& request, Duration patience) const;
+  Result<> set_links_there(const std::vector<Pair>& pairs, const LinkRule& rule);
   Result<> end_faults();
 
   struct PeerLink {
@@ -110,6 +116,7 @@ class Cluster {
   bool has_faults_api_ = false;
   bool is_kept_ = false;
   std::set<std::string> faulted_;  // names of nodes on which faults may be set
+  std::map<std::string, std::map<std::string, LinkRule>> bad_links_;  // there; from, to
   std::unique_ptr<Proxy> proxy_;
   std::vector<PeerLink> peer_links_;
   std::vector<uint16_t> peer_ports_;

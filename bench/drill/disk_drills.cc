@@ -16,7 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr const char* kByFaults = "PUT /v1/faults at the primary";
+const Means kByFaults = {"PUT /v1/faults at the primary", true};
 
 // `json` at the primary for most of the time.
 Result<> afflict_primary(Stage& stage, const char* json, const char* what, Duration at_least) {
@@ -129,15 +129,21 @@ Result<> power_cut(Stage& stage) {
 
 std::vector<Drill> disk_drills() {
   return {
-      {"stall-disk", "The primary's disk stalls", kByFaults, Needs::kFaultsApi, 0, stall_disk},
-      {"slow-disk", "The primary's disk is slow", kByFaults, Needs::kFaultsApi, 0, slow_disk},
-      {"fill-disk", "The primary's disk is full", kByFaults, Needs::kFaultsApi, 0, fill_disk},
+      {"stall-disk", "The primary's disk stalls", kByFaults, kByFaults, 0, stall_disk},
+      {"slow-disk", "The primary's disk is slow", kByFaults, kByFaults, 0, slow_disk},
+      {"fill-disk", "The primary's disk is full", kByFaults, kByFaults, 0, fill_disk},
       {"break-disk", "A sync of the primary's disk fails, and its process ends by its own rule",
-       kByFaults, Needs::kFaultedProcesses, 0, break_disk},
-      {"power-cut", "All nodes lose their power, and a majority what it has written but not synced",
-       "PUT /v1/faults, so that no sync ends; SIGKILL to all; what came to the logs in between is "
-       "taken out of their files",
-       Needs::kFaultedProcesses, 0, power_cut},
+       kByFaults,
+       std::unexpected("the primary's process ends of it, and the drill could not start it again"),
+       0, break_disk},
+      {"power-cut",
+       "All nodes lose their power, and a majority what it has written but not synced",
+       {"PUT /v1/faults, so that no sync ends; SIGKILL to all; what came to the logs in between is "
+        "taken out of their files",
+        true},
+       std::unexpected("it kills all processes, changes their files and starts them again"),
+       0,
+       power_cut},
   };
 }
 

@@ -120,7 +120,7 @@ class Lecture {
     HOLDFAST_ASSIGN(const std::string leader, cluster->leader());
     std::vector<Pair> far = cluster->pairs();
     std::erase_if(far, [&](const Pair& pair) { return pair.from != leader && pair.to != leader; });
-    cluster->set_links(far, {.delay = std::chrono::milliseconds(25)});
+    HOLDFAST_TRY(cluster->set_links(far, {.delay = std::chrono::milliseconds(25)}));
     std::vector<LoadTarget> near = targets_of(*cluster);
     std::erase_if(near, [&](const LoadTarget& target) { return target.name == leader; });
     near.resize(1);
@@ -176,7 +176,7 @@ class Lecture {
     const std::string ben = other->name;
     std::vector<Pair> cut = cluster->pairs();
     std::erase_if(cut, [&](const Pair& pair) { return pair.from != ann && pair.to != ann; });
-    cluster->set_links(cut, {.is_cut = true});
+    HOLDFAST_TRY(cluster->set_links(cut, {.is_cut = true}));
     // Ben's side elects a primary in the meantime, which is a part of what is to be seen.
     const Measured bens = measure({at(ben)}, Mix::kPuts, 1);
     const Measured anns = measure({at(ann)}, Mix::kPuts, 1, std::chrono::milliseconds(500));

@@ -40,23 +40,35 @@ Exit list_drills() {
     fmt::print("{} {}\n",
                cli::painted(stdout, cli::Color::kBold, fmt::format("{:<16}", drill.name)),
                drill.purpose);
-    fmt::print("{:<16} {}\n", "",
-               cli::painted(stdout, cli::Color::kDim, fmt::format("made by: {}", drill.means)));
+    const auto line = [](const std::string& text) {
+      fmt::print("{:<16} {}\n", "", cli::painted(stdout, cli::Color::kDim, text));
+    };
+    line("made by: " + drill.here.how);
+    if (!drill.there) line("not with --endpoints: " + drill.there.error());
+    if (drill.there && drill.there->how != drill.here.how)
+      line("with --endpoints: " + drill.there->how);
   }
+  fmt::print(
+      "\nWith --endpoints a drill is done to a cluster that runs already. All but switchover need "
+      "its nodes\nto have --enable-faults then.\n");
   return Exit::kClean;
 }
 
-Result<std::vector<const Drill*>> chosen(const std::vector<std::string>& names) {
+// `all` of a running cluster are those that can be done to one.
+Result<std::vector<const Drill*>> chosen(const std::vector<std::string>& names, bool is_there) {
   std::vector<const Drill*> drills;
   for (const std::string& name : names) {
     if (name == "all") {
-      for (const Drill& drill : catalogue()) drills.push_back(&drill);
+      for (const Drill& drill : catalogue())
+        if (!is_there || drill.there) drills.push_back(&drill);
       continue;
     }
     const Drill* const drill = drill_named(name);
     if (drill == nullptr)
       return fail(ErrorCode::kNotFound,
-                  fmt::format("there is no drill '{}': see holdfast drill list", name));
+                  fmt::format("there is no drill '{}'; `holdfast drill list` shows those that "
+                              "there are",
+                              name));
     drills.push_back(drill);
   }
   return drills;
@@ -77,7 +89,8 @@ int complain(const Error& error) {
 }
 
 int run_drills(RunRequest request) {
-  const Result<std::vector<const Drill*>> drills = chosen(request.names);
+  const Result<std::vector<const Drill*>> drills =
+      chosen(request.names, !request.endpoints.empty());
   if (!drills) return complain(drills.error());
   if (!request.endpoints.empty()) {
     Result<std::vector<Endpoint>> endpoints = parse_endpoints(request.endpoints);
@@ -116,7 +129,7 @@ int run_drills(RunRequest request) {
   return worst;
 }
 
-void add_run(CLI::App& root, RunRequest& request) {
+CLI::App* add_run(CLI::App& root, RunRequest& request) {
   CLI::App* const running = root.add_subcommand("run", "Run drills, one after the other");
   running->add_option("NAME", request.names, "Which: see `list`; all: all of them")->required();
   running->add_option("--nodes", request.plan.nodes, "How many nodes the drill starts")
@@ -132,8 +145,8 @@ void add_run(CLI::App& root, RunRequest& request) {
   running
       ->add_option(
           "--endpoints", request.endpoints,
-          "A running cluster; only for drills that need nothing but the API (and, where they "
-          "set faults, nodes with --enable-faults)")
+          "A running cluster, of which the drill leaves no key and no fault behind; `list` says "
+          "which drills can be done to one. All but switchover need nodes with --enable-faults")
       ->type_name("URL,URL…");
   running->add_option("--report", request.page, "Write a page for a browser")
       ->type_name("FILE.html");
@@ -144,6 +157,7 @@ void add_run(CLI::App& root, RunRequest& request) {
       "  holdfast drill run kill-primary\n"
       "  holdfast drill run all --duration 20s --report drills.html\n"
       "  holdfast drill run switchover --endpoints http://127.0.0.1:4653");
+  return running;
 }
 
 int run(int count, char** values) {
@@ -158,7 +172,7 @@ int run(int count, char** values) {
 
   RunRequest request;
   request.plan.holdfastd = program_beside("holdfastd");
-  add_run(root, request);
+  CLI::App* const running = add_run(root, request);
 
   CLI::App* const checking =
       root.add_subcommand("check", "Look for violations in a recorded history");
@@ -183,6 +197,10 @@ int run(int count, char** values) {
   if (*listing) return static_cast<int>(list_drills());
   if (*checking) return static_cast<int>(check_file(history, is_json ? Form::kJson : Form::kText));
   if (*lecturing) return static_cast<int>(give_lecture(lecture));
+  if (running->count("--nodes") > 0 && !request.endpoints.empty())
+    return complain({ErrorCode::kInvalid,
+                     "--nodes is for the nodes that a drill starts: with --endpoints it starts "
+                     "none"});
   return run_drills(std::move(request));
 }
 

@@ -8,8 +8,9 @@
 namespace holdfast::drill {
 namespace {
 
-constexpr const char* kProxyCut =
-    "a TCP proxy in this program between the nodes: silence, no connection is closed";
+const Means kCutHere = {
+    "a TCP proxy in this program between the nodes: silence, no connection is closed"};
+const Means kCutThere = {"PUT /v1/faults at the nodes: what they send is thrown away", true};
 
 enum class Side { kBoth, kWhatItSays, kWhatItHears };
 
@@ -21,9 +22,9 @@ Result<> cut_off(Stage& stage, Side side, const char* how) {
   if (side == Side::kWhatItHears)
     std::erase_if(pairs, [&](const Pair& pair) { return pair.to != leader; });
   stage.fault(fmt::format("{}, the primary, {}", leader, how));
-  stage.cluster.set_links(pairs, {.is_cut = true});
+  HOLDFAST_TRY(stage.cluster.set_links(pairs, {.is_cut = true}));
   stage.wait(0.8);
-  stage.cluster.set_links(pairs, {});
+  HOLDFAST_TRY(stage.cluster.set_links(pairs, {}));
   stage.over("the links are whole again");
   stage.wait(0.2);
   return {};
@@ -48,9 +49,9 @@ Result<> split_pair(Stage& stage) {
   std::erase_if(pairs, [&](const Pair& p) { return p.from != backup && p.to != backup; });
   stage.fault(fmt::format(
       "{}, the primary, and {} no longer reach each other; all others reach both", leader, backup));
-  stage.cluster.set_links(pairs, {.is_cut = true});
+  HOLDFAST_TRY(stage.cluster.set_links(pairs, {.is_cut = true}));
   stage.wait(0.8);
-  stage.cluster.set_links(pairs, {});
+  HOLDFAST_TRY(stage.cluster.set_links(pairs, {}));
   stage.over("the link is whole again");
   stage.wait(0.2);
   return {};
@@ -58,9 +59,9 @@ Result<> split_pair(Stage& stage) {
 
 Result<> worsen(Stage& stage, const LinkRule& rule, const char* what) {
   stage.fault(what);
-  stage.cluster.set_links(stage.cluster.pairs(), rule);
+  HOLDFAST_TRY(stage.cluster.set_links(stage.cluster.pairs(), rule));
   stage.wait(0.9);
-  stage.cluster.set_links(stage.cluster.pairs(), {});
+  HOLDFAST_TRY(stage.cluster.set_links(stage.cluster.pairs(), {}));
   stage.over("the links are as they were");
   stage.wait(0.1);
   return {};
@@ -69,32 +70,39 @@ Result<> worsen(Stage& stage, const LinkRule& rule, const char* what) {
 Result<> slow_links(Stage& stage) {
   return worsen(stage,
                 {.delay = std::chrono::milliseconds(20), .jitter = std::chrono::milliseconds(20)},
-                "everything between nodes comes 20 to 40 ms later");
+                "everything between nodes comes about 30 ms later");
 }
 
 Result<> lossy_links(Stage& stage) {
   return worsen(stage, {.stall_chance = 0.02, .stall = std::chrono::milliseconds(200)},
-                "of everything between nodes 2 % is lost, and comes again 200 ms later");
+                "of everything between nodes 2 % is lost");
 }
 
 }  // namespace
 
 std::vector<Drill> network_drills() {
   return {
-      {"isolate-primary", "The primary is cut off from all others, in both directions", kProxyCut,
-       Needs::kProcesses, 0, isolate_primary},
-      {"mute-primary", "The primary hears the others, and they do not hear it", kProxyCut,
-       Needs::kProcesses, 0, mute_primary},
-      {"deafen-primary", "The others hear the primary, and it does not hear them", kProxyCut,
-       Needs::kProcesses, 0, deafen_primary},
+      {"isolate-primary", "The primary is cut off from all others, in both directions", kCutHere,
+       kCutThere, 0, isolate_primary},
+      {"mute-primary", "The primary hears the others, and they do not hear it", kCutHere, kCutThere,
+       0, mute_primary},
+      {"deafen-primary", "The others hear the primary, and it does not hear them", kCutHere,
+       kCutThere, 0, deafen_primary},
       {"split-pair", "The primary and one backup do not reach each other, all others reach both",
-       kProxyCut, Needs::kProcesses, 0, split_pair},
-      {"slow-links", "Everything between nodes comes late",
-       "a TCP proxy in this program between the nodes: delay", Needs::kProcesses, 0, slow_links},
-      {"lossy-links", "Packets between nodes are lost",
-       "a TCP proxy in this program between the nodes: a piece in fifty is held for 200 ms, as TCP "
-       "sends again what was lost",
-       Needs::kProcesses, 0, lossy_links},
+       kCutHere, kCutThere, 0, split_pair},
+      {"slow-links",
+       "Everything between nodes comes late",
+       {"a TCP proxy in this program between the nodes: a delay of 20 to 40 ms"},
+       Means{"PUT /v1/faults at all nodes: messages are sent 30 ms later", true},
+       0,
+       slow_links},
+      {"lossy-links",
+       "Packets between nodes are lost",
+       {"a TCP proxy in this program between the nodes: a piece in fifty is held for 200 ms, as "
+        "TCP sends again what was lost"},
+       Means{"PUT /v1/faults at all nodes: a message in fifty is thrown away", true},
+       0,
+       lossy_links},
   };
 }
 

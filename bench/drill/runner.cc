@@ -78,7 +78,6 @@ class Run {
   Run(const Drill& drill, const RunPlan& plan) : drill_(drill), plan_(plan) {
     report_.drill = drill.name;
     report_.purpose = drill.purpose;
-    report_.means = drill.means;
     report_.nodes = drill.nodes > 0 ? drill.nodes : plan.nodes;
     report_.clients = plan.clients;
     report_.seed = plan.seed;
@@ -136,23 +135,27 @@ class Run {
   }
 
   Result<> begin() {
-    const bool has_faults_api =
-        drill_.needs == Needs::kFaultsApi || drill_.needs == Needs::kFaultedProcesses;
-    if (!plan_.endpoints.empty() &&
-        (drill_.needs == Needs::kProcesses || drill_.needs == Needs::kFaultedProcesses))
+    if (!plan_.endpoints.empty()) return begin_there();
+    report_.means = drill_.here.how;
+    HOLDFAST_ASSIGN(cluster_, Cluster::start({.nodes = report_.nodes,
+                                              .holdfastd = plan_.holdfastd,
+                                              .has_faults_api = drill_.here.needs_faults_api,
+                                              .seed = plan_.seed}));
+    return {};
+  }
+
+  // On a cluster that runs already.
+  Result<> begin_there() {
+    report_.means = drill_.there ? drill_.there->how : drill_.here.how;
+    if (!drill_.there)
       return fail(ErrorCode::kInvalid,
-                  fmt::format("{} does what would hurt or outlast a running cluster, and so needs "
-                              "one of its own: run it without --endpoints",
-                              drill_.name));
-    if (plan_.endpoints.empty()) {
-      HOLDFAST_ASSIGN(cluster_, Cluster::start({.nodes = report_.nodes,
-                                                .holdfastd = plan_.holdfastd,
-                                                .has_faults_api = has_faults_api,
-                                                .seed = plan_.seed}));
-    } else {
-      HOLDFAST_ASSIGN(cluster_, Cluster::attach(plan_.endpoints));
-      report_.nodes = static_cast<int>(cluster_->nodes().size());
-    }
+                  fmt::format("{} is not done to a running cluster: {}. Without --endpoints it "
+                              "starts one of its own",
+                              drill_.name, drill_.there.error()));
+    HOLDFAST_ASSIGN(cluster_, Cluster::attach(plan_.endpoints));
+    report_.nodes = static_cast<int>(cluster_->nodes().size());
+    HOLDFAST_TRY(cluster_->wait_ready(std::chrono::seconds(5)));
+    if (drill_.there->needs_faults_api) HOLDFAST_TRY(cluster_->can_be_faulted());
     return {};
   }
 
@@ -200,9 +203,10 @@ class Run {
   }
 
   std::string command() const {
-    std::string command = fmt::format(
-        "holdfast drill run {} --nodes {} --clients {} --duration {} --seed {}", drill_.name,
-        plan_.nodes, plan_.clients, duration_text(plan_.duration), plan_.seed);
+    std::string command = fmt::format("holdfast drill run {}", drill_.name);
+    if (plan_.endpoints.empty()) command += fmt::format(" --nodes {}", plan_.nodes);
+    command += fmt::format(" --clients {} --duration {} --seed {}", plan_.clients,
+                           duration_text(plan_.duration), plan_.seed);
     for (size_t i = 0; i < plan_.endpoints.size(); ++i)
       command += (i == 0 ? " --endpoints " : ",") + plan_.endpoints[i].url();
     return command;

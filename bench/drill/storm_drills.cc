@@ -33,19 +33,19 @@ class Gust {
       case 2:
         pairs_ = stage_.pairs_with(node_);
         stage_.fault(fmt::format("{} is cut off", node_));
-        cluster.set_links(pairs_, {.is_cut = true});
+        return cluster.set_links(pairs_, {.is_cut = true});
         break;
       case 3:
         pairs_ = stage_.pairs_with(node_);
         std::erase_if(pairs_, [&](const Pair& pair) { return pair.to != node_; });
         stage_.fault(fmt::format("{} hears nobody", node_));
-        cluster.set_links(pairs_, {.is_cut = true});
+        return cluster.set_links(pairs_, {.is_cut = true});
         break;
       default:
         pairs_ = stage_.pairs_with(node_);
         stage_.fault(fmt::format("the links of {} are slow", node_));
-        cluster.set_links(pairs_, {.delay = milliseconds(stage_.random.between(5, 120)),
-                                   .jitter = milliseconds(50)});
+        return cluster.set_links(pairs_, {.delay = milliseconds(stage_.random.between(5, 120)),
+                                          .jitter = milliseconds(50)});
     }
     return {};
   }
@@ -54,7 +54,7 @@ class Gust {
     Cluster& cluster = stage_.cluster;
     if (kind_ == 0 && !cluster.node(node_).process) HOLDFAST_TRY(cluster.restart(node_));
     if (kind_ == 1 && cluster.node(node_).is_stopped) cluster.resume(node_);
-    if (!pairs_.empty()) cluster.set_links(pairs_, {});
+    if (!pairs_.empty()) HOLDFAST_TRY(cluster.set_links(pairs_, {}));
     stage_.over(fmt::format("{} is well again", node_));
     return {};
   }
@@ -91,9 +91,13 @@ Result<> storm(Stage& stage) {
 }  // namespace
 
 std::vector<Drill> storm_drills() {
-  return {{"storm", "Faults of all kinds, one or two at a time, drawn by the seed",
-           "SIGKILL, SIGSTOP, and a TCP proxy in this program between the nodes", Needs::kProcesses,
-           0, storm}};
+  return {{"storm",
+           "Faults of all kinds, one or two at a time, drawn by the seed",
+           {"SIGKILL, SIGSTOP, and a TCP proxy in this program between the nodes"},
+           std::unexpected(
+               "it is made of signals, too, which reach only processes that the drill has started"),
+           0,
+           storm}};
 }
 
 }  // namespace holdfast::drill
