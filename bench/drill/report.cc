@@ -86,35 +86,23 @@ void print_drawing(const Report& report) {
   for (const std::string& node : nodes) fmt::print("  {:<9}{}\n", node, roles_of(report, node));
   std::string marks(kColumns, ' ');
   for (const Mark& mark : report.marks)
-    marks[column_of(report, mark.at)] = mark.is_fault ? '!' : '^';
+    if (char& at = marks[column_of(report, mark.at)]; at != '!') at = mark.is_fault ? '!' : '^';
   fmt::print("  {:<9}{}\n", "", marks);
   fmt::print("  {:<9}{}\n", "",
              painted(stdout, Color::kDim,
                      "P primary  . backup  c candidate  x gone  ? silent  ! fault  ^ over"));
 }
 
+Color color_of(Event::Kind kind) {
+  if (kind == Event::Kind::kFault) return Color::kYellow;
+  return kind == Event::Kind::kElected ? Color::kGreen : Color::kNone;
+}
+
 void print_events(const Report& report) {
-  struct Event {
-    int64_t at;
-    std::string what;
-    Color color;
-  };
-  std::vector<Event> events;
-  for (const Mark& mark : report.marks)
-    events.push_back({mark.at, mark.what, mark.is_fault ? Color::kYellow : Color::kNone});
-  for (const RoleChange& change : report.roles) {
-    if (change.role == "leader" && change.at >= report.window.begin)
-      events.push_back({change.at,
-                        fmt::format("{} is primary in term {}", change.node, change.term),
-                        Color::kGreen});
-  }
-  std::ranges::sort(events, {}, [](const Event& event) {
-    return std::pair(event.at, std::string_view(event.what));
-  });
   fmt::print("\n");
-  for (const Event& event : events)
-    fmt::print("  {:>7.3f} s  {}\n", std::max(0.0, report.seconds(event.at)),
-               painted(stdout, event.color, event.what));
+  for (const Event& event : events_of(report))
+    fmt::print("  {:>7.3f} s  {}\n", report.seconds(event.at),
+               painted(stdout, color_of(event.kind), event.what));
 }
 
 void print_felt(const Report& report) {
@@ -166,6 +154,22 @@ Exit Report::exit() const {
       agreement == Agreement::kUntold)
     return Exit::kFailed;
   return verdict.undecided.empty() ? Exit::kClean : Exit::kUndecided;
+}
+
+std::vector<Event> events_of(const Report& report) {
+  std::vector<Event> events;
+  for (const Mark& mark : report.marks)
+    events.push_back(
+        {mark.at, mark.what, mark.is_fault ? Event::Kind::kFault : Event::Kind::kNote});
+  for (const RoleChange& change : report.roles)
+    if (change.role == "leader" && change.at >= report.window.begin)
+      events.push_back({change.at,
+                        fmt::format("{} is primary in term {}", change.node, change.term),
+                        Event::Kind::kElected});
+  std::ranges::sort(events, {}, [](const Event& event) {
+    return std::pair(event.at, std::string_view(event.what));
+  });
+  return events;
 }
 
 std::string spoken(const Report& report) {

@@ -68,6 +68,15 @@ struct Report {
   double seconds(int64_t at) const { return static_cast<double>(at - window.begin) / 1e9; }
 };
 
+// What happened, in order: what was done to the cluster, and who became the primary.
+struct Event {
+  enum class Kind { kFault, kNote, kElected };
+  int64_t at = 0;
+  std::string what;
+  Kind kind = Kind::kNote;
+};
+std::vector<Event> events_of(const Report& report);
+
 // One sentence: what was found, never that nothing is there.
 std::string spoken(const Report& report);
 // What could not be looked at when all was over, in sentences; empty: everything was.

@@ -197,6 +197,18 @@ TEST(Report, WhatCouldNotBeLookedAtIsNoPass) {
   EXPECT_EQ(report.exit(), Exit::kViolation);
 }
 
+TEST(Page, WhereNothingWasAnsweredNoLatencyIsDrawn) {
+  Report report = sound();
+  report.window = {.begin = 0, .fault_begin = 1, .fault_end = 2, .end = 400 * kMs};
+  report.timeline.buckets = {{.reads = 1, .p50_ms = 1, .p99_ms = 10},
+                             {.reads = 1, .p50_ms = 1, .p99_ms = 10},
+                             {.failed = 1},
+                             {.writes = 1, .p50_ms = 1, .p99_ms = 10}};
+  const std::string chart = latency_chart(report);
+  EXPECT_THAT(chart, testing::ContainsRegex(
+                         R"(path class="p50" d="M125.0 [0-9.]+h0L375.0 [0-9.]+M875.0 [0-9.]+h0")"));
+}
+
 TEST(Page, EscapesWhatItShows) {
   Report report = sound();
   report.problem = "<script>alert(1)</script>";

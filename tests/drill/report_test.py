@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""A short drill's JSON against its schema, and its page in a browser: nothing said to the console,
-every chart drawn, and at the width of a telephone nothing to scroll to the side. Without Chromium the
-page is not looked at, and the test says so and counts as skipped."""
+"""A short drill's JSON against its schema, and its page in a browser, as wide as a telephone and as a screen, in
+light and in dark: nothing said to the console and nothing asked of a network, every chart drawn, nothing to
+scroll to the side, and no text that is small or faint. The browser is driven by Playwright, which comes from
+npm into the folder that NODE_MODULES names. Without npm or Chromium the page is not looked at, and the test
+says so and counts as skipped. `report_test.py PAGE FOLDER` looks at a page and leaves pictures in the folder."""
 
-import html
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -15,31 +15,13 @@ import tempfile
 
 import jsonschema
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-DRILL = os.environ.get("HOLDFAST_DRILL", str(TOP / "build" / "bin" / "holdfast-drill"))
-CHROMIUM = shutil.which("chromium")
-PHONE = 390
-SKIPPED = 77
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent / "npm"))
+import packages  # noqa: E402
 
-# What is asked of the page, within a frame as wide as a telephone, and one as wide as a screen.
-QUESTIONS = """
-<script>
-function measure(frame) {
-  const page = frame.contentDocument;
-  const drawn = e => { const box = e.getBoundingClientRect(); return box.width + box.height > 0; };
-  const seen = selector => [...page.querySelectorAll(selector)].filter(drawn).length;
-  const wide = [...page.querySelectorAll("body *")].filter(e => !e.closest("svg") &&
-    e.getBoundingClientRect().right > frame.clientWidth + 0.5).map(e => e.tagName + "." + e.className);
-  return {width: page.documentElement.scrollWidth, frame: frame.clientWidth, wide,
-          articles: seen("article"), curves: seen("polyline"), marks: seen("line.mark"),
-          elections: seen("line.elected"), primaries: seen("rect.leader"), lanes: seen(".lane svg"),
-          verdicts: seen(".verdict"), text: page.body.innerText};
-}
-addEventListener("load", () => {
-  const frames = [...document.querySelectorAll("iframe")];
-  document.getElementById("answers").textContent = JSON.stringify(frames.map(measure));
-});
-</script>"""
+DRILL = os.environ.get("HOLDFAST_DRILL", str(TOP / "build" / "bin" / "holdfast-drill"))
+SKIPPED = 77
 
 
 def run_drill(folder):
@@ -48,7 +30,7 @@ def run_drill(folder):
                            "--report", str(page), "--json", str(data)], cwd=folder, capture_output=True, text=True,
                           timeout=120)
     assert done.returncode == 0, f"{done.returncode}:\n{done.stdout}\n{done.stderr}"
-    return page.read_text(), json.loads(data.read_text())
+    return page, json.loads(data.read_text())
 
 
 def check_json(data):
@@ -56,7 +38,8 @@ def check_json(data):
     jsonschema.validate(data, schema)
     assert [drill["drill"] for drill in data["drills"]] == ["kill-primary", "switchover"]
     for drill in data["drills"]:
-        assert drill["data"]["operations"] > 100 and drill["data"]["agreement"] == "equal", drill["data"]
+        assert drill["data"]["operations"] > 100 and not drill["data"]["unread"]
+        assert drill["data"]["agreement"] == "equal", drill["data"]
         assert sum(bucket["changes"] for bucket in drill["buckets"]["each"]) > 0
         assert any(role["role"] == "leader" for role in drill["roles"])
     # What is not what the schema says is refused by it.
@@ -68,42 +51,58 @@ def check_json(data):
     raise AssertionError("the schema takes an exit code that there is not")
 
 
-def look(page, folder):
-    assert not re.search(r'(src|href)="(?!#|data:)', page), "the page loads something from elsewhere"
-    frames = "".join(f'<iframe width="{width}" height="900" style="border:0" srcdoc="{html.escape(page)}"></iframe>'
-                     for width in (PHONE, 1100))
-    wrapper = folder / "wrapper.html"
-    wrapper.write_text(f"<!doctype html><meta charset=utf-8>{QUESTIONS}{frames}<pre id=answers></pre>")
-    done = subprocess.run([CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile",
-                           "--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom", f"file://{wrapper}"],
-                          capture_output=True, text=True, timeout=120)
-    said = [line for line in done.stderr.split("\n") if "CONSOLE" in line]
-    assert not said, said
-    found = re.search(r'<pre id="answers">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found and found.group(1), f"the page was not measured: {done.stderr[-2000:]}"
-    return json.loads(html.unescape(found.group(1)))
+def look(page, *pictures):
+    """None: there is nothing to look with."""
+    chromium = shutil.which("chromium")
+    if not chromium:
+        print("chromium is not there")
+        return None
+    folder = pathlib.Path(os.environ.get("NODE_MODULES", TOP / "build" / "drill-browser"))
+    if not packages.install(HERE, folder):
+        return None
+    shutil.copy(HERE / "look.mjs", folder)
+    done = subprocess.run(["node", folder / "look.mjs", chromium, page, *pictures], capture_output=True, text=True,
+                          timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
-def check_page(answers):
-    for answer in answers:
-        assert answer["width"] <= answer["frame"], f"wider than its window: {answer['wide'][:5]}"
+def check_page(looks):
+    for seen in looks:
+        where = f"{seen['width']} wide, {seen['colorScheme']}"
+        assert not seen["complaints"], f"{where}: {seen['complaints']}"
+        assert seen["scrolled"] <= seen["width"] and not seen["wide"], f"{where}: too wide: {seen['wide'][:5]}"
+        assert not seen["small"], f"{where}: small: {seen['small'][:5]}"
+        assert not seen["faint"], f"{where}: faint: {seen['faint'][:5]}"
+        for curve in seen["curves"]:
+            assert curve["points"] > 10 and curve["length"] > 100, f"{where}: not drawn: {curve}"
+            assert curve["width"] > 0.8 * curve["plot"] > 200 and curve["height"] > 100, f"{where}: too small: {curve}"
+    grounds = {seen["colorScheme"]: sum(seen["ground"]) for seen in looks}
+    assert grounds["dark"] < 150 < 600 < grounds["light"], grounds
+
+
+def check_what_is_shown(looks):
+    for seen in looks:
         # Two drills, each with three curves of what was answered and two of latency.
-        assert answer["articles"] == answer["verdicts"] == 2, answer
-        assert answer["curves"] == 10, answer["curves"]
-        assert answer["marks"] >= 4 and answer["elections"] >= 2, answer
-        assert answer["primaries"] >= 4 and answer["lanes"] == 6, answer
-        assert "no violation found in" in answer["text"]
+        assert seen["articles"] == seen["verdicts"] == 2 and len(seen["curves"]) == 10, seen
+        assert seen["marks"] >= 4 and seen["elections"] >= 2, seen
+        assert seen["primaries"] >= 4 and seen["lanes"] == 6, seen
+        assert "no violation found in" in seen["text"]
 
 
 def main():
+    if len(sys.argv) > 1:
+        check_page(look(*sys.argv[1:]))
+        return 0
     with tempfile.TemporaryDirectory(prefix="drill-report-") as name:
-        folder = pathlib.Path(name)
-        page, data = run_drill(folder)
+        page, data = run_drill(pathlib.Path(name))
         check_json(data)
-        if CHROMIUM is None:
-            print("chromium is not there: the page was not looked at")
+        looks = look(page)
+        if looks is None:
+            print("the page was not looked at")
             return SKIPPED
-        check_page(look(page, folder))
+        check_page(looks)
+        check_what_is_shown(looks)
     return 0
 
 
