@@ -60,7 +60,8 @@ Result<History> read_history(const std::string& file) {
       return fail(ErrorCode::kInvalid,
                   fmt::format("{}:{}: {}", file, number, read.error().message));
   }
-  if (in.bad()) return fail(ErrorCode::kIo, fmt::format("'{}' cannot be read whole", file));
+  if (in.bad())
+    return fail(ErrorCode::kIo, fmt::format("'{}' cannot be read whole: {}", file, system_words()));
   if (history.operations.empty())
     return fail(ErrorCode::kInvalid, fmt::format("'{}' holds no operation", file));
   return history;

@@ -1,8 +1,10 @@
 // `holdfast drill …`: what was asked for, and how it ends.
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <system_error>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -74,12 +76,21 @@ Result<std::vector<const Drill*>> chosen(const std::vector<std::string>& names, 
   return drills;
 }
 
+// Before minutes of drills, whose results would have no place.
+Result<> check_writable(const std::string& file) {
+  if (file.empty() || std::ofstream(file, std::ios::app)) return {};
+  return fail(ErrorCode::kIo, fmt::format("'{}' cannot be written: {}", file,
+                                          std::generic_category().message(errno)));
+}
+
 Result<> write_file(const std::string& file, const std::string& text) {
   if (file.empty()) return {};
   std::ofstream out(file, std::ios::trunc);
   out << text;
   out.close();
-  if (!out) return fail(ErrorCode::kIo, fmt::format("'{}' cannot be written", file));
+  if (!out)
+    return fail(ErrorCode::kIo, fmt::format("'{}' cannot be written: {}", file,
+                                            std::generic_category().message(errno)));
   return {};
 }
 
@@ -88,7 +99,19 @@ int complain(const Error& error) {
   return static_cast<int>(Exit::kUsage);
 }
 
+// In less nobody is asked often enough for an answer to tell anything.
+Result<> check_length(const char* what, Duration given, Duration least) {
+  if (given >= least) return {};
+  return fail(ErrorCode::kInvalid,
+              fmt::format("{} {} is too short to show anything: give {} at least", what,
+                          duration_text(given), duration_text(least)));
+}
+
 int run_drills(RunRequest request) {
+  if (const Result<> length =
+          check_length("--duration", request.plan.duration, std::chrono::seconds(1));
+      !length)
+    return complain(length.error());
   const Result<std::vector<const Drill*>> drills =
       chosen(request.names, !request.endpoints.empty());
   if (!drills) return complain(drills.error());
@@ -97,13 +120,16 @@ int run_drills(RunRequest request) {
     if (!endpoints) return complain(endpoints.error());
     request.plan.endpoints = *std::move(endpoints);
   }
+  for (const std::string& file : {request.json, request.page})
+    if (const Result<> writable = check_writable(file); !writable)
+      return complain(writable.error());
   if (request.plan.seed == 0) request.plan.seed = random_from_system() % 1'000'000 + 1;
   request.plan.shows_progress = true;
   std::vector<Report> reports;
   int worst = 0;
   for (const Drill* const drill : *drills) {
     reports.push_back(run_drill(*drill, request.plan));
-    if (!reports.empty() && reports.size() > 1) fmt::print("\n");
+    if (reports.size() > 1) fmt::print("\n");
     print(reports.back());
     std::fflush(stdout);
     const Exit exit = reports.back().exit();
@@ -124,7 +150,9 @@ int run_drills(RunRequest request) {
   }
   for (const auto& [file, text] :
        {std::pair{request.json, json_of(reports)}, std::pair{request.page, page_of(reports)}}) {
-    if (const Result<> written = write_file(file, text); !written) return complain(written.error());
+    const Result<> written = write_file(file, text);
+    if (!written) fmt::print(stderr, "{}\n", written.error().message);
+    if (!written && worst == 0) worst = static_cast<int>(Exit::kUsage);
   }
   return worst;
 }
@@ -165,7 +193,7 @@ int run(int count, char** values) {
       "Failover drills: what a cluster does when something breaks, and whether its data "
       "is right.",
       "holdfast drill");
-  root.require_subcommand(1);
+  root.require_subcommand(0, 1);
   bool is_json = false;
   root.add_flag("--json", is_json, "Print JSON, for scripts: check");
   CLI::App* const listing = root.add_subcommand("list", "The drills that there are");
@@ -196,7 +224,13 @@ int run(int count, char** values) {
   }
   if (*listing) return static_cast<int>(list_drills());
   if (*checking) return static_cast<int>(check_file(history, is_json ? Form::kJson : Form::kText));
-  if (*lecturing) return static_cast<int>(give_lecture(lecture));
+  if (*lecturing) {
+    const Result<> length = check_length("--part", lecture.part, std::chrono::milliseconds(500));
+    return length ? static_cast<int>(give_lecture(lecture)) : complain(length.error());
+  }
+  if (!*running)
+    return complain({ErrorCode::kInvalid,
+                     "say what to do: list, run, check or lecture; see holdfast drill --help"});
   if (running->count("--nodes") > 0 && !request.endpoints.empty())
     return complain({ErrorCode::kInvalid,
                      "--nodes is for the nodes that a drill starts: with --endpoints it starts "
