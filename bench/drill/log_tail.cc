@@ -48,12 +48,14 @@ uint64_t used_bytes(const std::filesystem::path& file) {
   return 0;
 }
 
-Result<> check_loss(size_t blocks) {
-  if (blocks > 0) return {};
+Result<> check_loss(size_t least) {
+  if (least > 0) return {};
+  // Who has all of it brings it back to the others.
   return fail(
       ErrorCode::kUnavailable,
-      "there was nothing written and not synced for the power cut to take, so the drill has "
-      "shown nothing: run it again, with another --seed or more --clients");
+      "on a node of the majority nothing was written and not synced that the power cut could "
+      "take, so the drill has shown nothing: run it again, with another --seed or more "
+      "--clients");
 }
 
 Result<LogTail> LogTail::find(const std::string& directory) {

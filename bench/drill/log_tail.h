@@ -14,8 +14,8 @@ namespace holdfast::drill {
 // How much of a file of the log is written; the rest of it is blank.
 uint64_t used_bytes(const std::filesystem::path& file);
 
-// Of a power cut that took so many blocks in all: it has shown something.
-Result<> check_loss(size_t blocks);
+// Of a power cut that took so many blocks of each node, or more: it has shown something.
+Result<> check_loss(size_t least);
 
 // Of the newest segment. What `remember` saw may be durable; what is written after it, while no
 // sync ends, certainly is not.
