@@ -28,6 +28,11 @@ bool is_refused_as(const WriteOutcome<LockAnswer>& outcome, std::string_view cod
   return refusal != nullptr && refusal->code == code;
 }
 
+// It is not held under that token any more.
+bool is_over(const WriteOutcome<LockAnswer>& outcome) {
+  return is_refused_as(outcome, "lease_not_found");
+}
+
 // What one request for the lock has come to.
 struct Asked {
   WriteOutcome<LockAnswer> outcome;
@@ -45,6 +50,9 @@ Asked ask(KvClient& client, const LockOptions& options, Duration wait) {
   const Instant sent = now();
   WriteOutcome<LockAnswer> kept =
       client.keep_lock_alive(options.name, had->token, options.cluster.timeout);
+  // Had it was: what does not say that it is over leaves it open.
+  if (auto* refusal = std::get_if<Refusal>(&kept); refusal != nullptr && !is_over(kept))
+    kept = Unknown{std::move(refusal->message)};
   if (!std::holds_alternative<LockAnswer>(kept)) return {std::move(kept), sent};
   return {std::move(asked.outcome), sent};
 }
@@ -64,8 +72,7 @@ WriteOutcome<std::unique_ptr<Lock>> Lock::acquire(LockOptions options, OnLoss on
                                             asked.sent, std::move(on_loss)));
     if (auto* open = std::get_if<Unknown>(&asked.outcome)) unknown = std::move(*open);
     const bool may_pass = std::holds_alternative<Unknown>(asked.outcome) ||
-                          is_refused_as(asked.outcome, "conflict") ||
-                          is_refused_as(asked.outcome, "lease_not_found");
+                          is_refused_as(asked.outcome, "conflict") || is_over(asked.outcome);
     const bool is_time_over = options.wait && now() >= began + *options.wait;
     if (may_pass && !is_time_over) {
       std::this_thread::sleep_for(kAfterConflict);
@@ -153,7 +160,7 @@ std::optional<std::string> Lock::keep_alive(std::unique_lock<std::mutex>& guard)
     next_keeping_ = sent + options_.ttl / 3;
     return std::nullopt;
   }
-  if (is_refused_as(kept, "lease_not_found")) return std::get<Refusal>(kept).message;
+  if (is_over(kept)) return std::get<Refusal>(kept).message;
   next_keeping_ = now() + kAfterFailure;
   return std::nullopt;
 }

@@ -27,6 +27,9 @@ std::string had(uint64_t token) {
 }
 const std::string kConflict = problem_answer(409, "conflict", "not_applied", true);
 const std::string kNotHeld = problem_answer(404, "lease_not_found", "not_applied", false);
+// Of a node that wants to be left alone for so long at least.
+const std::string kHalfASecond =
+    problem_answer(503, "overloaded", "not_applied", true, "Retry-After: 1\r\n");
 const std::string kReleased = http_answer(200, R"({"revision":9,"deleted":0,"finished":true})");
 
 // As long as one of an hour is held for sure.
@@ -59,10 +62,8 @@ TEST(ClientLock, IsHeldFromBeforeItWasAskedFor) {
 }
 
 TEST(ClientLock, TheTimeThatTheAnswerTookDoesNotCount) {
-  const std::string half_a_second =
-      problem_answer(503, "overloaded", "not_applied", true, "Retry-After: 1\r\n");
   ScriptedServer server(
-      {{Kind::kAnswer, half_a_second}, {Kind::kAnswer, had(7)}, {Kind::kAnswer, kReleased}});
+      {{Kind::kAnswer, kHalfASecond}, {Kind::kAnswer, had(7)}, {Kind::kAnswer, kReleased}});
   const Acquired outcome = Lock::acquire(options({server.endpoint()}));
   const Instant after = SystemClock().now();
   EXPECT_LE(std::get<std::unique_ptr<Lock>>(outcome)->held_until(),
@@ -107,16 +108,18 @@ TEST(ClientLock, AnotherNodeIsAskedForTheSameLock) {
 
 // What came late may have begun long ago, and be over: the answer takes longer here than a third of
 // the time to live.
+constexpr Duration kTtlOfLateOnes = milliseconds(4'200);
+std::vector<Step> steps_of_a_late_one(std::vector<Step> then) {
+  std::vector<Step> steps(3, Step{Kind::kAnswer, kHalfASecond});
+  steps.push_back({Kind::kAnswer, had(9)});
+  steps.insert(steps.end(), then.begin(), then.end());
+  return steps;
+}
+
 TEST(ClientLock, WhatMayHaveBegunLongAgoBeginsAnew) {
-  const Duration ttl = milliseconds(1'200);
-  const std::string half_a_second =
-      problem_answer(503, "overloaded", "not_applied", true, "Retry-After: 1\r\n");
-  ScriptedServer server({{Kind::kAnswer, half_a_second},
-                         {Kind::kAnswer, had(9)},
-                         {Kind::kAnswer, kNotHeld},
-                         {Kind::kAnswer, had(10)},
-                         {Kind::kAnswer, kNotHeld}});
-  LockOptions patient = options({server.endpoint()}, ttl);
+  ScriptedServer server(steps_of_a_late_one(
+      {{Kind::kAnswer, kNotHeld}, {Kind::kAnswer, had(10)}, {Kind::kAnswer, kNotHeld}}));
+  LockOptions patient = options({server.endpoint()}, kTtlOfLateOnes);
   patient.wait = hours(1);
   std::promise<void> lost;
   const Acquired outcome =
@@ -124,7 +127,14 @@ TEST(ClientLock, WhatMayHaveBegunLongAgoBeginsAnew) {
   ASSERT_TRUE(std::holds_alternative<std::unique_ptr<Lock>>(outcome));
   EXPECT_EQ(std::get<std::unique_ptr<Lock>>(outcome)->token(), 10u);
   lost.get_future().wait();
-  EXPECT_THAT(server.requests().at(2), StartsWith("PUT /v1/locks/jobs/%C3%BC?token=9&timeout="));
+  EXPECT_THAT(server.requests().at(4), StartsWith("PUT /v1/locks/jobs/%C3%BC?token=9&timeout="));
+}
+
+TEST(ClientLock, WhatWasHadAndCannotBeConfirmedIsUnknown) {
+  ScriptedServer server(steps_of_a_late_one(
+      {{Kind::kAnswer, problem_answer(400, "bad_request", "not_applied", false)}}));
+  const Acquired outcome = Lock::acquire(options({server.endpoint()}, kTtlOfLateOnes));
+  EXPECT_TRUE(std::holds_alternative<Unknown>(outcome)) << "it may be held";
 }
 
 TEST(ClientLock, IsKeptAliveAndLostWhereItIsNotHeldAnyMore) {
@@ -134,7 +144,7 @@ TEST(ClientLock, IsKeptAliveAndLostWhereItIsNotHeldAnyMore) {
                          {Kind::kAnswer, had(7)},
                          {Kind::kAnswer, kNotHeld}});
   std::promise<std::string> lost;
-  const Acquired outcome = Lock::acquire(options({server.endpoint()}, milliseconds(1'500)),
+  const Acquired outcome = Lock::acquire(options({server.endpoint()}, milliseconds(4'500)),
                                          [&](const std::string& why) { lost.set_value(why); });
   const Lock& lock = *std::get<std::unique_ptr<Lock>>(outcome);
   EXPECT_THAT(lost.get_future().get(), HasSubstr("lease_not_found"));
@@ -144,7 +154,7 @@ TEST(ClientLock, IsKeptAliveAndLostWhereItIsNotHeldAnyMore) {
 }
 
 TEST(ClientLock, IsLostWhenNobodyConfirmsItInTime) {
-  const Duration ttl = milliseconds(600);
+  const Duration ttl = seconds(3);
   ScriptedServer server({{Kind::kAnswer, had(7)}, {Kind::kStaySilent, ""}});
   std::promise<Instant> lost;
   const Acquired outcome =
