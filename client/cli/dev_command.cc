@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <csignal>
-#include <ctime>
 #include <filesystem>
 #include <map>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "client/cli/cluster_survey.h"
 #include "client/cli/command.h"
 #include "client/cli/node_process.h"
+#include "client/cli/signals.h"
 #include "client/cli/terminal.h"
 
 namespace holdfast::cli {
@@ -28,18 +28,7 @@ struct DevNode {
 };
 
 sigset_t stop_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) sigaddset(&signals, number);
-  return signals;
-}
-
-// The signal that came within `patience`, or 0.
-int wait_for_signal(Duration patience) {
-  const auto whole = std::chrono::floor<std::chrono::seconds>(patience);
-  const timespec timeout{.tv_sec = whole.count(), .tv_nsec = (patience - whole).count()};
-  const sigset_t signals = stop_signals();
-  return std::max(0, ::sigtimedwait(&signals, nullptr, &timeout));
+  return signal_set({SIGINT, SIGTERM, SIGHUP, SIGCHLD});
 }
 
 void say(Color color, std::string_view text) {
@@ -153,7 +142,7 @@ class DevCommand final : public Command {
   static Exit watch(const Session& cluster, std::vector<DevNode>& nodes) {
     std::map<std::string, std::string> roles;
     while (true) {
-      const int signal = wait_for_signal(kLookPeriod);
+      const int signal = wait_for_signal(stop_signals(), kLookPeriod);
       if (signal != 0 && signal != SIGCHLD) return Exit::kOk;
       for (DevNode& node : nodes) {
         if (!node.process.has_just_ended()) continue;
@@ -185,7 +174,7 @@ class DevCommand final : public Command {
     const SystemClock clock;
     const Instant deadline = clock.now() + kStopPatience;
     while (count_running(nodes) > 0 && clock.now() < deadline) {
-      wait_for_signal(std::chrono::milliseconds(100));
+      wait_for_signal(stop_signals(), std::chrono::milliseconds(100));
     }
     for (DevNode& node : nodes) {
       if (!node.process.is_running()) continue;

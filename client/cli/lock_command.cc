@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <ctime>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -12,6 +11,7 @@
 #include "client/cli/guarded_process.h"
 #include "client/cli/options.h"
 #include "client/cli/record.h"
+#include "client/cli/signals.h"
 #include "client/cli/terminal.h"
 #include "client/lock.h"
 #include "storage/base/text.h"
@@ -29,19 +29,7 @@ constexpr Exit kNotBegun{125};
 constexpr Duration kLookAtLockPeriod = milliseconds(100);
 
 sigset_t handled_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, SIGTTOU})
-    sigaddset(&signals, number);
-  return signals;
-}
-
-// The signal that came within `patience`, or 0.
-int wait_for_any_signal(Duration patience) {
-  const auto whole = std::chrono::floor<std::chrono::seconds>(patience);
-  const timespec timeout{.tv_sec = whole.count(), .tv_nsec = (patience - whole).count()};
-  const sigset_t signals = handled_signals();
-  return std::max(0, ::sigtimedwait(&signals, nullptr, &timeout));
+  return signal_set({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD, SIGTTOU});
 }
 
 std::string default_owner() {
@@ -142,9 +130,10 @@ class LockCommand final : public Command {
 
   Exit watch_over(const Session& session, GuardedProcess& process, const Lock& lock) const {
     const SystemClock clock;
+    const sigset_t signals = handled_signals();
     std::optional<Instant> killed_at;
     while (true) {
-      const int signal = wait_for_any_signal(kLookAtLockPeriod);
+      const int signal = wait_for_signal(signals, kLookAtLockPeriod);
       if (signal != 0 && signal != SIGCHLD && signal != SIGTTOU) process.signal(signal);
       if (const std::optional<int> code = process.look())
         return killed_at ? kLost : static_cast<Exit>(*code);

@@ -4,9 +4,10 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
-#include <ctime>
 #include <optional>
 #include <string>
+#include <thread>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 #include "client/cli/command.h"
 #include "client/cli/options.h"
 #include "client/cli/record.h"
+#include "client/cli/signals.h"
 #include "client/cli/terminal.h"
 #include "storage/base/text.h"
 
@@ -64,29 +66,25 @@ class StatusCommand final : public Command {
  private:
   // A cluster that does not answer is what somebody watches for: no reason to end.
   Exit watch(const Session& session) {
-    ::sigset_t ends;
-    ::sigemptyset(&ends);
-    for (const int number : {SIGINT, SIGTERM}) ::sigaddset(&ends, number);
-    ::sigprocmask(SIG_BLOCK, &ends, nullptr);
+    // Also in the middle of a survey, but not of a line.
+    const sigset_t ends = signal_set({SIGINT, SIGTERM});
+    for (const int number : {SIGINT, SIGTERM})
+      std::signal(number, [](int) { ::_exit(static_cast<int>(Exit::kOk)); });
     const SystemClock clock;
     for (uint64_t looks = 1;; ++looks) {
       const Instant begun = clock.now();
       const ClusterSurvey survey = survey_cluster(session);
+      ::sigprocmask(SIG_BLOCK, &ends, nullptr);
       if (session.is_json()) {
         print_json(survey);
       } else {
         print_look(survey, begun, clock.wall());
       }
       std::fflush(stdout);
-      if (looks == looks_max_ || is_signalled(ends, begun + every_ - clock.now())) return Exit::kOk;
+      ::sigprocmask(SIG_UNBLOCK, &ends, nullptr);
+      if (looks == looks_max_) return Exit::kOk;
+      std::this_thread::sleep_for(begun + every_ - clock.now());
     }
-  }
-
-  static bool is_signalled(const ::sigset_t& signals, Duration patience) {
-    patience = std::max(patience, Duration::zero());
-    const auto whole = std::chrono::floor<std::chrono::seconds>(patience);
-    const std::timespec timeout{.tv_sec = whole.count(), .tv_nsec = (patience - whole).count()};
-    return ::sigtimedwait(&signals, nullptr, &timeout) > 0;
   }
 
   void print_look(const ClusterSurvey& survey, Instant at, WallTime wall) {

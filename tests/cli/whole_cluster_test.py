@@ -6,6 +6,7 @@ import pathlib
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import unittest
@@ -89,6 +90,17 @@ class Cluster(CommandLineTest):
             self.assertIn(b"revision", process.stdout.readline())
             process.send_signal(signal.SIGINT)
             self.assertEqual(process.wait(20), OK)
+
+    def test_ctrl_c_ends_it_in_the_middle_of_a_survey_too(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            command = [HOLDFAST, "--endpoint", f"127.0.0.1:{silent.getsockname()[1]}", "status", "--watch"]
+            with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+                connection, _ = silent.accept()
+                with connection:
+                    self.assertTrue(connection.recv(1))  # it asks
+                    process.send_signal(signal.SIGINT)
+                    self.assertEqual(process.wait(20), OK)
+                    self.assertEqual(process.stdout.read(), b"")  # it did not see the end of its question
 
     def test_members(self):
         lines = self.expect(OK, "members").stdout.decode().splitlines()
