@@ -78,12 +78,13 @@ void GuardedProcess::give_terminal(pid_t group) const {
 }
 
 std::optional<int> GuardedProcess::look() {
+  if (exit_code_) return exit_code_;
   int status = 0;
   const pid_t waited = ::waitpid(pid_, &status, WNOHANG | WUNTRACED);
   CHECK(waited >= 0, "waitpid: {}", std::generic_category().message(errno));
   if (waited == 0) return std::nullopt;
-  if (WIFEXITED(status)) return WEXITSTATUS(status);
-  if (WIFSIGNALED(status)) return kBySignal + WTERMSIG(status);
+  if (WIFEXITED(status)) exit_code_ = WEXITSTATUS(status);
+  if (WIFSIGNALED(status)) exit_code_ = kBySignal + WTERMSIG(status);
   if (had_terminal_ && WIFSTOPPED(status)) {
     // As a job of our shell, which shall see us stopped.
     give_terminal(::getpgrp());
@@ -91,7 +92,12 @@ std::optional<int> GuardedProcess::look() {
     give_terminal(pid_);
     signal(SIGCONT);
   }
-  return std::nullopt;
+  return exit_code_;
+}
+
+// A group's number is nobody else's as long as it has members.
+bool GuardedProcess::has_members() const {
+  return ::kill(-pid_, 0) == 0;
 }
 
 void GuardedProcess::signal(int number) const {

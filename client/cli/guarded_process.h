@@ -30,6 +30,8 @@ class GuardedProcess {
 
   // Its exit code, once it has ended; where it was stopped at the terminal, so are we meanwhile.
   std::optional<int> look();
+  // Of its group anybody is there: what it started may live longer than it.
+  bool has_members() const;
   // To it and all in its group.
   void signal(int number) const;
 
@@ -38,6 +40,7 @@ class GuardedProcess {
 
   pid_t pid_ = 0;
   bool had_terminal_ = false;
+  std::optional<int> exit_code_;
 };
 
 }  // namespace holdfast::cli

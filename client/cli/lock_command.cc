@@ -135,8 +135,9 @@ class LockCommand final : public Command {
     while (true) {
       const int signal = wait_for_signal(signals, kLookAtLockPeriod);
       if (signal != 0 && signal != SIGCHLD && signal != SIGTTOU) process.signal(signal);
-      if (const std::optional<int> code = process.look())
-        return killed_at ? kLost : static_cast<Exit>(*code);
+      const std::optional<int> code = process.look();
+      if (code && !killed_at) return static_cast<Exit>(*code);
+      if (code && !process.has_members()) return kLost;
       const Instant now = clock.now();
       if (!killed_at && (!lock.is_held() || lock.held_until() - now <= ttl_ / 3)) {
         killed_at = std::clamp(lock.held_until(), now, now + ttl_ / 3);
@@ -144,7 +145,9 @@ class LockCommand final : public Command {
         process.signal(SIGTERM);
         process.signal(SIGCONT);
       }
-      if (killed_at && now >= *killed_at) process.signal(SIGKILL);
+      if (!killed_at || now < *killed_at) continue;
+      process.signal(SIGKILL);
+      if (code) return kLost;
     }
   }
 

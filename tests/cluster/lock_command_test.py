@@ -152,6 +152,26 @@ def ends_with_the_lock(shell, name, ending):
         assert shell.path(name + ".told").exists()
 
 
+def ends_a_deaf_child_of_a_command_that_heeds(shell):
+    """What the command has started in its group does not outlive the lock, though the command itself ends."""
+    up = shell.path("deaf_child")
+    child = f"trap '' TERM; echo $PPID $$ >{up}.tmp; mv {up}.tmp {up}; while :; do sleep 0.05; done"
+    script = f'trap "exit 0" TERM; sh -c "$CHILD" & while :; do sleep 0.05; done'
+    shell.environment["CHILD"] = child
+    holder = shell.start("lock", "--ttl", "3s", "deaf_child", "--", "sh", "-c", script)
+    del shell.environment["CHILD"]
+    shell.begun("deaf_child")
+    pids = [int(pid) for pid in up.read_text().split()]
+    shell.node.process.send_signal(signal.SIGSTOP)
+    try:
+        ended(holder, LOST)
+        wait_for("all of it has ended", lambda: not any(map(alive, pids)))
+    finally:
+        shell.node.process.send_signal(signal.SIGCONT)
+        for pid in filter(alive, pids):
+            os.kill(pid, signal.SIGKILL)
+
+
 def main():
     with Cluster(1) as cluster:
         shell = Shell(cluster)
@@ -161,6 +181,7 @@ def main():
         passes_signals_on(shell)
         ends_with_the_lock(shell, "heeds", f"touch {shell.path('heeds.told')}; exit 0")
         ends_with_the_lock(shell, "deaf", "touch " + str(shell.path("deaf.told")))
+        ends_a_deaf_child_of_a_command_that_heeds(shell)
         print("holdfast lock: ok")
 
 
