@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <unistd.h>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -53,6 +55,20 @@ void collect(const CLI::App& app, const std::string& path, std::vector<Place>& p
     collect(*command, path + " " + command->get_name(), places);
 }
 
+// What a shell takes as one word, whatever else lies there.
+bool is_plain(std::string_view name) {
+  const auto is_fit = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+  };
+  return !name.empty() && std::ranges::all_of(name, is_fit);
+}
+
+bool is_program(const std::filesystem::directory_entry& entry) {
+  std::error_code gone;
+  return entry.is_regular_file(gone) && ::access(entry.path().c_str(), X_OK) == 0;
+}
+
 // holdfast-NAME beside this program is the command NAME.
 std::vector<Offer> programs_beside(const std::string& directory) {
   constexpr std::string_view kPrefix = "holdfast-";
@@ -62,7 +78,7 @@ std::vector<Offer> programs_beside(const std::string& directory) {
   for (; !unreadable && entry != std::filesystem::directory_iterator();
        entry.increment(unreadable)) {
     const std::string name = entry->path().filename();
-    if (name.starts_with(kPrefix))
+    if (name.starts_with(kPrefix) && is_plain(name.substr(kPrefix.size())) && is_program(*entry))
       programs.push_back({name.substr(kPrefix.size()), "a program beside holdfast"});
   }
   std::ranges::sort(programs, {}, &Offer::word);

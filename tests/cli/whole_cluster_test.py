@@ -333,11 +333,11 @@ class Dev(CommandLineTest):
 
 
 class Completion(CommandLineTest):
-    def complete(self, *words):
+    def complete(self, *words, program=HOLDFAST):
         """What bash offers for the last of these words."""
         script = ('source <("$1" completion bash); shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
                   '_holdfast; printf "%s\\n" "${COMPREPLY[@]}"')
-        result = subprocess.run(["bash", "-c", script, "bash", HOLDFAST, "holdfast", *words], capture_output=True,
+        result = subprocess.run(["bash", "-c", script, "bash", program, "holdfast", *words], capture_output=True,
                                 timeout=60, check=True)
         self.assertEqual(result.stderr, b"")
         return result.stdout.decode().split()
@@ -350,6 +350,19 @@ class Completion(CommandLineTest):
         self.assertIn("--endpoint", self.complete("--"))
         self.assertEqual(self.complete("status", "sta"), [])
         self.assertEqual(self.complete("rest"), ["restore"])  # a program beside it
+
+    def test_of_what_lies_beside_it_only_programs_with_plain_names_are_offered(self):
+        program = shutil.copy(HOLDFAST, self.directory)
+        wrong = pathlib.Path(self.directory, "wrong")
+        for name in ("greet_2-u", "notes.txt", "data", f"$(touch {wrong.name})", 'a"b', "folder"):
+            path = pathlib.Path(self.directory, f"holdfast-{name}")
+            path.mkdir() if name == "folder" else path.write_text("#!/bin/sh\n")
+            path.chmod(0o644 if name == "data" else 0o755)
+        offered = self.complete("", program=program)
+        commands = self.complete("")
+        self.assertEqual({word for word in offered if word not in commands}, {"greet_2-u"})
+        self.assertFalse({"notes.txt", "data", "folder"} & set(offered))
+        self.assertFalse(pathlib.Path("wrong").exists())
 
     def test_every_command_is_offered(self):
         helped = self.expect(OK, "--help").stdout.decode().split("Subcommands:")[1].split("Examples:")[0]
