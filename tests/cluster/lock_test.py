@@ -22,6 +22,7 @@ from cluster import Cluster, wait_for  # noqa: E402
 
 WORKERS = 5
 LAST_S = 22
+KILLS = 2
 TTL_S = 1.5
 GUARD, LOG = "guard", "log/"
 
@@ -164,14 +165,15 @@ def main():
         assert json.loads(body)["created"]
         workers = [Worker(f"w{i}", cluster.directory, ports) for i in range(WORKERS)]
         until = time.monotonic() + LAST_S
-        pauses = 0
+        pauses = kills = 0
         try:
-            while time.monotonic() < until:
+            while time.monotonic() < until or kills < KILLS:
                 stop_a_holder(cluster, workers)
                 pauses += 1
-                if pauses in (2, 4):
+                if pauses % 2 == 0 and kills < KILLS:
                     leader = cluster.leader()
                     leader.end(signal.SIGKILL)
+                    kills += 1
                     cluster.leader()
                     leader.start()
                     wait_for(f"{leader.name} is back", leader.is_ready)
@@ -186,7 +188,7 @@ def main():
         wait_for("the lock ends with its last holder", lambda: holder_of(cluster) is None)
         cluster.wait_caught_up()
         cluster.wait_hashes_agree()
-        print(f"{len(had)} holders, {pauses} of them stopped, 2 killed leaders: {stored} guarded writes, "
+        print(f"{len(had)} holders, {pauses} of them stopped, {kills} killed leaders: {stored} guarded writes, "
               f"{sum(refused.values())} of old holders refused")
 
 
