@@ -12,6 +12,7 @@ import threading
 
 sys.path.insert(0, os.path.dirname(__file__))
 from cluster import Cluster, wait_for  # noqa: E402
+from event_stream import events_of  # noqa: E402
 
 
 class Follower:
@@ -28,15 +29,9 @@ class Follower:
         wait_for(f"{node.name} tells where it begins", lambda: self.first)
 
     def run(self, answer, connection):
-        event = {}
         try:
-            for line in iter(answer.readline, b""):
-                name, _, value = line.decode().rstrip("\n").partition(": ")
-                if name:
-                    event[name] = value
-                    continue
+            for event in events_of(answer):
                 told = (event["event"], event["id"], json.loads(event["data"]))
-                event = {}
                 if self.first is None:
                     self.first = told
                 elif told[0] == "event":

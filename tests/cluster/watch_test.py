@@ -12,6 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(__file__))
 from cluster import Cluster, wait_for  # noqa: E402
+from event_stream import events_of  # noqa: E402
 from workers import Workers  # noqa: E402
 
 ROUNDS = int(os.environ.get("ROUNDS", "20"))
@@ -50,17 +51,10 @@ class Watcher:
                 connection.close()
 
     def follow(self, answer, stopping):
-        event = {}
-        while not stopping.is_set():
-            line = answer.readline().decode()
-            if not line.endswith("\n"):
-                return
-            name, _, value = line.rstrip("\n").partition(": ")
-            if name:
-                event[name] = value
-                continue
+        for event in events_of(answer):
             self.take(event)
-            event = {}
+            if stopping.is_set():
+                return
 
     def take(self, event):
         revision = int(event["id"])
