@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "client/kv_client.h"
+#include "client/caller.h"
 
 namespace holdfast {
 namespace {
@@ -46,7 +46,7 @@ Outcome outcome_of(std::string_view line, const Endpoint& endpoint, bool& is_las
 
 }  // namespace
 
-std::vector<Outcome> KvClient::bulk(const std::vector<std::string>& lines) {
+Task<std::vector<Outcome>> Caller::bulk(const std::vector<std::string>& lines) {
   // What hangs at one node is worth asking another. The node answers a little before that.
   const Duration patience = connections_.size() > 1 ? timeout_ / 2 : timeout_;
   const Duration at_node = std::min<Duration>(patience - patience / 10, std::chrono::seconds(60));
@@ -65,7 +65,9 @@ std::vector<Outcome> KvClient::bulk(const std::vector<std::string>& lines) {
                     },
                 .patience = patience};
   HttpConnection& connection = connections_[current_];
-  const auto answer = connection.exchange(request, clock_.now() + patience, &sink);
+  Task<std::expected<HttpResponse, NoAnswer>> exchange =
+      connection.begin(request, clock_.now() + patience, &sink);
+  const std::expected<HttpResponse, NoAnswer> answer = co_await std::move(exchange);
   std::vector<Outcome> outcomes;
   outcomes.reserve(lines.size());
   size_t begin = 0;
@@ -87,7 +89,7 @@ std::vector<Outcome> KvClient::bulk(const std::vector<std::string>& lines) {
     is_well = is_well && std::holds_alternative<BulkAnswer>(outcome);
   }
   if (!is_well) turn_to_next_endpoint();
-  return outcomes;
+  co_return outcomes;
 }
 
 }  // namespace holdfast

@@ -1,9 +1,10 @@
 #include "client/http_connection.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <optional>
 #include <poll.h>
@@ -17,7 +18,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <fmt/format.h>
 
-#include "storage/base/check.h"
+#include "client/supply.h"
 #include "storage/base/descriptor.h"
 #include "storage/base/result.h"
 
@@ -32,62 +33,44 @@ constexpr size_t kBodyBytesMax = 256 * 1024 * 1024;
 constexpr uint32_t kHeaderBytesMax = 64 * 1024;
 // A host that does not answer at all must not use up the time that another node could use.
 constexpr Duration kConnectPatience = std::chrono::seconds(1);
+constexpr std::string_view kNoMoreWanted = "no more of its answer was wanted";
 
 std::string system_words(int error) {
   return std::generic_category().message(error);
 }
 
-// Which of `events` are there, 0 at the deadline.
-short wait_for(int fd, short events, Instant deadline, const Clock& clock) {
-  while (true) {
-    const Duration left = deadline - clock.now();
-    if (left <= Duration::zero()) return 0;
-    const auto whole = std::chrono::floor<std::chrono::seconds>(left);
-    const timespec patience{.tv_sec = whole.count(), .tv_nsec = (left - whole).count()};
-    pollfd entry{.fd = fd, .events = events, .revents = 0};
-    const int ready = ::ppoll(&entry, 1, &patience, nullptr);
-    if (ready > 0) return entry.revents;
-    CHECK(ready == 0 || errno == EINTR, "ppoll: {}", system_words(errno));
-  }
-}
-
-Result<Descriptor> connect_to(const addrinfo& address, Instant deadline, const Clock& clock) {
-  Descriptor socket(::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!socket.is_open()) return fail(ErrorCode::kIo, system_words(errno));
+Task<Result<Descriptor>> connect_to(const SocketAddress& address, Instant deadline) {
+  Descriptor socket(
+      ::socket(address.bytes.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket.is_open()) co_return fail(ErrorCode::kIo, system_words(errno));
   const int on = 1;
   ::setsockopt(socket.number(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (::connect(socket.number(), address.ai_addr, address.ai_addrlen) == 0) return socket;
-  if (errno != EINPROGRESS) return fail(ErrorCode::kUnavailable, system_words(errno));
-  if (wait_for(socket.number(), POLLOUT, deadline, clock) == 0) {
-    return fail(ErrorCode::kUnavailable, "the host did not answer in time");
-  }
+  const auto* const bytes = reinterpret_cast<const sockaddr*>(&address.bytes);
+  if (::connect(socket.number(), bytes, address.size) == 0) co_return socket;
+  if (errno != EINPROGRESS) co_return fail(ErrorCode::kUnavailable, system_words(errno));
+  const Readiness connected{.fd = socket.number(), .events = POLLOUT, .until = deadline};
+  const Supply supply = co_await connected;
+  if (supply.events == 0)
+    co_return fail(ErrorCode::kUnavailable, "the host did not answer in time");
   int error = 0;
   socklen_t size = sizeof error;
   ::getsockopt(socket.number(), SOL_SOCKET, SO_ERROR, &error, &size);
-  if (error != 0) return fail(ErrorCode::kUnavailable, system_words(error));
-  return socket;
+  if (error != 0) co_return fail(ErrorCode::kUnavailable, system_words(error));
+  co_return socket;
 }
 
-Result<Descriptor> connect_to(const Endpoint& endpoint, Instant deadline, const Clock& clock) {
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  const int error =
-      ::getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &found);
-  if (error != 0) {
-    return fail(ErrorCode::kUnavailable,
-                fmt::format("no address for '{}': {}", endpoint.host, ::gai_strerror(error)));
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
+Task<Result<Descriptor>> connect_to(const Endpoint& endpoint, Instant deadline,
+                                    const Clock& clock) {
+  const Lookup lookup{&endpoint};
+  const Supply supply = co_await lookup;
+  if (!supply.found) co_return std::unexpected(supply.found.error());
   const Instant connect_deadline = std::min(deadline, clock.now() + kConnectPatience);
   Result<Descriptor> last = fail(ErrorCode::kUnavailable, "no address");
-  for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
-    last = connect_to(*address, connect_deadline, clock);
-    if (last) return last;
+  for (const SocketAddress& address : *supply.found) {
+    last = co_await connect_to(address, connect_deadline);
+    if (last) break;
   }
-  return last;
+  co_return last;
 }
 
 std::string request_head(const HttpRequest& request, const Endpoint& endpoint) {
@@ -171,27 +154,31 @@ class HttpConnection::Wire {
   Wire(Endpoint endpoint, const Clock& clock) : endpoint_(std::move(endpoint)), clock_(clock) {}
 
   const Endpoint& endpoint() const { return endpoint_; }
+  const Clock& clock() const { return clock_; }
 
-  std::expected<HttpResponse, NoAnswer> exchange(const HttpRequest& request, Instant deadline,
-                                                 BodySink* sink) {
-    if (socket_.is_open() && !is_idle()) close();
+  Task<std::expected<HttpResponse, NoAnswer>> exchange(const HttpRequest& request, Instant deadline,
+                                                       BodySink* sink) {
+    // Of an exchange that nobody saw the end of, the answer may still come.
+    if (socket_.is_open() && (is_in_exchange_ || !is_idle())) close();
+    is_in_exchange_ = true;
     if (!socket_.is_open()) {
-      Result<Descriptor> connected = connect_to(endpoint_, deadline, clock_);
+      Result<Descriptor> connected = co_await connect_to(endpoint_, deadline, clock_);
       if (!connected) {
         auto nothing = no_answer(Delivery::kNotServed, connected.error().message);
         nothing.error().is_connected = false;
-        return nothing;
+        co_return nothing;
       }
       socket_ = std::move(*connected);
     }
-    const std::expected<Sent, NoAnswer> sent = send(request, deadline);
+    const std::expected<Sent, NoAnswer> sent = co_await send(request, deadline);
     if (!sent) {
       close();
-      return std::unexpected(sent.error());
+      co_return std::unexpected(sent.error());
     }
-    std::expected<HttpResponse, NoAnswer> answer = receive(request, *sent, deadline, sink);
+    std::expected<HttpResponse, NoAnswer> answer = co_await receive(request, *sent, deadline, sink);
     if (!answer || !keep_alive_ || *sent == Sent::kPart) close();
-    return answer;
+    is_in_exchange_ = false;
+    co_return answer;
   }
 
  private:
@@ -216,25 +203,26 @@ class HttpConnection::Wire {
 
   // Until the last byte is handed to the system no node can have the whole request, and a part of
   // one is never carried out.
-  std::expected<Sent, NoAnswer> send(const HttpRequest& request, Instant deadline) {
+  Task<std::expected<Sent, NoAnswer>> send(const HttpRequest& request, Instant deadline) {
     const std::string head = request_head(request, endpoint_);
     const size_t size = head.size() + request.body.size();
     for (size_t sent = 0; sent < size;) {
-      const short ready = wait_for(socket_.number(), POLLOUT | POLLIN, deadline, clock_);
-      if (ready == 0) {
-        return no_answer(Delivery::kNotServed, "it did not take the request in time");
-      }
+      const Readiness either{.fd = socket_.number(), .events = POLLOUT | POLLIN, .until = deadline};
+      const Supply supply = co_await either;
+      const short ready = supply.events;
+      if (ready == 0)
+        co_return no_answer(Delivery::kNotServed, "it did not take the request in time");
       // An answer before the end of the request is a refusal of it, such as 413.
       if ((ready & POLLIN) != 0 && !(request.is_answered_meanwhile && take_early()))
-        return Sent::kPart;
+        co_return Sent::kPart;
       if ((ready & POLLOUT) == 0) continue;
       const ssize_t count = send_from(head, request.body, sent);
       if (count < 0 && errno != EAGAIN && errno != EINTR) {
-        return no_answer(Delivery::kNotServed, system_words(errno));
+        co_return no_answer(Delivery::kNotServed, system_words(errno));
       }
       if (count > 0) sent += static_cast<size_t>(count);
     }
-    return Sent::kWhole;
+    co_return Sent::kWhole;
   }
 
   // False: the connection is over.
@@ -259,8 +247,8 @@ class HttpConnection::Wire {
     return ::sendmsg(socket_.number(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   }
 
-  std::expected<HttpResponse, NoAnswer> receive(const HttpRequest& request, Sent sent,
-                                                Instant deadline, BodySink* sink) {
+  Task<std::expected<HttpResponse, NoAnswer>> receive(const HttpRequest& request, Sent sent,
+                                                      Instant deadline, BodySink* sink) {
     const Delivery delivery = sent == Sent::kWhole ? Delivery::kUnknown : Delivery::kNotServed;
     http::response_parser<AnyBody> parser;
     parser.get().body().sink = sink;
@@ -268,27 +256,30 @@ class HttpConnection::Wire {
     parser.header_limit(kHeaderBytesMax);
     parser.body_limit(boost::none);  // AnyBody has one
     parser.skip(request.method == "HEAD");
-    if (buffer_.size() > 0) {
-      if (std::optional<std::string> broken = parse(parser, false))
-        return no_answer(delivery, *broken);
-    }
-    while (!parser.is_done()) {
-      if (wait_for(socket_.number(), POLLIN, deadline, clock_) == 0) {
-        return no_answer(delivery, "no answer in time");
+    for (bool has_ended = false;;) {
+      if (buffer_.size() > 0 || has_ended) {
+        if (std::optional<std::string> broken = parse(parser, has_ended))
+          co_return no_answer(delivery, *broken);
+        if (sink != nullptr && sink->begun && sink->deal) {
+          const bool goes_on = co_await sink->deal();
+          if (!goes_on) co_return no_answer(delivery, kNoMoreWanted);
+        }
+        if (sink != nullptr && parser.is_header_done()) deadline = clock_.now() + sink->patience;
       }
+      if (parser.is_done()) break;
+      const Readiness readable{.fd = socket_.number(), .events = POLLIN, .until = deadline};
+      const Supply supply = co_await readable;
+      if (supply.events == 0) co_return no_answer(delivery, "no answer in time");
       auto space = buffer_.prepare(kReadBytes);
       const ssize_t count = ::recv(socket_.number(), space.data(), space.size(), MSG_DONTWAIT);
       if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-      if (count < 0) return no_answer(delivery, system_words(errno));
+      if (count < 0) co_return no_answer(delivery, system_words(errno));
       buffer_.commit(static_cast<size_t>(count));
-      if (sink != nullptr && parser.is_header_done()) deadline = clock_.now() + sink->patience;
-      if (std::optional<std::string> broken = parse(parser, count == 0)) {
-        return no_answer(delivery, *broken);
-      }
+      has_ended = count == 0;
     }
     // Bytes beyond the answer belong to no request of ours.
     keep_alive_ = parser.keep_alive() && buffer_.size() == 0;
-    return response_from(parser.release());
+    co_return response_from(parser.release());
   }
 
   // Gives the parser what was read; says what is wrong, if anything is.
@@ -322,6 +313,7 @@ class HttpConnection::Wire {
   Descriptor socket_;
   beast::flat_buffer buffer_;
   bool keep_alive_ = true;
+  bool is_in_exchange_ = false;
 };
 
 HttpConnection::HttpConnection(Endpoint endpoint, const Clock& clock)
@@ -336,6 +328,13 @@ const Endpoint& HttpConnection::endpoint() const {
 
 std::expected<HttpResponse, NoAnswer> HttpConnection::exchange(const HttpRequest& request,
                                                                Instant deadline, BodySink* sink) {
+  return carry_out(begin(request, deadline, sink),
+                   [this](const Need& need) { return supply_connection(need, wire_->clock()); });
+}
+
+Task<std::expected<HttpResponse, NoAnswer>> HttpConnection::begin(const HttpRequest& request,
+                                                                  Instant deadline,
+                                                                  BodySink* sink) {
   return wire_->exchange(request, deadline, sink);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "client/endpoint.h"
+#include "client/task.h"
 #include "storage/base/clock.h"
 
 namespace holdfast {
@@ -57,6 +58,9 @@ struct BodySink {
   std::function<bool(std::string_view bytes)> take;
   Duration patience;   // the longest silence once the body has begun, instead of the deadline
   bool begun = false;  // something was given to `take`
+  // Where there is one, goes on behind each `take` until what it gave is dealt with: no more is
+  // read meanwhile. False: as of `take`.
+  std::function<Task<bool>()> deal = {};
 };
 
 class HttpConnection {
@@ -73,6 +77,10 @@ class HttpConnection {
   // Where there is a `sink`, the body of a success goes there, and only other bodies are answered.
   std::expected<HttpResponse, NoAnswer> exchange(const HttpRequest& request, Instant deadline,
                                                  BodySink* sink = nullptr);
+  // The same, to be supplied by whoever waits for it: it needs readiness and look-ups, and what its
+  // sink needs. All that it is given must live as long as it.
+  Task<std::expected<HttpResponse, NoAnswer>> begin(const HttpRequest& request, Instant deadline,
+                                                    BodySink* sink = nullptr);
 
  private:
   class Wire;

@@ -37,8 +37,9 @@ std::string stream_of(const std::string& body, size_t more) {
 class ClientEvents : public testing::Test {
  protected:
   ReadOutcome<void> follow(const Endpoint& endpoint, size_t enough) {
-    KvClient client({.endpoints = {endpoint}, .timeout = std::chrono::seconds(20)}, clock_,
-                    Random(1), [](Duration) {});
+    KvClient client(
+        Caller({.endpoints = {endpoint}, .timeout = std::chrono::seconds(20)}, clock_, Random(1)),
+        [](Duration) {});
     return client.follow_events(place_, [&, enough](const NodeEvent* event) {
       if (event == nullptr) {
         ++idle_;

@@ -1,7 +1,10 @@
 #include "client/http_connection.h"
 
+#include <poll.h>
+
 #include <gtest/gtest.h>
 
+#include "client/supply.h"
 #include "tests/client/scripted_server_fixture.h"
 
 namespace holdfast {
@@ -80,6 +83,29 @@ TEST_F(HttpConnectionTest, AnIdleConnectionThatWasClosedIsReplacedBeforeSending)
   ASSERT_TRUE(second) << second.error().message;
   EXPECT_EQ(second->status, 201u);
   EXPECT_EQ(server.connections(), 2u);
+}
+
+TEST_F(HttpConnectionTest, TheAnswerToARequestThatWasLeftIsNobodysAnswer) {
+  ScriptedServer server({{Kind::kAnswer, http_answer(200, "of the first")},
+                         {Kind::kAnswer, ""},  // the end of that connection
+                         {Kind::kAnswer, http_answer(200, "of the second")}});
+  HttpConnection connection(server.endpoint(), clock_);
+  const HttpRequest request{.method = "GET", .target = "/", .headers = {}, .body = {}};
+  const Instant deadline = clock_.now() + std::chrono::seconds(20);
+  {
+    Standing standing;
+    auto left = connection.begin(request, deadline);
+    left.start(standing);
+    while (true) {
+      const auto* const readiness = std::get_if<Readiness>(&standing.need);
+      if (readiness != nullptr && readiness->events == POLLIN) break;
+      standing.supply = supply_connection(standing.need, clock_);
+      standing.waiting.resume();
+    }
+  }
+  const auto answer = connection.exchange(request, deadline);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->body, "of the second");
 }
 
 TEST_F(HttpConnectionTest, ConnectionCloseIsHeeded) {

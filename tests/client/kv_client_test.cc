@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/client/scripted_server_fixture.h"
+#include "tests/client/still_clock.h"
 
 namespace holdfast {
 namespace {
@@ -11,30 +12,20 @@ using Kind = Step::Kind;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Stands still but for the pauses of the client.
-class StillClock final : public Clock {
- public:
-  Instant now() const override { return now_; }
-  WallTime wall() const override { return {}; }
-  void pass(Duration time) { now_ += time; }
-
- private:
-  Instant now_{std::chrono::hours(1)};
-};
-
 class KvClientTest : public ::testing::Test {
  protected:
   // `repeats_unknown`: its changes bear keys.
   KvClient client(std::vector<Endpoint> endpoints, Duration timeout = seconds(20),
                   bool repeats_unknown = false) {
-    return KvClient({.endpoints = std::move(endpoints),
-                     .first_endpoint = 0,
-                     .timeout = timeout,
-                     .repeats_unknown = repeats_unknown},
-                    clock_, Random(1), [this](Duration pause) {
-                      pauses_.push_back(pause);
-                      clock_.pass(pause);
-                    });
+    return {Caller({.endpoints = std::move(endpoints),
+                    .first_endpoint = 0,
+                    .timeout = timeout,
+                    .repeats_unknown = repeats_unknown},
+                   clock_, Random(1)),
+            [this](Duration pause) {
+              pauses_.push_back(pause);
+              clock_.pass(pause);
+            }};
   }
 
   StillClock clock_;
@@ -387,7 +378,7 @@ TEST_F(KvClientTest, WhatTheNodeExplainsIsKept) {
   ScriptedServer server(
       {{Kind::kAnswer, http_answer(201, R"({"revision":7,"created":true})",
                                    "Holdfast-Node: n1\r\nServer-Timing: queue;dur=0.1\r\n")}});
-  KvClient asking({.endpoints = {server.endpoint()}, .explains = true}, clock_, Random(1),
+  KvClient asking(Caller({.endpoints = {server.endpoint()}, .explains = true}, clock_, Random(1)),
                   [](Duration) {});
   asking.put("a", "x");
   EXPECT_TRUE(server.requests().at(0).ends_with("&explain=true")) << server.requests().at(0);

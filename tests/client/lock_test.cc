@@ -26,10 +26,6 @@ std::string had(uint64_t token) {
                                       token));
 }
 const std::string kConflict = problem_answer(409, "conflict", "not_applied", true);
-const std::string kNotHeld = problem_answer(404, "lease_not_found", "not_applied", false);
-// Of a node that wants to be left alone for so long at least.
-const std::string kHalfASecond =
-    problem_answer(503, "overloaded", "not_applied", true, "Retry-After: 1\r\n");
 const std::string kReleased = http_answer(200, R"({"revision":9,"deleted":0,"finished":true})");
 
 // As long as one of an hour is held for sure.
@@ -59,15 +55,6 @@ TEST(ClientLock, IsHeldFromBeforeItWasAskedFor) {
   EXPECT_EQ(server.fields("Idempotency-Key").at(0).size(), 32u);
   EXPECT_TRUE(std::holds_alternative<RevokeAnswer>(lock.release()));
   EXPECT_THAT(server.requests().at(1), StartsWith("DELETE /v1/locks/jobs/%C3%BC?token=7&timeout="));
-}
-
-TEST(ClientLock, TheTimeThatTheAnswerTookDoesNotCount) {
-  ScriptedServer server(
-      {{Kind::kAnswer, kHalfASecond}, {Kind::kAnswer, had(7)}, {Kind::kAnswer, kReleased}});
-  const Acquired outcome = Lock::acquire(options({server.endpoint()}));
-  const Instant after = SystemClock().now();
-  EXPECT_LE(std::get<std::unique_ptr<Lock>>(outcome)->held_until(),
-            after - milliseconds(500) + kSure);
 }
 
 TEST(ClientLock, IsReleasedWithItsLife) {
@@ -104,53 +91,6 @@ TEST(ClientLock, AnotherNodeIsAskedForTheSameLock) {
   const Acquired outcome = Lock::acquire(options({first.endpoint(), second.endpoint()}));
   EXPECT_EQ(std::get<std::unique_ptr<Lock>>(outcome)->token(), 9u);
   EXPECT_EQ(first.fields("Idempotency-Key").at(0), second.fields("Idempotency-Key").at(0));
-}
-
-// What came late may have begun long ago, and be over: the answer takes longer here than a third of
-// the time to live.
-constexpr Duration kTtlOfLateOnes = milliseconds(4'200);
-std::vector<Step> steps_of_a_late_one(std::vector<Step> then) {
-  std::vector<Step> steps(3, Step{Kind::kAnswer, kHalfASecond});
-  steps.push_back({Kind::kAnswer, had(9)});
-  steps.insert(steps.end(), then.begin(), then.end());
-  return steps;
-}
-
-TEST(ClientLock, WhatMayHaveBegunLongAgoBeginsAnew) {
-  ScriptedServer server(steps_of_a_late_one(
-      {{Kind::kAnswer, kNotHeld}, {Kind::kAnswer, had(10)}, {Kind::kAnswer, kNotHeld}}));
-  LockOptions patient = options({server.endpoint()}, kTtlOfLateOnes);
-  patient.wait = hours(1);
-  std::promise<void> lost;
-  const Acquired outcome =
-      Lock::acquire(std::move(patient), [&](const std::string&) { lost.set_value(); });
-  ASSERT_TRUE(std::holds_alternative<std::unique_ptr<Lock>>(outcome));
-  EXPECT_EQ(std::get<std::unique_ptr<Lock>>(outcome)->token(), 10u);
-  lost.get_future().wait();
-  EXPECT_THAT(server.requests().at(4), StartsWith("PUT /v1/locks/jobs/%C3%BC?token=9&timeout="));
-}
-
-TEST(ClientLock, WhatWasHadAndCannotBeConfirmedIsUnknown) {
-  ScriptedServer server(steps_of_a_late_one(
-      {{Kind::kAnswer, problem_answer(400, "bad_request", "not_applied", false)}}));
-  const Acquired outcome = Lock::acquire(options({server.endpoint()}, kTtlOfLateOnes));
-  EXPECT_TRUE(std::holds_alternative<Unknown>(outcome)) << "it may be held";
-}
-
-TEST(ClientLock, IsKeptAliveAndLostWhereItIsNotHeldAnyMore) {
-  ScriptedServer server({{Kind::kAnswer, had(7)},
-                         {Kind::kAnswer, had(7)},
-                         {Kind::kAnswer, no_leader_answer()},
-                         {Kind::kAnswer, had(7)},
-                         {Kind::kAnswer, kNotHeld}});
-  std::promise<std::string> lost;
-  const Acquired outcome = Lock::acquire(options({server.endpoint()}, milliseconds(4'500)),
-                                         [&](const std::string& why) { lost.set_value(why); });
-  const Lock& lock = *std::get<std::unique_ptr<Lock>>(outcome);
-  EXPECT_THAT(lost.get_future().get(), HasSubstr("lease_not_found"));
-  EXPECT_FALSE(lock.is_held());
-  for (size_t i = 1; i < 5; ++i)
-    EXPECT_THAT(server.requests().at(i), StartsWith("PUT /v1/locks/jobs/%C3%BC?token=7&timeout="));
 }
 
 TEST(ClientLock, IsLostWhenNobodyConfirmsItInTime) {

@@ -56,8 +56,9 @@ TEST(EventStream, EventsAreWholeHoweverTheirBytesCome) {
 class ClientWatch : public testing::Test {
  protected:
   ReadOutcome<void> watch(std::vector<Endpoint> endpoints, size_t enough) {
-    KvClient client({.endpoints = std::move(endpoints), .timeout = std::chrono::seconds(20)},
-                    clock_, Random(1), [](Duration) {});
+    KvClient client(Caller({.endpoints = std::move(endpoints), .timeout = std::chrono::seconds(20)},
+                           clock_, Random(1)),
+                    [](Duration) {});
     return client.watch({.prefix = "k"}, [&, enough](const WatchedRevision& change) {
       told_.push_back(change.revision);
       values_ += change.events.at(0).value;
