@@ -2,92 +2,42 @@
 
 #include <utility>
 
-#include <boost/asio/bind_executor.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 namespace holdfast {
-
-namespace net = boost::asio;
-
 AsyncClient::AsyncClient(KvClientOptions options, size_t calls_max)
-    : clients_(std::move(options), calls_max), threads_(calls_max) {}
+    : callers_(std::move(options), calls_max) {}
 
-AsyncClient::~AsyncClient() {
-  threads_.join();
+Awaitable<std::vector<WriteOutcome<BulkAnswer>>> AsyncClient::bulk(std::vector<std::string> lines) {
+  using Outcomes = std::vector<WriteOutcome<BulkAnswer>>;
+  return on_strand(make_with_taken<Outcomes>(
+      [lines = std::move(lines)](Caller& caller) { return caller.bulk(lines); }));
 }
 
-AsyncClient::Awaitable<void> AsyncClient::enter() {
-  co_await net::post(threads_, net::bind_executor(threads_, net::use_awaitable));
+Awaitable<ReadOutcome<HttpResponse>> AsyncClient::snapshot(Consistency consistency,
+                                                           BodySink& sink) {
+  using Outcome = ReadOutcome<HttpResponse>;
+  return on_strand(make_with_own<Outcome>(
+      [consistency, &sink](Caller& caller) {
+        return caller.make(calls::snapshot(consistency), &sink);
+      },
+      Listener()));
 }
 
-AsyncClient::Awaitable<void> AsyncClient::leave() {
-  const net::any_io_executor home = co_await net::this_coro::executor;
-  co_await net::post(home, net::use_awaitable);
+Awaitable<ReadOutcome<void>> AsyncClient::watch(const WatchQuery& query,
+                                                AsyncChangeSink on_change) {
+  return on_strand(
+      make_with_own<ReadOutcome<void>>([query](Caller& caller) { return caller.watch(query); },
+                                       [on_change = std::move(on_change)](const Need& need) {
+                                         return on_change(*std::get<TellChange>(need).change);
+                                       }));
 }
 
-// What is given by reference is the caller's, whose coroutine waits for the end of the call.
-AsyncClient::Awaitable<WriteOutcome<PutAnswer>> AsyncClient::put(std::string key, std::string value,
-                                                                 const Condition& condition,
-                                                                 const Lifetime& lifetime) {
-  co_await enter();
-  WriteOutcome<PutAnswer> outcome = clients_.take()->put(key, value, condition, lifetime);
-  co_await leave();
-  co_return outcome;
-}
-
-AsyncClient::Awaitable<WriteOutcome<PutAnswer>> AsyncClient::put(std::string key,
-                                                                 std::string value) {
-  static const Condition always;
-  static const Lifetime for_ever;
-  return put(std::move(key), std::move(value), always, for_ever);
-}
-
-AsyncClient::Awaitable<WriteOutcome<DeleteAnswer>> AsyncClient::remove(std::string key,
-                                                                       const Condition& condition) {
-  co_await enter();
-  WriteOutcome<DeleteAnswer> outcome = clients_.take()->remove(key, condition);
-  co_await leave();
-  co_return outcome;
-}
-
-AsyncClient::Awaitable<WriteOutcome<DeleteAnswer>> AsyncClient::remove(std::string key) {
-  static const Condition always;
-  return remove(std::move(key), always);
-}
-
-AsyncClient::Awaitable<WriteOutcome<TxnAnswer>> AsyncClient::transact(std::string json) {
-  co_await enter();
-  WriteOutcome<TxnAnswer> outcome = clients_.take()->transact(std::move(json));
-  co_await leave();
-  co_return outcome;
-}
-
-AsyncClient::Awaitable<ReadOutcome<Value>> AsyncClient::get(std::string key, const Moment& moment) {
-  co_await enter();
-  ReadOutcome<Value> outcome = clients_.take()->get(key, moment);
-  co_await leave();
-  co_return outcome;
-}
-
-AsyncClient::Awaitable<ReadOutcome<Value>> AsyncClient::get(std::string key) {
-  static const Moment newest;
-  return get(std::move(key), newest);
-}
-
-AsyncClient::Awaitable<ReadOutcome<ScanPage>> AsyncClient::scan(const ScanQuery& query) {
-  co_await enter();
-  ReadOutcome<ScanPage> outcome = clients_.take()->scan(query);
-  co_await leave();
-  co_return outcome;
-}
-
-AsyncClient::Awaitable<ReadOutcome<ClusterView>> AsyncClient::cluster() {
-  co_await enter();
-  ReadOutcome<ClusterView> outcome = clients_.take()->cluster();
-  co_await leave();
-  co_return outcome;
+Awaitable<ReadOutcome<void>> AsyncClient::follow_events(EventsPlace& place,
+                                                        AsyncEventSink on_event) {
+  return on_strand(make_with_own<ReadOutcome<void>>(
+      [&place](Caller& caller) { return caller.follow_events(place); },
+      [on_event = std::move(on_event)](const Need& need) {
+        return on_event(std::get<TellEvent>(need).event);
+      }));
 }
 
 }  // namespace holdfast
