@@ -62,17 +62,18 @@ class BackupCommand final : public Command {
         ->required()
         ->type_name("FILE");
     add_consistency_option(app(), consistency_);
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast backup monday.backup\n"
-        "  holdfast --endpoint http://127.0.0.1:4663 backup monday.backup     by this node\n"
-        "  holdfast backup - | ssh elsewhere 'cat > monday.backup'\n"
+        "  holdfast --endpoint http://127.0.0.1:4663 backup tuesday.backup    by this node\n"
+        "  holdfast backup - | ssh elsewhere 'cat > wednesday.backup'\n"
         "  holdfast backup last.backup --consistency local     also without a majority\n\n"
         "Holds all that was acknowledged before it began, while the cluster serves: keys, the\n"
         "history that is kept, leases, settings. Every byte is checked while it comes; FILE gets\n"
         "its name when all of it is on disk, until then it is FILE.part. A node makes one backup\n"
         "at a time. `holdfast verify FILE` checks it again, `holdfast restore FILE` makes a new\n"
-        "cluster of it.");
+        "cluster of it.",
+        {Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {

@@ -3,7 +3,9 @@
 // One command of the command line. Making it adds its name, options and help to the parser; it is
 // run only if it was the one that was given.
 
+#include <initializer_list>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "client/cli/session.h"
@@ -26,8 +28,11 @@ class Command {
 
  protected:
   CLI::App& app() { return app_; }
-  // What stands below the help, also below that of each subcommand that is there by then.
-  void set_footer(const char* text);
+  // What stands below the help, also below that of each subcommand that is there by then: examples,
+  // what there is to know, and which ends there are besides kOk and kOther.
+  void describe(std::string text, std::initializer_list<Exit> exits);
+  // The same, with exit codes in the text.
+  void describe_with_exits(const std::string& text);
 
  private:
   CLI::App& app_;
@@ -56,5 +61,9 @@ std::unique_ptr<Command> make_backup_command(CLI::App& root);
 std::unique_ptr<Command> make_faults_command(CLI::App& root);
 std::unique_ptr<Command> make_dev_command(CLI::App& root);
 std::unique_ptr<Command> make_completion_command(CLI::App& root);
+std::unique_ptr<Command> make_help_command(CLI::App& root);
+
+// How the help of each command looks: before the commands are made.
+void set_help_form(CLI::App& root);
 
 }  // namespace holdfast::cli

@@ -175,11 +175,12 @@ class CompletionCommand final : public Command {
         .add_option("SHELL", shell_, "bash, zsh or fish")
         ->required()
         ->check(CLI::IsMember({"bash", "zsh", "fish"}));
-    app().footer(
+    describe(
         "Examples:\n"
         "  source <(holdfast completion bash)             this shell; in ~/.bashrc: every one\n"
         "  source <(holdfast completion zsh)              the same for zsh, behind compinit\n"
-        "  holdfast completion fish > ~/.config/fish/completions/holdfast.fish");
+        "  holdfast completion fish > ~/.config/fish/completions/holdfast.fish",
+        {});
   }
 
   Exit run(const Session& session) override {

@@ -56,12 +56,13 @@ class DevCommand final : public Command {
         ->type_name("PORT")
         ->capture_default_str()
         ->check(CLI::Range(1, 65000));
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast dev\n"
         "  holdfast dev --nodes 5 --dir /tmp/five\n\n"
         "Says who leads and who died. Kill a node (its pid is shown) and watch. The data stays in\n"
-        "DIR: the next `holdfast dev` there goes on with it.");
+        "DIR: the next `holdfast dev` there goes on with it.",
+        {});
   }
 
   Exit run(const Session& session) override {

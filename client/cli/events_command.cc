@@ -116,7 +116,7 @@ class EventsCommand final : public Command {
         .add_option("--count", count_, "End after N events")
         ->type_name("N")
         ->check(CLI::Range(uint64_t{1}, UINT64_MAX));
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast events                        of one node: what it keeps, and what comes\n"
         "  holdfast --endpoint http://127.0.0.1:4653,http://127.0.0.1:4663 events --last 0\n"
@@ -124,7 +124,8 @@ class EventsCommand final : public Command {
         "Each node tells what it sees itself, and keeps its newest 1,024 events while its process\n"
         "lives; all nodes of --endpoint are followed. Lines are TIME, NODE, TERM, KIND and what\n"
         "happened; of kind reset is a line that says that a node's events begin anew. Ends with\n"
-        "exit code 5 when no node is there for --timeout.");
+        "exit code 5 when no node is there for --timeout.",
+        {Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override { return Followers(session, begin_, count_).run(); }

@@ -23,12 +23,13 @@ class ExportCommand final : public Command {
         .add_option("--prefix", query_.prefix, "Only keys that begin with PREFIX")
         ->type_name("PREFIX");
     add_moment_options(app(), query_.moment);
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast export > everything.ndjson\n"
         "  holdfast export --prefix photos/ | gzip > photos.ndjson.gz\n\n"
         "One record a line, {\"key\":…,\"value\":…} or with _base64 where bytes are not UTF-8, in\n"
-        "order of the keys. `holdfast import` reads it back.");
+        "order of the keys. `holdfast import` reads it back.",
+        {Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {
@@ -64,14 +65,15 @@ class DigestCommand final : public Command {
         ->type_name("FILE")
         ->excludes("--prefix")
         ->excludes("--consistency");
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast digest --prefix packages/\n"
         "  holdfast digest --file packages.ndjson\n"
         "  holdfast --endpoint http://127.0.0.1:4663 digest --consistency local   of one node\n\n"
         "Prints \"SHA-256 COUNT\". The checksum is over the length (8 bytes, big-endian) and the\n"
         "bytes of each key and value, in order of the keys. A file may be in any order; of a key\n"
-        "that it holds twice the last value counts.");
+        "that it holds twice the last value counts.",
+        {Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {

@@ -23,7 +23,7 @@ class FaultsCommand final : public Command {
         ->required();
     clear_ = app().add_subcommand("clear", "End all of them");
     clear_->fallthrough();
-    set_footer(
+    describe(
         "Examples, at a node that was started with --enable-faults, and named alone:\n"
         "  holdfast --endpoint http://127.0.0.1:4653 faults set "
         "'{\"links\":[{\"peer\":\"n2\",\"cut\":true}]}'\n"
@@ -33,7 +33,8 @@ class FaultsCommand final : public Command {
         "  holdfast faults set '{\"clock\":{\"wall_jump\":\"-1h\",\"rate\":1.5}}'\n"
         "  holdfast faults show\n"
         "  holdfast faults clear\n\n"
-        "They are gone when the node is started again.");
+        "They are gone when the node is started again.",
+        {Exit::kUnknownOutcome, Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {

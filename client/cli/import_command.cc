@@ -83,7 +83,7 @@ class ImportCommand final : public Command {
         ->check(CLI::Range(1, 1024));
     add_duration_option(app(), "--patience", patience_,
                         "How long to go on when nothing is acknowledged at all (2m)");
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast import records.ndjson\n"
         "  gzip -dc photos.ndjson.gz | holdfast import -\n"
@@ -93,7 +93,8 @@ class ImportCommand final : public Command {
         "too:\n"
         "the same value under the same key, so that twice is the same as once. (While an import\n"
         "runs, a record whose first try comes late can so cover what another client just wrote.)\n"
-        "Lines with the same key are stored in their order.");
+        "Lines with the same key are stored in their order.",
+        {Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {

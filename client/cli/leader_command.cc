@@ -15,13 +15,14 @@ class LeaderCommand final : public Command {
       : Command(root, "leader", "Show the leader, or hand the leadership over") {
     app().add_option("--to", to_, "Hand the leadership to the member NAME")->type_name("NAME");
     app().add_flag("--move", moves_, "Hand it to another member, the most up-to-date");
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast leader\n"
         "  holdfast leader --to n2\n"
         "  holdfast leader --move      before work on the leader's machine\n\n"
         "Requests that arrive meanwhile wait a few milliseconds; none fails. A node that is\n"
-        "stopped with SIGTERM hands its leadership over by itself.");
+        "stopped with SIGTERM hands its leadership over by itself.",
+        {Exit::kNotFound, Exit::kUnknownOutcome, Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {

@@ -42,7 +42,7 @@ class LeaseCommand final : public Command {
           ->type_name("ID")
           ->required();
     list_ = app().add_subcommand("list", "All leases")->fallthrough();
-    set_footer(
+    describe(
         "Examples:\n"
         "  lease=$(holdfast lease grant 10s)\n"
         "  holdfast put --lease $lease workers/7 \"$(hostname)\"\n"
@@ -50,7 +50,8 @@ class LeaseCommand final : public Command {
         "  holdfast lease get $lease\n"
         "  holdfast lease revoke $lease\n\n"
         "Time is the cluster's own: it stands still while the cluster has no leader, so a lease\n"
-        "never ends early because of a failover.");
+        "never ends early because of a failover.",
+        {Exit::kNotFound, Exit::kUnknownOutcome, Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {

@@ -65,7 +65,7 @@ class LockCommand final : public Command {
     release_->add_option("--token", token_, "As show says it")->type_name("N")->required();
     for (CLI::App* const one : {show_, release_})
       one->add_option("NAME", shown_, "The lock")->type_name("NAME")->required();
-    set_footer(
+    describe_with_exits(
         "Examples:\n"
         "  holdfast lock nightly -- ./backup.sh --full\n"
         "  holdfast lock --wait 0s nightly -- ./backup.sh     not where another runs it\n"
@@ -80,9 +80,12 @@ class LockCommand final : public Command {
         "process group get TERM, a third of --ttl before the lock may be another's, and KILL then\n"
         "(where it was taken from us, a third of --ttl later).\n"
         "\n"
-        "Ends with the command's own code, or 128 + N where signal N ended it; with 123 where the\n"
-        "lock was lost, 124 where it was not had within --wait, 125 where the command was not\n"
-        "begun, for what is said, 126 where it cannot be run, 127 where it is not there.");
+        "Exit codes: the command's own, or 128 + N where signal N ended it; and\n"
+        "  123  the lock was lost, and the command ended\n"
+        "  124  the lock was not had within --wait\n"
+        "  125  the command was not begun, for what is said\n"
+        "  126  it cannot be run; 127: it is not there\n"
+        "show and release end as every other command: 2 where nobody has the lock.");
   }
 
   Exit run(const Session& session) override {

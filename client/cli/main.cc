@@ -31,12 +31,12 @@ std::string directory_of_this_program() {
 std::vector<std::unique_ptr<Command>> make_commands(CLI::App& root) {
   std::vector<std::unique_ptr<Command>> commands;
   for (const auto make :
-       {make_put_command,     make_get_command,      make_delete_command,    make_scan_command,
-        make_history_command, make_watch_command,    make_events_command,    make_usage_command,
-        make_compact_command, make_settings_command, make_status_command,    make_members_command,
-        make_leader_command,  make_lease_command,    make_lock_command,      make_txn_command,
-        make_import_command,  make_export_command,   make_digest_command,    make_backup_command,
-        make_faults_command,  make_dev_command,      make_completion_command}) {
+       {make_put_command,     make_get_command,      make_delete_command,     make_scan_command,
+        make_history_command, make_watch_command,    make_events_command,     make_usage_command,
+        make_compact_command, make_settings_command, make_status_command,     make_members_command,
+        make_leader_command,  make_lease_command,    make_lock_command,       make_txn_command,
+        make_import_command,  make_export_command,   make_digest_command,     make_backup_command,
+        make_faults_command,  make_dev_command,      make_completion_command, make_help_command}) {
     commands.push_back(make(root));
   }
   return commands;
@@ -76,7 +76,10 @@ Preamble read_preamble(const std::vector<std::string>& arguments) {
 Result<> run_program_beside(const CLI::App& root, const Session& session,
                             const std::vector<std::string>& arguments) {
   auto [passed_on, at] = read_preamble(arguments);
-  if (at >= arguments.size() || is_command(root, arguments[at])) return {};
+  const bool asks_for_help = at + 1 < arguments.size() && arguments[at] == "help";
+  if (asks_for_help) ++at;
+  if (at >= arguments.size() || arguments[at].starts_with('-') || is_command(root, arguments[at]))
+    return {};
   const std::string& name = arguments[at];
   std::string program = session.binary_directory + "/holdfast-" + name;
   if (name.find('/') != std::string::npos || ::access(program.c_str(), X_OK) != 0) {
@@ -88,6 +91,7 @@ Result<> run_program_beside(const CLI::App& root, const Session& session,
   passed_on.insert(passed_on.begin(), program);
   passed_on.insert(passed_on.end(), arguments.begin() + static_cast<ptrdiff_t>(at) + 1,
                    arguments.end());
+  if (asks_for_help) passed_on.emplace_back("--help");
   std::vector<char*> pointers;
   pointers.reserve(passed_on.size() + 1);
   for (std::string& argument : passed_on) pointers.push_back(argument.data());
@@ -118,9 +122,10 @@ void add_common_options(CLI::App& root, Session& session) {
 int run(int count, char** values) {
   Session session{.endpoints = {Endpoint{.host = "127.0.0.1"}},
                   .binary_directory = directory_of_this_program()};
-  CLI::App root("Holdfast: a replicated key-value database.", "holdfast");
+  CLI::App root("put, read, watch and run a replicated key-value database", "holdfast");
   root.set_version_flag("--version", "holdfast " HOLDFAST_VERSION);
   root.require_subcommand(1);
+  set_help_form(root);
   add_common_options(root, session);
   root.footer(
       "Examples:\n"
@@ -130,6 +135,7 @@ int run(int count, char** values) {
       "  holdfast status\n"
       "  holdfast backup monday.backup    the whole state; restore, verify, log and recover are\n"
       "                                   programs beside this one, for files: each has --help\n"
+      "  holdfast help put                what --help says; of every command\n"
       "  holdfast NAME …                  runs holdfast-NAME, if that lies beside this program\n\n"
       "Exit codes: 0 done; 1 wrong usage or anything else; 2 not found; 3 a condition did not "
       "hold;\n"

@@ -30,7 +30,7 @@ class MembersCommand final : public Command {
           ->add_option("name", name_, "The member's name")
           ->type_name("NAME")
           ->required();
-    set_footer(
+    describe(
         "Examples:\n"
         "  holdfast members\n"
         "  holdfast --json members\n"
@@ -43,7 +43,8 @@ class MembersCommand final : public Command {
         "does.\n\n"
         "To replace a member, also a dead one: let the new one join, wait until it votes, then\n"
         "remove the old one. What would leave no healthy majority is refused.\n\n"
-        "The list is as the first node that answers knows it.");
+        "The list is as the first node that answers knows it.",
+        {Exit::kNotFound, Exit::kUnknownOutcome, Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {

@@ -24,14 +24,15 @@ class HistoryCommand final : public Command {
         ->type_name("N")
         ->check(CLI::Range(uint64_t{1}, uint64_t{1000}));
     add_moment_options(app(), moment_);
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast history greeting\n"
         "  holdfast history --limit 5 greeting\n"
         "  holdfast history --revision 41 greeting     from there on back\n\n"
         "Lines are REVISION, a tab, VALUE or nothing where it was deleted. Where there are older\n"
         "ones, the last line says --revision to go on at; with --json its \"next\" does. How long\n"
-        "the past is kept: holdfast settings.");
+        "the past is kept: holdfast settings.",
+        {Exit::kNotFound, Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {
@@ -85,11 +86,12 @@ class UsageCommand final : public Command {
   explicit UsageCommand(CLI::App& root)
       : Command(root, "usage", "Say about how many keys there are, and how much they take") {
     app().add_option("--prefix", prefix_, "Of keys that begin with PREFIX")->type_name("PREFIX");
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast usage\n"
         "  holdfast usage --prefix photos/\n\n"
-        "Up to 10,000 keys are counted; more are estimated by the sizes of ranges on disk.");
+        "Up to 10,000 keys are counted; more are estimated by the sizes of ranges on disk.",
+        {Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {
@@ -119,11 +121,13 @@ class CompactCommand final : public Command {
         .add_option("REVISION", revision_, "The oldest revision to keep")
         ->required()
         ->check(CLI::Range(uint64_t{1}, uint64_t{UINT64_MAX}));
-    app().footer(
-        "Example:\n"
-        "  holdfast compact 41\n\n"
+    describe(
+        "Examples:\n"
+        "  holdfast compact 41\n"
+        "  holdfast --json compact 41 | jq .compact_revision\n\n"
         "Reads of older revisions are refused at once; space is given back in time. What is older\n"
-        "than the setting keep_history is forgotten anyway: see holdfast settings.");
+        "than the setting keep_history is forgotten anyway: see holdfast settings.",
+        {Exit::kUnknownOutcome, Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {
@@ -151,11 +155,12 @@ class SettingsCommand final : public Command {
     app()
         .add_option("--keep-history", change_.keep_history, "How long the past is kept")
         ->type_name("TIME");
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast settings\n"
         "  holdfast settings --keep-history 24h\n\n"
-        "Settings lie in the log, so that all nodes decide alike.");
+        "Settings lie in the log, so that all nodes decide alike.",
+        {Exit::kUnknownOutcome, Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {

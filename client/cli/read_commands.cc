@@ -27,15 +27,16 @@ class GetCommand final : public Command {
     app().add_flag("--revision-info", with_revisions_,
                    "Also say on standard error when the key was created and changed");
     add_explain_option(app(), explains_);
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast get greeting\n"
         "  holdfast get photos/1 > photo.jpg\n"
         "  holdfast --json get greeting\n"
         "  holdfast get --consistency local greeting     what the asked node has, perhaps stale\n"
         "  holdfast get --revision 41 greeting           as it was (kept: holdfast settings)\n"
-        "  holdfast get --at 2026-11-25T14:00:00Z greeting\n\n"
-        "The value is printed as it is; a newline is added on a terminal only.");
+        "  holdfast get --at \"$(date -u -d '2 seconds ago' +%FT%TZ)\" greeting\n\n"
+        "The value is printed as it is; a newline is added on a terminal only.",
+        {Exit::kNotFound, Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {
@@ -90,14 +91,15 @@ class ScanCommand final : public Command {
     app().add_flag("--count", query_.is_count_only, "Only say how many there are");
     add_moment_options(app(), query_.moment);
     add_explain_option(app(), explains_);
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast scan --prefix photos/\n"
         "  holdfast scan --prefix packages/lib --limit 20 --keys-only\n"
         "  holdfast scan --prefix packages/ --count\n"
         "  holdfast --json scan | tail -1     the line with the revision and the count\n\n"
         "All of a scan is read at one revision. Lines are KEY, a tab, VALUE, with control\n"
-        "characters escaped; on a terminal long values are cut.");
+        "characters escaped; on a terminal long values are cut.",
+        {Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {

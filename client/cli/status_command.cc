@@ -37,7 +37,7 @@ class StatusCommand final : public Command {
  public:
   explicit StatusCommand(CLI::App& root)
       : Command(root, "status", "Ask every node how it and its cluster are") {
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast status\n"
         "  holdfast status --watch\n"
@@ -45,7 +45,8 @@ class StatusCommand final : public Command {
         "Every node that the endpoints know of is asked itself. LAG and LAST CONTACT are what the\n"
         "leader knows of a node. Exit code 5: no node was reached, or none knows a leader.\n"
         "--watch draws the table anew until Ctrl-C; where it is no terminal it goes on below, and\n"
-        "with --json each look is a line.");
+        "with --json each look is a line.",
+        {Exit::kUnavailable});
     CLI::Option* const watch = app().add_flag("--watch", is_watching_, "Look again and again");
     add_duration_option(app(), "--every", every_, "How often, with --watch (1s)")->needs(watch);
     app()

@@ -23,16 +23,13 @@ class TxnCommand final : public Command {
     app()
         .add_option("--if", typed_.compares, "A compare: KEY TARGET OP VALUE; all must hold")
         ->type_name("COMPARE");
-    app()
-        .add_option("--then", typed_.then,
-                    "What to do if they hold: put KEY VALUE, get KEY, delete KEY, delete-prefix "
-                    "PREFIX, scan PREFIX")
-        ->type_name("OPERATION");
+    app().add_option("--then", typed_.then, "What to do if they hold")->type_name("OPERATION");
     app()
         .add_option("--else", typed_.otherwise, "What to do if one does not")
         ->type_name("OPERATION");
     add_explain_option(app(), explains_);
-    app().footer(
+    describe(
+        "Operations: put KEY VALUE, get KEY, delete KEY, delete-prefix PREFIX, scan PREFIX.\n"
         "Targets: exists, value, version, create_revision, mod_revision, lease.\n"
         "Relations: ==, !=, <, <=, >, >=.\n\n"
         "Examples:\n"
@@ -42,7 +39,8 @@ class TxnCommand final : public Command {
         "  holdfast txn transfer.json\n"
         "  echo '{\"then\":[{\"put\":{\"key\":\"a\",\"value\":\"x\"}}]}' | holdfast txn -\n\n"
         "Prints the answer as JSON. The exit code is 3 if a compare did not hold, also where the\n"
-        "operations of 'else' were done.");
+        "operations of 'else' were done.",
+        {Exit::kPreconditionFailed, Exit::kUnknownOutcome, Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {

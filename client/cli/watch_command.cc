@@ -32,7 +32,7 @@ class WatchCommand final : public Command {
         .add_option("--count", count_, "End after N revisions")
         ->type_name("N")
         ->check(CLI::Range(uint64_t{1}, UINT64_MAX));
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast watch greeting\n"
         "  holdfast watch --prefix jobs/ --only put\n"
@@ -42,7 +42,8 @@ class WatchCommand final : public Command {
         "one line holds all of a revision. When a node ends another goes on, and nothing is "
         "missed\n"
         "or printed twice. Ends with exit code 5 when no node lets it go on for --timeout, and\n"
-        "with 1 when what follows is not kept any more (holdfast settings).");
+        "with 1 when what follows is not kept any more (holdfast settings).",
+        {Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {

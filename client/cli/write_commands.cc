@@ -47,7 +47,7 @@ class PutCommand final : public Command {
     add_duration_option(app(), "--ttl", lifetime_.ttl, "Delete the key after this time")
         ->excludes(lease);
     add_explain_option(app(), explains_);
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast put greeting hello\n"
         "  holdfast put --file photo.jpg photos/1\n"
@@ -58,7 +58,8 @@ class PutCommand final : public Command {
         "  holdfast put --if-match 7 counter 8            only if unchanged since revision 7\n\n"
         "A put that got no answer is sent again under the same Idempotency-Key, and made once. Is "
         "its\n"
-        "outcome still unknown when the time is over, the exit code is 4.");
+        "outcome still unknown when the time is over, the exit code is 4.",
+        {Exit::kPreconditionFailed, Exit::kUnknownOutcome, Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {
@@ -110,12 +111,13 @@ class DeleteCommand final : public Command {
     app().add_flag("--yes", is_sure_, "Do not ask before deleting many keys");
     add_explain_option(app(), explains_);
     add_condition_options(app(), condition_);
-    app().footer(
+    describe(
         "Examples:\n"
         "  holdfast delete greeting\n"
         "  holdfast delete --if-match 7 greeting     only if unchanged since revision 7\n"
         "  holdfast delete --prefix photos/ --yes\n\n"
-        "Deleting what is not there is no error.");
+        "Deleting what is not there is no error.",
+        {Exit::kPreconditionFailed, Exit::kUnknownOutcome, Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {
