@@ -1,12 +1,13 @@
 // Work that one program at a time may do, guarded twice: by a lock, and by its fencing token where
 // the work is stored, so that a holder that stood still past its lease changes nothing.
 
-#include "client/kv_client.h"
 #include "client/lock.h"
 
 #include <atomic>
 #include <cstdio>
 #include <string>
+
+#include "client/kv_client.h"
 
 using holdfast::KvClient;
 using holdfast::Lock;

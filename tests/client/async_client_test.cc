@@ -206,5 +206,30 @@ TEST(AsyncClient, ACallThatIsCancelledEndsAndItsConnectionIsNotUsedAgain) {
   EXPECT_EQ(run(client.get("k"))->bytes, "v");
 }
 
+TEST(AsyncClient, WhoIsCancelledWhileItWaitsForItsTurnLeavesItToTheNext) {
+  ScriptedServer server({{Kind::kStaySilent, ""}, {Kind::kAnswer, http_answer(200, "v")}});
+  AsyncClient client({.endpoints = {server.endpoint()}}, 1);
+  net::io_context loop;
+  net::cancellation_signal stop_first;
+  net::cancellation_signal stop_second;
+  int ended = 0;
+  for (net::cancellation_signal* const stop : {&stop_first, &stop_second})
+    net::co_spawn(loop, client.get("k"),
+                  net::bind_cancellation_slot(
+                      stop->slot(), [&](const std::exception_ptr& thrown,
+                                        const ReadOutcome<Value>&) { ended += thrown ? 1 : 0; }));
+  std::string third;
+  net::co_spawn(loop, client.get("k"),
+                [&](const std::exception_ptr&, const ReadOutcome<Value>& value) {
+                  third = value ? value->bytes : value.error().message;
+                });
+  while (server.requests().empty()) loop.poll();
+  stop_first.emit(net::cancellation_type::terminal);
+  stop_second.emit(net::cancellation_type::terminal);
+  loop.run();
+  EXPECT_EQ(ended, 2);
+  EXPECT_EQ(third, "v");
+}
+
 }  // namespace
 }  // namespace holdfast
