@@ -91,10 +91,14 @@ class ImportCommand final : public Command {
         "A line is {\"key\":\"…\",\"value\":\"…\"}, or \"key_base64\" and \"value_base64\".\n"
         "Each record is tried until it is acknowledged. A put without an answer is made again "
         "too:\n"
-        "the same value under the same key, so that twice is the same as once. (While an import\n"
-        "runs, a record whose first try comes late can so cover what another client just wrote.)\n"
-        "Lines with the same key are stored in their order.",
-        {Exit::kUnavailable});
+        "the same value under the same key, so that twice is the same as once.\n"
+        "Lines with the same key are stored in their order: one is sent when those before it are\n"
+        "acknowledged, or again behind them. But a first try without an answer, which a node that\n"
+        "hung carries out late, can cover what was written since: by another client, or by a "
+        "later\n"
+        "line. Where keys repeat in a file and a node hung meanwhile, compare with 'holdfast "
+        "digest'.",
+         {Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {

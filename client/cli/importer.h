@@ -4,7 +4,9 @@
 // stream), each record until it is acknowledged.
 //
 // A put that was not answered is made again: the same value under the same key, so twice is the
-// same as once. Records with one key go over one connection, in the order in which they came.
+// same as once. Records with one key go over one connection, in the order in which they came, each
+// sent when those before it are acknowledged, or again behind them. A first try that a node which
+// hung carries out late is not held back by that: it can cover a later record.
 
 #include <memory>
 #include <optional>
