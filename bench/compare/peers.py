@@ -290,19 +290,19 @@ class Nginx(Peer):
     """A static answer from memory, which is as little as a web server can do."""
     name, flavour = "nginx", "static"
 
-    def __init__(self, folder, answer_bytes):
-        self.answer = "x" * answer_bytes
+    def __init__(self, folder, answer, media_type="application/octet-stream", workers="auto"):
+        self.answer, self.media_type, self.workers = answer, media_type, workers
         super().__init__(folder)
 
     def make(self):
         self.ports = free_ports(1)
         config = self.folder / "nginx.conf"
         config.write_text(
-            f"daemon off; worker_processes auto; pid {self.folder}/pid; error_log {self.folder}/error.log;\n"
+            f"daemon off; worker_processes {self.workers}; pid {self.folder}/pid; error_log {self.folder}/error.log;\n"
             f"events {{ worker_connections 4096; }}\nhttp {{ access_log off; keepalive_requests 100000000;\n"
             f"client_body_temp_path {self.folder}/t1; proxy_temp_path {self.folder}/t2; fastcgi_temp_path "
             f"{self.folder}/t3; uwsgi_temp_path {self.folder}/t4; scgi_temp_path {self.folder}/t5;\n"
-            f"server {{ listen 127.0.0.1:{self.ports[0]}; location / {{ default_type application/octet-stream; "
+            f"server {{ listen 127.0.0.1:{self.ports[0]}; location / {{ default_type {self.media_type}; "
             f"return 200 \"{self.answer}\"; }} }} }}\n")
         self.nodes.append(Process(["nginx", "-p", self.folder, "-c", config], self.log("nginx")))
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bench/compare/run and bench/compare/growth from end to end, each part small: every product starts, is asked, killed and
+"""bench/compare/run, growth and session from end to end, each part small: every product starts, is asked, killed and
 restarted, and no table lacks a row. The figures are not looked at. And that a pause without its cause is none."""
 
 import os
@@ -25,7 +25,7 @@ LATENCIES = r"[\d.]+ (?:s|ms|µs) / [\d.]+ (?:s|ms|µs)"
 class Short(unittest.TestCase):
     def tables(self, name):
         """What it printed: where, each table, how long it took."""
-        folders = {"run": "compare-*", "growth": "growth-*"}[name]
+        folders = {"run": "compare-*", "growth": "growth-*", "session": "session-*"}[name]
         before = set(BIN.glob(folders))
         done = subprocess.run([TOP / "bench/compare" / name, "--short"], capture_output=True, text=True, timeout=200)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -47,6 +47,11 @@ class Short(unittest.TestCase):
         for name in ("holdfast", "etcd", "redis"):
             self.assert_rows(size, rf"^\| {name} \| {SIZE}$", 1)
             self.assertRegex(failover, rf"\| {name} \| ({'not in short' if name == 'redis' else '[0-9.]+ (ms|µs|s), 1 ×'}) ")
+
+    def test_a_comparison_of_http_alone_has_its_rows(self):
+        (table,) = self.tables("session")
+        for name, ratio in {"holdfast": "", "nginx, one worker": r"[\d.]+", "nginx, a worker a core": r"[\d.]+"}.items():
+            self.assert_rows(table, rf"^\|[^|]*\| {name} \| [\d,]+ \| {ratio} \|$", 2)
 
     def test_growth_has_its_rows(self):
         tables = self.tables("growth")
