@@ -98,7 +98,7 @@ class ImportCommand final : public Command {
         "later\n"
         "line. Where keys repeat in a file and a node hung meanwhile, compare with 'holdfast "
         "digest'.",
-         {Exit::kUnavailable});
+        {Exit::kUnavailable});
   }
 
   Exit run(const Session& session) override {
