@@ -20,7 +20,8 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr int kReadsPerTurn = 4;  // then the other connections have their turn
-// An answer larger than this is refused when the thread holds too many bytes of answers.
+// An answer larger than this is refused when the thread holds too many bytes of answers; a request
+// that is not is taken when it holds too many of requests, as far as the last eighth goes.
 constexpr size_t kSmallBodyBytes = 4096;
 
 bool would_block(const error_code& error) {
@@ -105,9 +106,14 @@ void Session::receive(std::string_view bytes) {
   count_bytes();
   if (!parser_.in_body()) return;
   move(body_, bytes.size(), enough_input());
-  if (state_ == State::kOpen && home_.request_bytes_ > home_.limits_.thread_request_bytes_max) {
-    refuse(too_many_request_bytes());
-  }
+  if (state_ == State::kOpen && is_too_much(0)) refuse(too_many_request_bytes());
+}
+
+// Whoever sends large bodies slowly, in whatever number, does not keep others from small ones.
+bool Session::is_too_much(size_t more) const {
+  const size_t most = home_.limits_.thread_request_bytes_max;
+  const size_t length = parser_.framing().content_length.value_or(kSmallBodyBytes + 1);
+  return home_.request_bytes_ + more > most + (length <= kSmallBodyBytes ? most / 8 : 0);
 }
 
 size_t Session::parse(std::string_view bytes) {
@@ -148,9 +154,7 @@ void Session::take_head(bool body_has_begun) {
   const auto problem = framing.has_body() ? parser_.expect_body(form) : std::nullopt;
   if (problem) return refuse(*problem);
   const size_t length = form == BodyForm::kWhole ? framing.content_length.value_or(0) : 0;
-  if (home_.request_bytes_ + length > home_.limits_.thread_request_bytes_max) {
-    return refuse(too_many_request_bytes());
-  }
+  if (is_too_much(length)) return refuse(too_many_request_bytes());
   body_ = {home_.now_, 0};
   if (framing.expects_continue && !route_) {
     // The client waits for leave to send a body that nobody wants.

@@ -99,6 +99,7 @@ class Session {
     return outbox_.empty() && !stream_ && (pipeline_.empty() || says_no_more_);
   }
   void move(Progress& progress, size_t bytes, size_t enough) const;
+  bool is_too_much(size_t more) const;  // for the thread, of the request being received
   size_t enough_input() const;
   size_t enough_output() const;
   void count_bytes();

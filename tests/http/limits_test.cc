@@ -102,6 +102,28 @@ TEST_F(LimitsTest, TooManyBytesOfRequestsOnTheThreadAreRefused) {
   expect_taken(request("PUT", "/echo/e", std::string(20'000, 'x')));
 }
 
+// Many that are slow hold all that there is for large ones.
+TEST_F(LimitsTest, SmallBodiesAreTakenWhereLargeOnesAreNot) {
+  limits.thread_request_bytes_max = 100'000;
+  start();
+  Client first(port());
+  first.send(request("PUT", "/held/a", std::string(99'990, 'x')));
+  ASSERT_TRUE(told("start a"));
+  expect_refused(request("PUT", "/echo/b", std::string(4097, 'x')), 503, "overloaded");
+  expect_taken(request("PUT", "/echo/c", std::string(4096, 'x')));
+  // As far as there is room for them.
+  std::vector<std::unique_ptr<Client>> others;
+  for (int i = 0; i < 3; ++i) {
+    others.push_back(std::make_unique<Client>(port()));
+    others.back()->send(request("PUT", "/held/" + std::to_string(i), std::string(4096, 'x')));
+    ASSERT_TRUE(told("start " + std::to_string(i)));
+  }
+  expect_refused(request("PUT", "/echo/d", std::string(4096, 'x')), 503, "overloaded");
+  release("a");
+  for (int i = 0; i < 3; ++i) release(std::to_string(i));
+  EXPECT_EQ(first.read().status, 200);
+}
+
 TEST_F(LimitsTest, TooManyBytesOfAnswersOnTheThreadAreRefusedToReads) {
   limits.thread_answer_bytes_max = 1'000'000;
   limits.unsent_bytes_max = 100'000'000;
