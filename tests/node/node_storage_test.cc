@@ -11,6 +11,7 @@
 
 #include "server/members_note.h"
 #include "server/rebuild.h"
+#include "server/rejoin.h"
 #include "storage/fs/posix.h"
 #include "storage/kv/command.h"
 #include "storage/log/segment.h"
@@ -193,6 +194,62 @@ TEST_F(NodeStorageTest, AListThatCannotBeReplacedIsRemoved) {
   std::filesystem::remove(group_ + "/MEMBERS.new");
   suspicion_->follow(kWithOthers);
   EXPECT_EQ(noted_members(fs_, group_).value(), kWithOthers);
+}
+
+// Its newest vote was noted when the log was damaged, and the note is no more to be read.
+TEST_F(NodeStorageTest, WhoLostItsVoteAndKnowsNobodySaysWhatToDo) {
+  suspicion_->follow(kWithOthers);
+  std::ofstream(log_path() + "/QUARANTINE") << "not what was written";
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kVoteLost);
+  EXPECT_THAT(opened.error().message, testing::HasSubstr("Where to ask the others is not known"));
+  EXPECT_EQ(read_rejoin_note(fs_, group_).value(), std::nullopt);
+}
+
+TEST_F(NodeStorageTest, WhoLostItsVoteAndHasNoPeersComesBackNowhere) {
+  {
+    auto storage = open();
+    ASSERT_TRUE(storage);
+    for (uint64_t index = 2; index <= 3; ++index) append(*storage->log, {index});
+    const auto entries = storage->log->read({kOnlyMember.id, {1}, {3}, 10 << 20});
+    ASSERT_TRUE(entries && entries->size() == 3);
+    std::vector<Completion> completions;
+    storage->machine->apply(*entries, kOnlyMember.id, completions);
+    ASSERT_TRUE(storage->engine->flush());
+  }
+  files::remove_all(log_path());
+  ASSERT_TRUE(fs_.create_directories(log_path()));
+  {
+    const auto fresh = SegmentedLog::open(fs_, log_path(), kLog);
+    ASSERT_TRUE(fresh && write_first_entry(fresh->recovered, *fresh->log, kAlone));
+  }
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kVoteLost);
+  EXPECT_THAT(opened.error().message, testing::Not(testing::HasSubstr("Where to ask the others")));
+}
+
+// A state that was never written out knows nobody; what it knew was noted beside it.
+TEST_F(NodeStorageTest, WhoLostItsVoteAsksWhereTheNoteSaysAndStartsAnew) {
+  suspicion_->follow(kWithOthers);
+  ASSERT_TRUE(note_urls(fs_, group_, {"http://h2:2"}));
+  std::ofstream(log_path() + "/QUARANTINE") << "not what was written";
+  // The process that is started anew is this program again: it finds no test to run.
+  EXPECT_EXIT(
+      {
+        ::setenv("GTEST_TOTAL_SHARDS", "1000000", 1);
+        ::setenv("GTEST_SHARD_INDEX", "999999", 1);
+        (void)open();
+        std::_Exit(1);
+      },
+      testing::ExitedWithCode(0), "");
+  const auto due = read_rejoin_note(fs_, group_).value();
+  ASSERT_TRUE(due);
+  EXPECT_EQ(due->old_id, kOnlyMember.id);
+  EXPECT_EQ(due->cluster, ClusterId{9});
+  EXPECT_EQ(due->urls, std::vector<std::string>{"http://h2:2"});
+  EXPECT_FALSE(due->asked || due->stays_learner);
 }
 
 TEST_F(NodeStorageTest, WhatIsAssumedIsNotNoted) {
