@@ -191,6 +191,9 @@ void Session::refuse(const Problem& problem) {
   state_ = State::kLastAnswers;
   // A request that is being answered already says itself what became of it.
   if (incoming_) return incoming_->fail(problem, RequestBody::Rest::kStands);
+  // What came of its body would take room until the connection has closed.
+  parser_.take_body();
+  count_bytes();
   answer_unhandled(answer(problem), {.ending = AnswerForm::Ending::kClose});
 }
 

@@ -102,6 +102,22 @@ TEST_F(LimitsTest, TooManyBytesOfRequestsOnTheThreadAreRefused) {
   expect_taken(request("PUT", "/echo/e", std::string(20'000, 'x')));
 }
 
+// Though its client is still there: it may take its time to read why.
+TEST_F(LimitsTest, WhatIsRefusedTakesNoRoom) {
+  limits.thread_request_bytes_max = 100'000;
+  start();
+  Client first(port());
+  first.send(request("PUT", "/held/a", std::string(60'000, 'x')));
+  ASSERT_TRUE(told("start a"));
+  Client refused(port());
+  refused.send("PUT /echo/b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nc350\r\n" +
+               std::string(50'000, 'x'));
+  EXPECT_EQ(refused.read().status, 503);
+  expect_taken(request("PUT", "/echo/c", std::string(30'000, 'x')));
+  release("a");
+  EXPECT_EQ(first.read().status, 200);
+}
+
 // Many that are slow hold all that there is for large ones.
 TEST_F(LimitsTest, SmallBodiesAreTakenWhereLargeOnesAreNot) {
   limits.thread_request_bytes_max = 100'000;
