@@ -10,11 +10,11 @@ namespace holdfast {
 namespace {
 
 using std::chrono::milliseconds;
-using Outcome = WriteOutcome<BulkAnswer>;
+using LineOutcome = WriteOutcome<BulkAnswer>;
 
 // What the lines without an answer of their own came to. The node may have begun them: it begins
 // each when it has come, and not when the whole request has.
-Outcome rest_of(const std::expected<HttpResponse, NoAnswer>& answer, const Endpoint& endpoint) {
+LineOutcome rest_of(const std::expected<HttpResponse, NoAnswer>& answer, const Endpoint& endpoint) {
   if (!answer && !answer.error().is_connected)
     return Refusal{.code = "unreachable", .retryable = true, .message = answer.error().message};
   if (!answer) return Unknown{answer.error().message};
@@ -30,7 +30,7 @@ Outcome rest_of(const std::expected<HttpResponse, NoAnswer>& answer, const Endpo
                  .message = why};
 }
 
-Outcome outcome_of(std::string_view line, const Endpoint& endpoint, bool& is_last) {
+LineOutcome outcome_of(std::string_view line, const Endpoint& endpoint, bool& is_last) {
   const Result<std::optional<LineProblem>> read = read_bulk_line(line);
   if (!read) return Unknown{fmt::format("{}: {}", endpoint.url(), read.error().message)};
   if (!*read) return BulkAnswer{std::string(line)};
@@ -46,7 +46,7 @@ Outcome outcome_of(std::string_view line, const Endpoint& endpoint, bool& is_las
 
 }  // namespace
 
-Task<std::vector<Outcome>> Caller::bulk(const std::vector<std::string>& lines) {
+Task<std::vector<LineOutcome>> Caller::bulk(const std::vector<std::string>& lines) {
   // What hangs at one node is worth asking another. The node answers a little before that.
   const Duration patience = connections_.size() > 1 ? timeout_ / 2 : timeout_;
   const Duration at_node = std::min<Duration>(patience - patience / 10, std::chrono::seconds(60));
@@ -68,7 +68,7 @@ Task<std::vector<Outcome>> Caller::bulk(const std::vector<std::string>& lines) {
   Task<std::expected<HttpResponse, NoAnswer>> exchange =
       connection.begin(request, clock_.now() + patience, &sink);
   const std::expected<HttpResponse, NoAnswer> answer = co_await std::move(exchange);
-  std::vector<Outcome> outcomes;
+  std::vector<LineOutcome> outcomes;
   outcomes.reserve(lines.size());
   size_t begin = 0;
   for (size_t end = 0; outcomes.size() < lines.size(); begin = end + 1) {
@@ -82,7 +82,7 @@ Task<std::vector<Outcome>> Caller::bulk(const std::vector<std::string>& lines) {
   outcomes.resize(lines.size(), rest_of(answer, connection.endpoint()));
   counts_.sent += lines.size();
   bool is_well = true;
-  for (const Outcome& outcome : outcomes) {
+  for (const LineOutcome& outcome : outcomes) {
     const auto* const refusal = std::get_if<Refusal>(&outcome);
     counts_.unknown += std::holds_alternative<Unknown>(outcome) ? 1 : 0;
     counts_.refused += refusal != nullptr && refusal->retryable ? 1 : 0;
