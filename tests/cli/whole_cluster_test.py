@@ -270,6 +270,9 @@ class ProgramBeside(CommandLineTest):
                                 capture_output=True, check=False, timeout=20)
         self.assertEqual(result.returncode, 7, result)
         self.assertEqual(result.stdout, b"a:1,b:2 --json --loud x\n")
+        helped = subprocess.run([program, "help", "greet"], capture_output=True, check=False, timeout=20,
+                                env={"HOLDFAST_ENDPOINTS": "a:1"})
+        self.assertEqual((helped.returncode, helped.stdout), (7, b"a:1 --help\n"))
         missing = subprocess.run([program, "sing"], capture_output=True, check=False, timeout=20)
         self.assertEqual(missing.returncode, OTHER)
         self.assertIn(b"no program holdfast-sing", missing.stderr)
