@@ -24,7 +24,7 @@ code{font:.86em/1.5 ui-monospace,monospace;overflow-wrap:anywhere}
 article{background:var(--card);border:1px solid var(--edge);border-radius:14px;padding:24px;margin-top:24px;scroll-margin-top:12px}
 .verdict{border-left:6px solid var(--good);padding:10px 16px;margin:16px 0;background:color-mix(in srgb,var(--good) 9%,transparent);border-radius:8px}
 .verdict.bad{border-color:var(--fail);background:color-mix(in srgb,var(--fail) 9%,transparent)}
-.verdict b{font-size:1.08rem}.verdict ul{margin:4px 0;padding-left:20px;overflow-wrap:anywhere}
+.verdict b{display:block;font-size:1.08rem;text-wrap:balance}.verdict ul{margin:4px 0;padding-left:20px;overflow-wrap:anywhere}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px;margin:16px 0 0}
 .tiles div{border:1px solid var(--edge);border-radius:10px;padding:10px 14px}.tiles b{display:block;font-size:1.45rem;line-height:1.25;font-variant-numeric:tabular-nums}
 .tiles span{font-size:.84rem;color:var(--soft)}
@@ -51,7 +51,7 @@ tr:last-child td{border-bottom:0}.felt tr:last-child td{font-weight:600}
 tr.bad td{color:var(--fail)}tr.good td{color:var(--good)}
 nav{background:var(--card);border:1px solid var(--edge);border-radius:14px;padding:8px 20px;margin-top:20px}
 nav a{display:grid;grid-template-columns:1.2em 9.5em 1fr;gap:0 8px;color:inherit;text-decoration:none;padding:7px 0;border-bottom:1px solid var(--edge)}
-nav a:last-child{border:0}nav a:hover b{text-decoration:underline}
+nav a .soft{font-size:.9rem;line-height:1.66}nav a:last-child{border:0}nav a:hover b{text-decoration:underline}
 .ok{color:var(--good)}.no{color:var(--fail)}
 @media(max-width:640px){main{padding:20px 10px 48px}article{padding:16px 12px}.tiles{grid-template-columns:1fr 1fr}
 nav{padding:4px 12px}nav a{grid-template-columns:1.2em 1fr}nav a span:last-child{grid-column:2}
