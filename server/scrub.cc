@@ -4,10 +4,11 @@
 #include <chrono>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "server/metrics.h"
 #include "storage/base/log.h"
 #include "storage/base/thread_name.h"
-#include "storage/kv/state_check.h"
 #include "storage/kv/state_directory.h"
 #include "storage/log/damage.h"
 
@@ -50,6 +51,7 @@ bool Scrub::spend(uint64_t bytes) {
 
 void Scrub::run() {
   name_this_thread("scrub");
+  remove_checkpoint();  // what a crash has left
   const Duration look = std::min(options_.every, kLook);
   for (Duration waited{}; pause(look);) {
     waited += look;
@@ -96,23 +98,56 @@ bool Scrub::pass() {
     suspicion_.log_is_damaged(log.error().message);
   if (!log) log_warning("the log was not read back: {}", log.error().message);
   if (!log || !whole) return false;
-  const Result<> sums = add_up(pace);
-  if (!sums && sums.error().code == ErrorCode::kCorrupt)
-    suspicion_.state_is_damaged(sums.error().message);
-  if (!sums) log_warning("the state's hash was not made anew: {}", sums.error().message);
-  if (!sums || !whole) return false;
+  if (!add_up(pace) || !whole) return false;
   metrics_.count_scrub();
   log_info("all files of state and log were read back and are whole: {} bytes", bytes);
   return true;
 }
 
-Result<> Scrub::add_up(const ReadBackPace& pace) {
-  if (!options_.has_room()) return {};
-  HOLDFAST_TRY(remove_tree(options_.checkpoint));  // what a crash has left
-  HOLDFAST_TRY(machine_.checkpoint(options_.checkpoint));
-  const Result<> sums = check_sums(options_.checkpoint, pace);
-  HOLDFAST_TRY(remove_tree(options_.checkpoint));
-  return sums;
+bool Scrub::add_up(const ReadBackPace& pace) {
+  if (!remove_checkpoint()) return false;
+  if (!options_.has_room()) return true;
+  if (const Result<> made = machine_.checkpoint(options_.checkpoint); !made) {
+    log_warning("the state's hash was not made anew: {}", made.error().message);
+    return false;
+  }
+  const Result<SumsCheck> sums = check_sums(
+      options_.checkpoint, [&](uint64_t more) { return options_.has_room() && pace(more); });
+  // Whether it goes or not, what was found in it is said.
+  remove_checkpoint();
+  return judge(sums);
+}
+
+bool Scrub::remove_checkpoint() {
+  // RocksDB begins a checkpoint under the second name.
+  for (const std::string& path : {options_.checkpoint, options_.checkpoint + ".tmp"}) {
+    if (const Result<> removed = remove_tree(path); !removed) {
+      log_warning("a copy of the state that the scrub made stays, and keeps room from others: {}",
+                  removed.error().message);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Scrub::judge(const Result<SumsCheck>& sums) {
+  if (!sums && sums.error().code == ErrorCode::kCorrupt)
+    suspicion_.state_is_damaged(sums.error().message);
+  if (!sums) {
+    log_warning("the state's hash was not made anew: {}", sums.error().message);
+    return false;
+  }
+  if (!sums->wrong.empty())
+    suspicion_.state_is_damaged(fmt::format("{}", fmt::join(sums->wrong, "; ")));
+  // It does not tell whose mistake it is: if rows are missing, a majority says so (agreement), and
+  // if the hash is wrong on all nodes alike, none has another state to make this one anew from.
+  if (sums->differs)
+    log_error(
+        "{}, though each row is what was written. The state is kept: whether it is another than "
+        "that of the other nodes, `holdfast status` says. If it is not, all of them may lack the "
+        "same: look at a backup with `holdfast verify`",
+        *sums->differs);
+  return !sums->differs;
 }
 
 }  // namespace holdfast

@@ -4,7 +4,7 @@
 // the last copy. A thread of its own that goes over every file of the state, and every segment of
 // the log but the newest, and compares their checksums, at a bounded speed; then it makes the
 // state's hash anew from the rows of a checkpoint, for what was written wrongly has a checksum,
-// too.
+// too. Where only that hash is another, nothing is done but to say so.
 
 #include <condition_variable>
 #include <cstdint>
@@ -17,6 +17,7 @@
 #include "storage/base/clock.h"
 #include "storage/fs/file_system.h"
 #include "storage/kv/rocks_engine.h"
+#include "storage/kv/state_check.h"
 #include "storage/state_machine.h"
 
 namespace holdfast {
@@ -33,7 +34,8 @@ class Scrub {
     uint64_t bytes_a_second;  // on the average of a file and the pause behind it
     // Whether the state holds all that the log had at the start; asked on the scrub's thread.
     std::function<bool()> has_replayed;
-    // A checkpoint keeps files that would go. Asked there, too.
+    // A checkpoint keeps files that would go: it goes before its end where there is none any more.
+    // Asked there, too.
     std::function<bool()> has_room;
   };
 
@@ -50,7 +52,10 @@ class Scrub {
   bool is_due(Duration waited) const;
   bool can_prove_state() const;
   bool pass();  // true: all is whole
-  Result<> add_up(const std::function<bool(uint64_t bytes)>& pace);
+  // True: nothing is wrong, as far as there was room to look.
+  bool add_up(const std::function<bool(uint64_t bytes)>& pace);
+  bool judge(const Result<SumsCheck>& sums);
+  bool remove_checkpoint();
   void prove_state();
   bool pause(Duration length);  // false: it is over
   bool spend(uint64_t bytes);

@@ -34,30 +34,33 @@ std::string shown(std::string_view key) {
   return text;
 }
 
-// The hash of the state, from what is read. Nothing: ended.
-Result<std::optional<uint64_t>> sum_rows(const Engine& engine, StateCheck& check,
-                                         const Pace& pace) {
+// What a look at the rows finds.
+struct RowSums {
+  uint64_t keys = 0;
   uint64_t sum = 0;
-  size_t wrong = 0;
+  bool is_whole = false;
+  std::vector<std::string> wrong;
+};
+
+Result<RowSums> sum_rows(const Engine& engine, Revision at, const Pace& pace) {
+  RowSums rows;
   uint64_t since_pause = 0;
   bool goes_on = true;
-  HOLDFAST_TRY(engine.scan({.at = check.head.revision},
-                           [&](std::string_view key, const RowInfo& info, std::string_view value) {
-                             ++check.keys;
-                             const uint64_t hash = row_hash(key, info, value);
-                             sum += hash;
-                             if (hash != info.hash && wrong++ < kWrongRowsNamed)
-                               check.wrong.push_back(
-                                   fmt::format("the key '{}' does not hold what was written in "
-                                               "revision {}: its hash does not match",
-                                               shown(key), info.mod_revision.value));
-                             since_pause += key.size() + value.size();
-                             if (since_pause >= kStride)
-                               goes_on = pace(std::exchange(since_pause, 0));
-                             return goes_on;
-                           }));
-  if (!goes_on || !pace(since_pause)) return std::nullopt;
-  return sum;
+  HOLDFAST_TRY(engine.scan(
+      {.at = at}, [&](std::string_view key, const RowInfo& info, std::string_view value) {
+        ++rows.keys;
+        const uint64_t hash = row_hash(key, info, value);
+        rows.sum += hash;
+        if (hash != info.hash && rows.wrong.size() < kWrongRowsNamed)
+          rows.wrong.push_back(fmt::format(
+              "the key '{}' does not hold what was written in revision {}: its hash does not match",
+              shown(key), info.mod_revision.value));
+        since_pause += key.size() + value.size();
+        if (since_pause >= kStride) goes_on = pace(std::exchange(since_pause, 0));
+        return goes_on;
+      }));
+  rows.is_whole = goes_on && pace(since_pause);
+  return rows;
 }
 
 // What each named value that the replicas agree on adds.
@@ -87,24 +90,29 @@ Result<> read_feed(const Engine& engine, StateCheck& check) {
   return {};
 }
 
-Result<> check_contents(const Engine& engine, StateCheck& check, const Pace& pace) {
-  HOLDFAST_ASSIGN(const std::optional<uint64_t> rows, sum_rows(engine, check, pace));
-  if (!rows) return {};
+// Nothing: what the state holds is what it says of itself.
+Result<std::optional<std::string>> difference(const Engine& engine, const StateSummary& head,
+                                              uint64_t rows) {
   HOLDFAST_ASSIGN(const uint64_t named, sum_named_values(engine));
-  const uint64_t sum = *rows + named;
-  if (sum != check.head.state_hash)
-    check.wrong.push_back(
-        fmt::format("the state's hash is {:016x} by what it holds, and {:016x} "
-                    "by what it says of itself at entry {}",
-                    sum, check.head.state_hash, check.head.applied.index.value));
-  return {};
+  const uint64_t sum = rows + named;
+  if (sum == head.state_hash) return std::nullopt;
+  return fmt::format(
+      "the state's hash is {:016x} by what it holds, and {:016x} by what it says of itself at "
+      "entry {}",
+      sum, head.state_hash, head.applied.index.value);
 }
 
 Result<> check_opened(const std::string& directory, StateCheck& check) {
   HOLDFAST_ASSIGN(const std::unique_ptr<RocksEngine> engine, RocksEngine::open_to_read(directory));
   HOLDFAST_ASSIGN(const std::unique_ptr<KvStateMachine> machine, KvStateMachine::open(*engine));
   check.head = machine->summary();
-  HOLDFAST_TRY(check_contents(*engine, check, [](uint64_t /*bytes*/) { return true; }));
+  const Pace no_pause = [](uint64_t /*bytes*/) { return true; };
+  HOLDFAST_ASSIGN(const RowSums rows, sum_rows(*engine, check.head.revision, no_pause));
+  check.keys = rows.keys;
+  check.wrong.insert(check.wrong.end(), rows.wrong.begin(), rows.wrong.end());
+  HOLDFAST_ASSIGN(const std::optional<std::string> differs,
+                  difference(*engine, check.head, rows.sum));
+  if (differs) check.wrong.push_back(*differs);
   return read_feed(*engine, check);
 }
 
@@ -128,15 +136,16 @@ StateCheck check_state(const std::string& directory) {
   return check;
 }
 
-Result<> check_sums(const std::string& directory, const Pace& pace) {
-  StateCheck check;
+Result<SumsCheck> check_sums(const std::string& directory, const Pace& pace) {
   HOLDFAST_ASSIGN(const std::unique_ptr<RocksEngine> engine, RocksEngine::open_to_read(directory));
   HOLDFAST_ASSIGN(const std::unique_ptr<KvStateMachine> machine, KvStateMachine::open(*engine));
-  check.head = machine->summary();
-  HOLDFAST_TRY(check_contents(*engine, check, pace));
-  if (!check.wrong.empty())
-    return fail(ErrorCode::kCorrupt, fmt::format("{}", fmt::join(check.wrong, "; ")));
-  return {};
+  const StateSummary head = machine->summary();
+  HOLDFAST_ASSIGN(RowSums rows, sum_rows(*engine, head.revision, pace));
+  SumsCheck check{.is_whole = rows.is_whole, .wrong = std::move(rows.wrong), .differs = {}};
+  if (check.is_whole) {
+    HOLDFAST_ASSIGN(check.differs, difference(*engine, head, rows.sum));
+  }
+  return check;
 }
 
 }  // namespace holdfast

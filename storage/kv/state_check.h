@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,16 @@ struct StateCheck {
 // the state's hash, and reads the whole feed. As much as can be read is read, whatever is wrong.
 StateCheck check_state(const std::string& directory);
 
+struct SumsCheck {
+  bool is_whole = false;           // all was read: `pace` did not end it
+  std::vector<std::string> wrong;  // rows that are not what was written; the first 20
+  std::optional<std::string>
+      differs;  // from the hash that the state says it has; known if is_whole
+};
+
 // The sums alone, of a checkpoint. `pace` is told the bytes of what was read since, and ends it
-// with false, which is no error. kCorrupt: the state does not hold what it says of itself.
-Result<> check_sums(const std::string& directory, const std::function<bool(uint64_t bytes)>& pace);
+// with false. An error says that there was no looking; kCorrupt, that what is there cannot be read.
+Result<SumsCheck> check_sums(const std::string& directory,
+                             const std::function<bool(uint64_t bytes)>& pace);
 
 }  // namespace holdfast

@@ -11,6 +11,7 @@
 
 #include "server/metrics.h"
 #include "server/rebuild.h"
+#include "storage/base/log.h"
 #include "storage/fs/posix.h"
 #include "storage/kv/command.h"
 #include "storage/kv/kv_state_machine.h"
@@ -31,10 +32,11 @@ bool comes_true(const std::function<bool()>& condition) {
 class ScrubTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = "scrub-XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    group_ = pattern;
+    // A process of its own that a test ends has the same folder, which the test removes.
+    group_ = std::string("scrub-") + testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(group_);
     ASSERT_TRUE(fs_.create_directories(group_ + "/log"));
+    ASSERT_TRUE(fs_.create_directories(group_ + "/copies"));
     ASSERT_TRUE(note_damaged_state(fs_, group_, "for the test"));
     suspicion_ = std::make_unique<Suspicion>(fs_, group_, NodeId{1});
     auto engine = RocksEngine::open({.directory = group_ + "/state"});
@@ -56,8 +58,14 @@ class ScrubTest : public testing::Test {
     std::filesystem::remove_all(group_);
   }
 
-  void scrub() {
-    const Scrub::Options options{.every = std::chrono::milliseconds(5),
+  // As the state machine never does.
+  void write_row(std::optional<Row> row) {
+    engine_->write({.revisions = {{machine_->revision(), {}, {{"k", std::move(row)}}}}});
+  }
+  void lose_row() { write_row(std::nullopt); }
+
+  void scrub(Duration every = std::chrono::milliseconds(5)) {
+    const Scrub::Options options{.every = every,
                                  .log = group_ + "/log",
                                  .checkpoint = checkpoint(),
                                  .bytes_a_second = uint64_t{1} << 30,
@@ -66,10 +74,10 @@ class ScrubTest : public testing::Test {
                                        ++asked_;
                                        return has_replayed_.load();
                                      },
-                                 .has_room = [this] { return has_room_.load(); }};
+                                 .has_room = has_room_};
     scrub_ = std::make_unique<Scrub>(options, fs_, *engine_, *machine_, *suspicion_, metrics_);
   }
-  std::string checkpoint() const { return group_ + "/scrub"; }
+  std::string checkpoint() const { return group_ + "/copies/scrub"; }
   bool is_noted() const { return std::filesystem::exists(group_ + "/REBUILD"); }
 
   PosixFileSystem fs_;
@@ -79,7 +87,7 @@ class ScrubTest : public testing::Test {
   Metrics metrics_;
   std::unique_ptr<KvStateMachine> machine_;
   std::atomic<bool> has_replayed_ = false;
-  std::atomic<bool> has_room_ = true;
+  std::function<bool()> has_room_ = [] { return true; };
   std::atomic<int> asked_ = 0;
   std::unique_ptr<Scrub> scrub_;
 };
@@ -95,15 +103,75 @@ TEST_F(ScrubTest, AStateIsProvenByWhatLiesOnTheDisk) {
 
 // Files that a checkpoint keeps would be what fills the disk.
 TEST_F(ScrubTest, NoCheckpointIsMadeWithoutRoom) {
-  std::filesystem::create_directories(checkpoint());
-  std::ofstream(checkpoint() + "/left") << "of a crash";
-  has_room_ = false;
+  lose_row();  // that only a checkpoint shows
+  has_room_ = [] { return false; };
   has_replayed_ = true;
   scrub();
-  ASSERT_TRUE(comes_true([&] { return !suspicion_->doubts_state(); }));
-  EXPECT_TRUE(std::filesystem::exists(checkpoint() + "/left"));
-  has_room_ = true;
-  EXPECT_TRUE(comes_true([&] { return !std::filesystem::exists(checkpoint() + "/left"); }));
+  EXPECT_TRUE(comes_true([&] { return !suspicion_->doubts_state(); }));
+}
+
+TEST_F(ScrubTest, ACheckpointGoesWhereRoomGetsShort) {
+  lose_row();
+  std::atomic<int> looks = 0;
+  has_room_ = [&] { return looks++ == 0; };
+  has_replayed_ = true;
+  scrub();
+  EXPECT_TRUE(comes_true([&] { return !suspicion_->doubts_state(); })) << "it was read to its end";
+  EXPECT_GE(looks, 2);
+  EXPECT_FALSE(std::filesystem::exists(checkpoint()));
+}
+
+TEST_F(ScrubTest, WhatACrashHasLeftOfACheckpointGoesAtTheStart) {
+  const std::string unfinished = checkpoint() + ".tmp";
+  for (const std::string& path : {checkpoint(), unfinished}) {
+    std::filesystem::create_directories(path);
+    std::ofstream(path + "/left") << "of a crash";
+  }
+  scrub(std::chrono::hours(1));
+  EXPECT_TRUE(comes_true([&] { return !std::filesystem::exists(checkpoint()); }));
+  EXPECT_TRUE(comes_true([&] { return !std::filesystem::exists(unfinished); }));
+}
+
+TEST_F(ScrubTest, WhatIsLeftOfACheckpointGoesAlsoWithoutRoom) {
+  has_room_ = [] { return false; };
+  scrub();
+  ASSERT_TRUE(comes_true([&] { return asked_ >= 1; }));
+  std::filesystem::create_directories(checkpoint());
+  EXPECT_TRUE(comes_true([&] { return !std::filesystem::exists(checkpoint()); }));
+}
+
+// All nodes may lack it alike: what is right is what the majority has.
+TEST_F(ScrubTest, AStateThatLacksARowIsKeptAndNotProven) {
+  lose_row();
+  has_replayed_ = true;
+  testing::internal::CaptureStderr();
+  start_log(LogFormat::kText);
+  scrub();
+  EXPECT_TRUE(comes_true([&] { return asked_ >= 3; }));
+  scrub_.reset();
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("error"), std::string::npos) << said;
+  EXPECT_NE(said.find("the state's hash is"), std::string::npos) << said;
+  EXPECT_EQ(said.find("are whole"), std::string::npos) << said;
+  EXPECT_TRUE(suspicion_->doubts_state());
+}
+
+TEST_F(ScrubTest, DamageIsSaidThoughItsCheckpointCannotBeRemoved) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  std::atomic<int> looks = 0;
+  has_room_ = [&] {
+    if (looks++ == 1) {  // it has been read
+      std::filesystem::rename(group_ + "/copies", group_ + "/elsewhere");
+      std::ofstream(group_ + "/copies") << "in the way";
+    }
+    return true;
+  };
+  const auto find = [&] {
+    write_row(Row{{{2}, {2}, 1, 12345}, "not what was written"});
+    scrub();
+    comes_true([] { return false; });
+  };
+  EXPECT_DEATH(find(), "the key 'k' does not hold what was written");
 }
 
 TEST_F(ScrubTest, AStateIsNotProvenBeforeTheLogHasBeenReplayed) {
