@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/core.h>
+
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
 #include "storage/kv/command.h"
@@ -16,6 +18,8 @@ constexpr std::string_view kLock = "lock/";
 constexpr std::string_view kLocked = "locked/";
 constexpr std::string_view kToken = "lock_token";
 constexpr size_t kLockHeadBytes = 16;
+// It would have to change hands between the two halves of each of them.
+constexpr int kLooksMax = 100;
 
 std::string lock_name(std::string_view name) {
   return std::string(kLock).append(name);
@@ -56,14 +60,20 @@ Result<uint64_t> decode_token(std::string_view value) {
 }  // namespace
 
 Result<std::optional<LockAndLease>> read_lock(const Engine& engine, std::string_view name) {
-  while (true) {
+  HeldLock last;
+  for (int look = 0; look < kLooksMax; ++look) {
     HOLDFAST_ASSIGN(const std::optional<std::string> value, engine.get_meta(lock_name(name)));
     if (!value) return std::nullopt;
     HOLDFAST_ASSIGN(HeldLock lock, decode_lock(*value));
     HOLDFAST_ASSIGN(const std::optional<Lease> lease, read_lease(engine, lock.lease));
     if (lease) return LockAndLease{std::move(lock), *lease};
     // Both ended between the two looks, or the state has become another.
+    last = std::move(lock);
   }
+  return fail(ErrorCode::kCorrupt,
+              fmt::format("the state's lock '{}' is held by lease {:x}, which is not in the state: "
+                          "restore this node from its peers",
+                          name, last.lease.value));
 }
 
 std::optional<HeldLock> Locks::find(const NamedOverlay& named, std::string_view name) {

@@ -6,12 +6,14 @@
 #include <gtest/gtest.h>
 
 #include "tests/kv/commands.h"
+#include "tests/kv/engine_over.h"
 #include "tests/kv/kv_model.h"
 
 namespace holdfast {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 
 constexpr LeaseId kFirst{0x1234567890abcdef};
 constexpr LeaseId kSecond{7};
@@ -261,6 +263,46 @@ TEST_P(LocksTest, AnotherStateMayHaveFreedAny) {
   ASSERT_TRUE(machine->install(other->checkpoint_path("snapshot")));
   EXPECT_TRUE(machine->freed_locks().news(before).any);
   EXPECT_FALSE(machine_->freed_locks().news(told).any);
+}
+
+// Lets a lock change hands between the look at it and the look at its lease.
+class HandsOver final : public EngineOver {
+ public:
+  HandsOver(Engine& engine, int times, std::function<void()> hand_over)
+      : EngineOver(engine), left_(times), hand_over_(std::move(hand_over)) {}
+
+  Result<std::optional<std::string>> get_meta(std::string_view name) const override {
+    Result<std::optional<std::string>> value = EngineOver::get_meta(name);
+    if (name.starts_with("lock/") && left_-- > 0) hand_over_();
+    return value;
+  }
+
+ private:
+  mutable int left_;
+  const std::function<void()> hand_over_;
+};
+
+TEST_P(LocksTest, WhoReadsALockThatChangesHandsSeesTheNextHolder) {
+  uint64_t lease = 1;
+  uint64_t token = at(0, acquire("l", {lease})).token;
+  const HandsOver engine(store_->engine(), 99, [&] {
+    at(0, release("l", token));
+    token = at(0, acquire("l", {++lease})).token;
+  });
+  EXPECT_EQ(read_lock(engine, "l").value()->lease.id, (LeaseId{100}));
+}
+
+TEST_P(LocksTest, WhoReadsALockWhoseLeaseIsLostIsToldSo) {
+  at(0, acquire("l", kFirst));
+  const Engine::NamedValueList leases = store_->engine().scan_meta("lease/", "", SIZE_MAX).value();
+  EngineBatch damage;
+  for (const auto& [name, value] : leases) damage.meta.emplace_back(name, std::nullopt);
+  ASSERT_EQ(damage.meta.size(), 1);
+  store_->engine().write(damage);
+  const Result<std::optional<LockAndLease>> found = read_lock(store_->engine(), "l");
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, ErrorCode::kCorrupt);
+  EXPECT_THAT(found.error().message, HasSubstr("held by lease 1234567890abcdef"));
 }
 
 TEST(FreedLocksTest, TellsOfAsMuchAsItKeeps) {
