@@ -19,10 +19,6 @@ std::string rebuild_path(const std::string& group) {
   return group + "/REBUILD";
 }
 
-std::string aside(const std::string& group) {
-  return group + "/damaged-state";
-}
-
 Result<> write_rebuild_note(FileSystem& fs, const std::string& group, const RebuildNote& note) {
   std::string body;
   put_fixed(body, uint64_t{note.dropped});
@@ -31,6 +27,10 @@ Result<> write_rebuild_note(FileSystem& fs, const std::string& group, const Rebu
 }
 
 }  // namespace
+
+std::string damaged_state_path(const std::string& group) {
+  return group + "/damaged-state";
+}
 
 Result<std::optional<RebuildNote>> read_rebuild_note(FileSystem& fs, const std::string& group) {
   const Result<std::optional<std::string>> body = read_note(fs, rebuild_path(group), kRebuildNote);
@@ -66,8 +66,8 @@ Result<> drop_damaged_state(FileSystem& fs, const std::string& group, RebuildNot
   HOLDFAST_ASSIGN(const StateDirectory states, StateDirectory::open(group + "/state"));
   HOLDFAST_ASSIGN(const bool there, fs.exists(states.active()));
   if (there) {
-    HOLDFAST_TRY(remove_tree(aside(group)));
-    HOLDFAST_TRY(fs.rename(states.active(), aside(group)));
+    HOLDFAST_TRY(remove_tree(damaged_state_path(group)));
+    HOLDFAST_TRY(fs.rename(states.active(), damaged_state_path(group)));
   }
   HOLDFAST_ASSIGN(const std::vector<std::string> names, fs.list(group));
   for (const std::string& name : names)
@@ -79,7 +79,7 @@ Result<> drop_damaged_state(FileSystem& fs, const std::string& group, RebuildNot
 }
 
 Result<> remove_damaged_state(const std::string& group) {
-  return remove_tree(aside(group));
+  return remove_tree(damaged_state_path(group));
 }
 
 Result<> end_rebuild(FileSystem& fs, const std::string& group) {

@@ -26,6 +26,8 @@ struct RebuildNote {
 // A disk that damages each new state is not fought for ever.
 inline constexpr int kRebuildsMax = 5;
 
+std::string damaged_state_path(const std::string& group);
+
 // Nothing: no rebuild is due. kCorrupt: the note is damaged.
 Result<std::optional<RebuildNote>> read_rebuild_note(FileSystem& fs, const std::string& group);
 // Counts on from a note that is there.

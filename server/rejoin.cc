@@ -38,11 +38,11 @@ std::string rejoin_path(const std::string& data_dir) {
   return data_dir + "/REJOIN";
 }
 
+}  // namespace
+
 std::string groups_aside(const std::string& directory) {
   return directory + "/groups.damaged";
 }
-
-}  // namespace
 
 Result<std::optional<RejoinNote>> read_rejoin_note(FileSystem& fs, const std::string& data_dir) {
   const Result<std::optional<std::string>> body = read_note(fs, rejoin_path(data_dir), kRejoinNote);

@@ -42,6 +42,8 @@ Result<> note_urls(FileSystem& fs, const std::string& group, const std::vector<s
 // Nothing where none were noted, or the note is damaged.
 std::vector<std::string> noted_urls(FileSystem& fs, const std::string& group);
 
+// Where that lies then.
+std::string groups_aside(const std::string& directory);
 // What was put aside before goes. `directory`: the data directory, or one of logs. Done again after
 // a crash in the middle: what lies aside then is kept.
 Result<> put_groups_aside(FileSystem& fs, const std::string& directory);

@@ -1,6 +1,7 @@
 #include "server/recover/judgement.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include <fmt/core.h>
@@ -14,9 +15,11 @@ LogPosition applied(const Finding& finding) {
   return finding.state ? finding.state->applied : LogPosition{};
 }
 
-// Raft's order of logs; of equal ones, the one whose state needs the least to be applied again.
+// Raft's order of logs, which knows no gap, so that one which ends early is as good as any; of
+// equal ones, a whole one, and then the one whose state needs the least to be applied again.
 bool says_more(const Finding& a, const Finding& b) {
-  return std::pair(a.contents->last, applied(a)) > std::pair(b.contents->last, applied(b));
+  return std::tuple(a.contents->last, a.is_whole(), applied(a)) >
+         std::tuple(b.contents->last, b.is_whole(), applied(b));
 }
 
 void leave_out_strangers(Judgement& judgement) {
@@ -63,8 +66,12 @@ Voter::Place place_of(const raft::Member& member, const Judgement& judgement) {
   Voter::Place place = Voter::Place::kMissing;
   for (const Finding& finding : judgement.findings) {
     if (!finding.identity || finding.identity->node != member.id) continue;
-    if (finding.counts()) return Voter::Place::kHere;
-    if (finding.identity->cluster == judgement.cluster) place = Voter::Place::kUnusable;
+    if (finding.is_whole()) return Voter::Place::kHere;
+    if (finding.counts()) {
+      place = Voter::Place::kQuarantined;
+    } else if (finding.identity->cluster == judgement.cluster && place == Voter::Place::kMissing) {
+      place = Voter::Place::kUnusable;
+    }
   }
   return place;
 }
@@ -95,6 +102,12 @@ std::vector<const Voter*> Judgement::voters_at(Voter::Place place) const {
   for (const Voter& voter : voters)
     if (voter.place == place) found.push_back(&voter);
   return found;
+}
+
+bool Judgement::may_be_put_aside() const {
+  return std::ranges::any_of(findings, [](const Finding& finding) {
+    return std::ranges::any_of(finding.remarks, &Remark::may_hold_acknowledged);
+  });
 }
 
 Judgement judge(std::vector<Finding> findings) {

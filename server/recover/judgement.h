@@ -42,6 +42,17 @@ struct Contents {
   bool log_restarts = false;
   raft::Members members;  // the newest that log or state names, committed or not
   std::optional<TornTail> torn_tail;
+  // The log ends before entries that this node had acknowledged, since they were damaged, and no
+  // leader has filled it again: why, for people. What is left of it is as sound as any log.
+  std::optional<std::string> quarantine;
+};
+
+// What lies beside log and state, since it was damaged.
+struct Remark {
+  std::string path;
+  std::string meaning;  // for people
+  // Entries that this node had acknowledged may be there, and in no log that was found.
+  bool may_hold_acknowledged = false;
 };
 
 // What one directory says, as far as it could be read.
@@ -51,28 +62,31 @@ struct Finding {
   std::optional<StateSummary> state;  // what is in it was committed, whatever is wrong with the log
   std::optional<Contents> contents;
   std::optional<WallTime> last_written;
+  std::vector<Remark> remarks;
   std::optional<Problem> problem;
 
   bool counts() const { return contents && !problem; }
+  // It has all that it ever acknowledged.
+  bool is_whole() const { return counts() && !contents->quarantine; }
 };
 
 enum class Verdict {
   kNothingUsable,  // no directory counts
-  kMajorityHere,   // to be started as they are
+  kMajorityHere,   // of whole ones, to be started as they are
   kRecoverable,    // a new cluster can be made from the best one
   kBegun,          // that was begun in the best one, and did not come to its end
 };
 
 // Whether something may have been acknowledged that is in no log here.
 enum class Loss {
-  kNothing,  // a majority of the voters is here
+  kNothing,  // a majority of the voters is here, and whole
   // No majority without one of those here, unless the members were changed later on the lost ones.
   kNothingIfMembersStood,
   kUnknown,  // a majority could acknowledge without those that are here
 };
 
 struct Voter {
-  enum class Place { kHere, kUnusable, kMissing };
+  enum class Place { kHere, kQuarantined, kUnusable, kMissing };
   raft::Member member;
   Place place;
 };
@@ -83,7 +97,7 @@ struct Judgement {
   Verdict verdict = Verdict::kNothingUsable;
 
   // Where something counts:
-  size_t best = 0;  // of `findings`: the longest log, in Raft's order
+  size_t best = 0;  // of `findings`: the longest log, in Raft's order, in quarantine or not
   Term term;        // the highest that any of them knows
   std::vector<Voter> voters;
   size_t majority = 0;
@@ -94,6 +108,7 @@ struct Judgement {
   bool lacks_committed = false;
 
   const Finding& best_finding() const { return findings[best]; }
+  bool may_be_put_aside() const;  // something that was acknowledged, by what the remarks say
   LogPosition committed() const;  // for certain; none: nothing is
   std::vector<const Voter*> voters_at(Voter::Place place) const;
 };

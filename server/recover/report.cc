@@ -70,6 +70,13 @@ std::string finding_text(const Finding& finding) {
              : "nothing on disk yet: a start makes it from the log");
   if (finding.contents) line("members", members_text(finding.contents->members));
   if (finding.last_written) line("last written", time_text(*finding.last_written));
+  if (finding.contents && finding.contents->quarantine)
+    line("IN QUARANTINE",
+         "its log ends before entries that it had acknowledged, and no leader has filled it again: "
+         "it does not vote. What is left of it is sound. " +
+             *finding.contents->quarantine);
+  for (const Remark& remark : finding.remarks)
+    line("beside it", remark.path + ": " + remark.meaning);
   if (finding.problem) line("NOT USABLE", finding.problem->message);
   return out;
 }
@@ -107,29 +114,39 @@ std::string loss_text(const Judgement& judgement) {
   const Finding& kept = judgement.farthest_state && !judgement.lacks_committed
                             ? judgement.findings[*judgement.farthest_state]
                             : judgement.best_finding();
+  const bool is_only_missing = judgement.voters_at(Voter::Place::kUnusable).empty() &&
+                               judgement.voters_at(Voter::Place::kQuarantined).empty();
   return fmt::format(
-      "whatever was acknowledged and lies on the missing voters only. How much, or whether\n"
-      "             anything, cannot be known from here. To find out: a change that a client was\n"
+      "whatever was acknowledged and lies on {} voters only. How much, or whether\n"
+      "             anything, cannot be known from here. {}To find out: a change that a client "
+      "was\n"
       "             told to have revision {} or less is there. Above it, get its key after the "
       "start\n"
       "             and compare mod_revision; above the revision that `holdfast status` shows "
       "then,\n"
       "             it is lost",
+      is_only_missing ? "the missing" : "the missing or damaged",
+      judgement.may_be_put_aside()
+          ? "Some may lie in what was put aside as\n             damaged, named above. "
+          : "",
       kept.state->revision.value);
 }
 
 std::string recoverable_text(const Judgement& judgement, std::span<const Place> places) {
   const Finding& best = judgement.best_finding();
   const std::string here = names(judgement.voters_at(Voter::Place::kHere));
+  const std::string quarantined = names(judgement.voters_at(Voter::Place::kQuarantined));
   const std::string unusable = names(judgement.voters_at(Voter::Place::kUnusable));
   const std::string missing = names(judgement.voters_at(Voter::Place::kMissing));
   std::string out = fmt::format(
-      "No majority is here: of {} voters {} are needed. Usable: {}.{}{}\n"
-      "The longest sound log is in {}, up to entry {} of term {}.\n\n",
+      "No majority is here: of {} voters {} are needed. Usable: {}.{}{}{}\n"
+      "The longest sound log is in {}, up to entry {} of term {}{}.\n\n",
       judgement.voters.size(), judgement.majority, here.empty() ? "none" : here,
+      quarantined.empty() ? "" : " In quarantine: " + quarantined + ".",
       unusable.empty() ? "" : " Not usable: " + unusable + ".",
       missing.empty() ? "" : " Missing: " + missing + ".", best.path,
-      best.contents->last.index.value, best.contents->last.term.value);
+      best.contents->last.index.value, best.contents->last.term.value,
+      best.contents->quarantine ? ", though it is in quarantine: the others hold less" : "");
   if (judgement.farthest_state) {
     const Finding& state = judgement.findings[*judgement.farthest_state];
     out += fmt::format(
@@ -207,6 +224,8 @@ const char* word(Voter::Place place) {
   switch (place) {
     case Voter::Place::kHere:
       return "here";
+    case Voter::Place::kQuarantined:
+      return "quarantined";
     case Voter::Place::kUnusable:
       return "unusable";
     case Voter::Place::kMissing:
@@ -248,6 +267,12 @@ Json finding_json(const Finding& finding) {
     json["state"] = {{"applied", position_json(finding.state->applied)},
                      {"revision", finding.state->revision.value}};
   if (finding.last_written) json["last_written"] = time_text(*finding.last_written);
+  if (finding.contents && finding.contents->quarantine)
+    json["quarantine"] = *finding.contents->quarantine;
+  for (const Remark& remark : finding.remarks)
+    json["remarks"].push_back({{"path", remark.path},
+                               {"meaning", remark.meaning},
+                               {"may_hold_acknowledged", remark.may_hold_acknowledged}});
   if (finding.problem)
     json["problem"] = {{"kind", word(finding.problem->trouble)},
                        {"message", finding.problem->message}};

@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "storage/base/check.h"
+#include "storage/log/quarantine.h"
 #include "storage/log/segmented_log.h"
 
 namespace holdfast::recover {
@@ -79,6 +80,8 @@ Result<Revived> revive(FileSystem& fs, const Place& place, const Judgement& judg
                             "away, and change the address once the node runs",
                             members.list.front().peer_address));
   }
+  // Else it would not vote before somebody else led it.
+  HOLDFAST_TRY(forget_quarantine(fs, place.log_path()));
   // Both ids follow from the log's entry, so whoever comes after a crash writes the same identity.
   const Identity now{members.list.front().id, best.identity->name,
                      ClusterId{raft::encode_members(members).checksum()}};

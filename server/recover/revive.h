@@ -1,7 +1,7 @@
 #pragma once
 
 // Makes a new cluster of one node out of the longest log that is left. Nothing is taken away: the
-// log gets one batch more, and IDENTITY is replaced.
+// log gets one batch more, is in quarantine no more, and IDENTITY is replaced.
 
 #include <string>
 

@@ -9,6 +9,8 @@
 #include <fmt/core.h>
 
 #include "replication/node/recovery.h"
+#include "server/rebuild.h"
+#include "server/rejoin.h"
 #include "storage/kv/memory_engine.h"
 #include "storage/kv/rocks_engine.h"
 #include "storage/kv/state_directory.h"
@@ -85,14 +87,16 @@ Result<Contents> read_log(FileSystem& fs, const Place& place, const KvStateMachi
   if (!opened) return std::unexpected(opened.error());
   HOLDFAST_ASSIGN(const std::optional<Quarantine> quarantine,
                   read_quarantine(fs, place.log_path()));
+  Recovered& on_disk = opened->recovered;
+  std::optional<std::string> why;
   if (quarantine) {
-    return fail(
-        ErrorCode::kCorrupt,
-        "its log lost entries that it had acknowledged, and no leader has filled it again: " +
-            quarantine->why);
+    why = quarantine->why;
+    // A start writes it to the log, where that has not been done.
+    if (quarantine->hard_state.term > on_disk.hard_state.term)
+      on_disk.hard_state = quarantine->hard_state;
   }
-  const Recovered& on_disk = opened->recovered;
-  HOLDFAST_ASSIGN(const std::optional<LogPosition> begin, restart_needed(on_disk, machine));
+  const Lost lost{.entries = quarantine.has_value()};
+  HOLDFAST_ASSIGN(const std::optional<LogPosition> begin, restart_needed(on_disk, machine, lost));
   if (begin) {
     HOLDFAST_ASSIGN(raft::Members installed, raft::decode_members(machine.members_payload()));
     return Contents{.hard_state = on_disk.hard_state,
@@ -100,10 +104,11 @@ Result<Contents> read_log(FileSystem& fs, const Place& place, const KvStateMachi
                     .last = *begin,
                     .log_restarts = true,
                     .members = std::move(installed),
-                    .torn_tail = on_disk.torn_tail};
+                    .torn_tail = on_disk.torn_tail,
+                    .quarantine = std::move(why)};
   }
   HOLDFAST_ASSIGN(const raft::Recovered recovered,
-                  recover_replica(on_disk, *opened->log, machine, {}));
+                  recover_replica(on_disk, *opened->log, machine, {}, lost));
   HOLDFAST_ASSIGN(raft::Members members, newest_members(recovered));
   if (!on_disk.last.index || members.voters().empty()) {
     return fail(ErrorCode::kCorrupt,
@@ -115,16 +120,96 @@ Result<Contents> read_log(FileSystem& fs, const Place& place, const KvStateMachi
                   .before = on_disk.before,
                   .last = on_disk.last,
                   .members = std::move(members),
-                  .torn_tail = on_disk.torn_tail};
+                  .torn_tail = on_disk.torn_tail,
+                  .quarantine = std::move(why)};
 }
 
 Result<> read_group(FileSystem& fs, const Place& place, Finding& finding) {
+  HOLDFAST_ASSIGN(const std::optional<RebuildNote> rebuild,
+                  read_rebuild_note(fs, group_directory(place.data_dir, kFirstGroup)));
+  const bool is_to_be_dropped = rebuild && !rebuild->dropped;
   MemoryEngine engine;
-  HOLDFAST_TRY(read_state(fs, place, engine));
-  HOLDFAST_ASSIGN(const std::unique_ptr<KvStateMachine> machine, KvStateMachine::open(engine));
+  const Result<> read = read_state(fs, place, engine);
+  if (!read && !is_to_be_dropped) return read;
+  HOLDFAST_ASSIGN(std::unique_ptr<KvStateMachine> machine, KvStateMachine::open(engine));
   finding.state = machine->summary();
-  HOLDFAST_ASSIGN(finding.contents, read_log(fs, place, *machine));
+  if (!is_to_be_dropped) {
+    HOLDFAST_ASSIGN(finding.contents, read_log(fs, place, *machine));
+    return {};
+  }
+  // As a start would have it: by the log alone.
+  MemoryEngine none;
+  HOLDFAST_ASSIGN(machine, KvStateMachine::open(none));
+  Result<Contents> contents = read_log(fs, place, *machine);
+  if (!contents)
+    return fail(contents.error().code,
+                fmt::format("its state was found damaged ({}), and cannot be made anew from its "
+                            "log: {}",
+                            rebuild->why, contents.error().message));
+  finding.contents = *std::move(contents);
   return {};
+}
+
+bool is_there(const FileSystem& fs, const std::string& path) {
+  return fs.exists(path).value_or(false);
+}
+
+void remark_on_log(const FileSystem& fs, const Place& place, Finding& finding) {
+  const Result<std::vector<std::string>> names = fs.list(place.log_path());
+  if (!names) return;
+  const auto files = std::ranges::count_if(
+      *names, [](const std::string& name) { return name.ends_with(".damaged"); });
+  if (files == 0) return;
+  const bool is_sound = finding.is_whole();
+  finding.remarks.push_back(
+      {.path = place.log_path() + "/*.damaged",
+       .meaning = is_sound ? fmt::format("{} files, of earlier damage: what they held is in its "
+                                         "state, or was sent by a leader since",
+                                         files)
+                           : fmt::format("{} files, of its log: entries that it had acknowledged "
+                                         "may be there, and nowhere else. Nothing reads them back",
+                                         files),
+       .may_hold_acknowledged = !is_sound});
+}
+
+void remark_on_state(FileSystem& fs, const Place& place, Finding& finding) {
+  const std::string group = group_directory(place.data_dir, kFirstGroup);
+  const Result<std::optional<RebuildNote>> rebuild = read_rebuild_note(fs, group);
+  if (rebuild && *rebuild)
+    finding.remarks.push_back(
+        {.path = group + "/REBUILD",
+         .meaning = fmt::format("its state was found damaged ({}): {}", (*rebuild)->why,
+                                (*rebuild)->dropped
+                                    ? "it is being made anew"
+                                    : "a start drops it, and makes it anew from the log")});
+  if (is_there(fs, damaged_state_path(group)))
+    finding.remarks.push_back({.path = damaged_state_path(group),
+                               .meaning = "the damaged state. All that it was made from was "
+                                          "committed, and is in the logs and states of others"});
+}
+
+void remark_on_earlier_id(const FileSystem& fs, const Place& place, Finding& finding) {
+  for (const std::string& directory : {place.data_dir, place.log_dir}) {
+    if (directory.empty() || !is_there(fs, groups_aside(directory))) continue;
+    finding.remarks.push_back(
+        {.path = groups_aside(directory),
+         .meaning = "what this node had under an earlier id, with a damaged log: entries that it "
+                    "had acknowledged may be there, and nowhere else. Nothing reads them back",
+         .may_hold_acknowledged = true});
+  }
+}
+
+// Its vote may be lost: whatever is there, it is not that node any more.
+void note_rejoin_begun(FileSystem& fs, const Place& place, Finding& finding) {
+  const Result<std::optional<RejoinNote>> note = read_rejoin_note(fs, place.data_dir);
+  if (!note) {
+    finding.problem = problem_of(note.error());
+  } else if (*note && (*note)->old_id == finding.identity->node) {
+    finding.problem = {Trouble::kDamaged,
+                       fmt::format("what it promised in elections may be lost, and it was about to "
+                                   "come back as another node: {}",
+                                   (*note)->why)};
+  }
 }
 
 }  // namespace
@@ -145,14 +230,20 @@ Finding look_at(FileSystem& fs, const Place& place) {
     return finding;
   }
   finding.identity = *std::move(identity);
+  remark_on_earlier_id(fs, place, finding);
   if (!finding.identity->cluster) {
     finding.problem = {
         Trouble::kNoCluster,
-        fmt::format("{} never was in a cluster: it holds nothing", finding.identity->name)};
+        finding.remarks.empty()
+            ? fmt::format("{} never was in a cluster: it holds nothing", finding.identity->name)
+            : fmt::format("{} has joined no cluster under its new id yet", finding.identity->name)};
     return finding;
   }
   if (const Result<> read = read_group(fs, place, finding); !read)
     finding.problem = problem_of(read.error());
+  note_rejoin_begun(fs, place, finding);
+  remark_on_log(fs, place, finding);
+  remark_on_state(fs, place, finding);
   return finding;
 }
 

@@ -71,6 +71,12 @@ Result<> begin_quarantine(FileSystem& fs, const std::string& directory, const Ha
   return note(fs, directory, {Quarantine::Stage::kCatchesUp, hard_state, why});
 }
 
+Result<> forget_quarantine(FileSystem& fs, const std::string& directory) {
+  HOLDFAST_ASSIGN(const bool there, fs.exists(path_in(directory)));
+  if (there) HOLDFAST_TRY(fs.remove(path_in(directory)));
+  return fs.sync_directory(directory);
+}
+
 Result<std::vector<std::string>> left_of_quarantine(const FileSystem& fs,
                                                     const std::string& directory) {
   HOLDFAST_ASSIGN(std::vector<std::string> files, needless_damaged_files(fs, directory));

@@ -32,6 +32,10 @@ Result<std::optional<Quarantine>> read_quarantine(FileSystem& fs, const std::str
 Result<> begin_quarantine(FileSystem& fs, const std::string& directory, const HardState& hard_state,
                           const std::string& why);
 
+// What is left of the log is taken for all of it from now on: where nobody is left who has more.
+// Does nothing where there is none.
+Result<> forget_quarantine(FileSystem& fs, const std::string& directory);
+
 // All that is left of a quarantine that is over, as files to remove, in this order.
 Result<std::vector<std::string>> left_of_quarantine(const FileSystem& fs,
                                                     const std::string& directory);

@@ -41,6 +41,11 @@ Finding damaged(Finding finding) {
   return finding;
 }
 
+Finding quarantined(Finding finding) {
+  finding.contents->quarantine = "a block was not what was written";
+  return finding;
+}
+
 LogPosition at(uint64_t index, uint64_t term) {
   return {{term}, {index}};
 }
@@ -142,6 +147,36 @@ TEST(Judgement, WhichLogIsTheLongest) {
        {sound(2, at(9, 3), 7, three), damaged(sound(3, at(20, 2), 10, three))},
        {Verdict::kRecoverable, "/2", Loss::kUnknown, 10, {"n1"}, true}},
   });
+}
+
+TEST(Judgement, ALogInQuarantineVouchesForNothingAndIsAsSoundAsItIsLong) {
+  const raft::Members three = members({1, 2, 3});
+  expect({
+      {"it is no part of a majority: nobody would be elected",
+       {sound(1, at(9, 2), 7, three), quarantined(sound(2, at(8, 2), 7, three))},
+       {Verdict::kRecoverable, "/1", Loss::kUnknown, 7, {"n3"}}},
+      {"nor of what every majority has a part of",
+       {quarantined(sound(1, at(7, 2), 7, members({1, 2})))},
+       {Verdict::kRecoverable, "/1", Loss::kUnknown, 7, {"n2"}}},
+      {"it may hold more than a whole one",
+       {sound(1, at(8, 2), 7, three), quarantined(sound(2, at(9, 2), 7, three))},
+       {Verdict::kRecoverable, "/2", Loss::kUnknown, 7, {"n3"}}},
+      {"of equal ones the whole one is taken, whatever is applied",
+       {quarantined(sound(1, at(9, 2), 8, three)), sound(2, at(9, 2), 7, three)},
+       {Verdict::kRecoverable, "/2", Loss::kUnknown, 8, {"n3"}}},
+      {"where no other is left it is what there is",
+       {quarantined(sound(1, at(8, 2), 7, three)), quarantined(sound(2, at(9, 2), 7, three)),
+        damaged(sound(3, at(9, 2), 7, three))},
+       {Verdict::kRecoverable, "/2", Loss::kUnknown, 7}},
+      {"beside a majority of whole ones it is not needed",
+       {sound(1, at(8, 2), 7, three), sound(2, at(8, 2), 7, three),
+        quarantined(sound(3, at(9, 2), 7, three))},
+       {Verdict::kMajorityHere, "/3", Loss::kNothing, 7}},
+  });
+  const Judgement judgement =
+      judge({sound(1, at(9, 2), 7, three), quarantined(sound(2, at(8, 2), 7, three))});
+  EXPECT_EQ(names_at(judgement, Voter::Place::kHere), std::vector<std::string>{"n1"});
+  EXPECT_EQ(names_at(judgement, Voter::Place::kQuarantined), std::vector<std::string>{"n2"});
 }
 
 TEST(Judgement, TheHighestTermIsThatOfAnyNodeAlsoWithoutEntries) {

@@ -48,6 +48,29 @@ TEST(Report, SaysWhatIsCertainWhatMayBecomeRealAndWhatMayBeLost) {
         "holdfast recover --apply /two /one /three --log-dir /two=/fast\n"})
     EXPECT_THAT(text, HasSubstr(part));
   EXPECT_THAT(text, Not(HasSubstr("LOST")));
+  EXPECT_THAT(text, Not(HasSubstr("put aside")));
+}
+
+TEST(Report, WhatWasPutAsideIsNamedAndWhatItMayHold) {
+  std::vector<Finding> all = findings(5);
+  all[1].contents->quarantine = "f is damaged at byte 4096";
+  all[1].remarks = {{"/two/log/*.damaged", "entries may be there", true}};
+  const Judgement judgement = judge(all);
+  const std::string text = plan_text(judgement, kPlaces);
+  for (const char* part :
+       {"IN QUARANTINE its log ends before entries that it had acknowledged",
+        "it does not vote. What is left of it is sound. f is damaged at byte 4096\n",
+        "beside it     /two/log/*.damaged: entries may be there\n",
+        "Usable: n1. In quarantine: n2. Not usable: n3. Missing: n4, n5.",
+        "is in /two, up to entry 9 of term 2, though it is in quarantine",
+        "acknowledged and lies on the missing or damaged voters only",
+        "Some may lie in what was put aside"})
+    EXPECT_THAT(text, HasSubstr(part));
+  const auto json = nlohmann::json::parse(as_json(judgement, {}));
+  EXPECT_EQ(json.at("voters").at(1).at("place"), "quarantined");
+  EXPECT_EQ(json.at("directories").at(1).at("quarantine"), "f is damaged at byte 4096");
+  EXPECT_EQ(json.at("directories").at(1).at("remarks").at(0).at("path"), "/two/log/*.damaged");
+  EXPECT_TRUE(json["directories"][1]["remarks"][0].at("may_hold_acknowledged").get<bool>());
 }
 
 TEST(Report, WhatIsLostForCertainIsSaid) {

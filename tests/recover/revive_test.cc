@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "storage/log/quarantine.h"
 #include "storage/log/segmented_log.h"
 #include "tests/sim/sim_file_system.h"
 
@@ -49,6 +50,11 @@ void make_node(FileSystem& fs) {
          {entry({{1}, {1}}, EntryKind::kMembers, raft::encode_members(three())),
           entry({{2}, {2}}, EntryKind::kBarrier, {}),
           entry({{2}, {3}}, EntryKind::kCommand, Bytes("a change"))});
+}
+
+// Its log ends before something that it had acknowledged.
+void quarantine(FileSystem& fs) {
+  ASSERT_TRUE(begin_quarantine(fs, kPlace.log_path(), {{5}, {2}}, "for the test"));
 }
 
 Judgement look(FileSystem& fs) {
@@ -102,10 +108,12 @@ TEST(Revive, TheNewClusterHasAnIdOfItsOwn) {
 
 // The process ends, or the power is lost, after any number of its acts. Another look and another
 // call bring it to its end, and the first one's traces never mislead.
-void interrupt_after(uint64_t acts, bool power_lost, bool& done) {
-  SCOPED_TRACE(fmt::format("after {} acts{}", acts, power_lost ? ", power lost" : ""));
+void interrupt_after(uint64_t acts, bool power_lost, bool quarantined, bool& done) {
+  SCOPED_TRACE(fmt::format("after {} acts{}{}", acts, power_lost ? ", power lost" : "",
+                           quarantined ? ", in quarantine" : ""));
   SimFileSystem fs(acts + 1);
   make_node(fs);
+  if (quarantined) quarantine(fs);
   const Judgement first = look(fs);
   fs.lose_power_after(acts);
   done = revive(fs, kPlace, first, kFresh, "").has_value();
@@ -128,12 +136,24 @@ void interrupt_after(uint64_t acts, bool power_lost, bool& done) {
 
 TEST(Revive, IsBroughtToItsEndAfterAnyInterruption) {
   for (const bool power_lost : {false, true}) {
-    bool done = false;
-    uint64_t acts = 0;
-    for (; !done && acts < 100; ++acts) interrupt_after(acts, power_lost, done);
-    EXPECT_TRUE(done);
-    EXPECT_GT(acts, 5u);
+    for (const bool quarantined : {false, true}) {
+      bool done = false;
+      uint64_t acts = 0;
+      for (; !done && acts < 100; ++acts) interrupt_after(acts, power_lost, quarantined, done);
+      EXPECT_TRUE(done);
+      EXPECT_GT(acts, 5u);
+    }
   }
+}
+
+TEST(Revive, ANodeInQuarantineIsInNoneWhereItIsTheOnlyMember) {
+  SimFileSystem fs(1);
+  make_node(fs);
+  quarantine(fs);
+  const auto revived = revive(fs, kPlace, look(fs), kFresh, "");
+  ASSERT_TRUE(revived) << revived.error().message;
+  fs.crash();
+  expect_revived(fs, *revived);
 }
 
 TEST(Revive, RefusesALogThatHasGrownSinceItWasLookedAt) {

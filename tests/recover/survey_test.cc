@@ -10,9 +10,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "server/rebuild.h"
 #include "server/recover/revive.h"
+#include "server/rejoin.h"
 #include "storage/fs/posix.h"
 #include "storage/kv/rocks_engine.h"
+#include "storage/log/quarantine.h"
 #include "storage/log/segmented_log.h"
 
 namespace holdfast::recover {
@@ -187,6 +190,96 @@ TEST_F(SurveyTest, DamageIsSaidAndTheStateStillTellsWhatWasCommitted) {
   EXPECT_EQ(trouble(), Trouble::kDamaged);
   EXPECT_THAT(message_, HasSubstr("damaged at byte 4096"));
   EXPECT_EQ(look_at(reader_, place_).state->applied.index, LogIndex{2});
+}
+
+TEST_F(SurveyTest, ALogInQuarantineSaysWhatIsLeftOfItAndWhatLiesBesideIt) {
+  make_node();
+  ASSERT_TRUE(begin_quarantine(fs_, place_.log_path(), {{7}, {2}}, "for the test"));
+  std::ofstream(segment_path(place_.log_path(), 2) + ".damaged") << "entries";
+  const std::vector<std::string> before = everything();
+  const Finding finding = look_at(reader_, place_);
+  EXPECT_EQ(everything(), before);
+  ASSERT_FALSE(finding.problem) << finding.problem->message;
+  EXPECT_TRUE(finding.counts());
+  EXPECT_FALSE(finding.is_whole());
+  EXPECT_EQ(finding.contents->quarantine, "for the test");
+  EXPECT_EQ(finding.contents->last, (LogPosition{{2}, {4}}));
+  EXPECT_EQ(finding.contents->hard_state, (HardState{{7}, {2}})) << "the newer one";
+  ASSERT_EQ(finding.remarks.size(), 1);
+  EXPECT_EQ(finding.remarks[0].path, place_.log_path() + "/*.damaged");
+  EXPECT_TRUE(finding.remarks[0].may_hold_acknowledged);
+
+  ASSERT_TRUE(forget_quarantine(fs_, place_.log_path()));
+  const Finding later = look_at(reader_, place_);
+  EXPECT_TRUE(later.is_whole());
+  ASSERT_EQ(later.remarks.size(), 1);
+  EXPECT_FALSE(later.remarks[0].may_hold_acknowledged) << "a leader has filled it";
+}
+
+TEST_F(SurveyTest, ALogInQuarantineThatEndsBeforeItsStateCountsUpToTheState) {
+  make_node(4);
+  std::filesystem::remove_all(place_.log_path());
+  write_log({entry(1, EntryKind::kMembers, raft::encode_members(two()))});
+  ASSERT_TRUE(begin_quarantine(fs_, place_.log_path(), {{3}, {2}}, "for the test"));
+  const Finding finding = look_at(reader_, place_);
+  ASSERT_FALSE(finding.problem) << finding.problem->message;
+  EXPECT_EQ(finding.contents->last, (LogPosition{{2}, {4}}));
+  EXPECT_EQ(finding.contents->members, four());
+  const auto revived = revive(fs_, place_, judge({finding}), NodeId{55}, "");
+  ASSERT_TRUE(revived) << revived.error().message;
+  const Finding after = look_at(reader_, place_);
+  EXPECT_TRUE(after.is_whole());
+  EXPECT_EQ(after.contents->last, (LogPosition{{4}, {5}}));
+}
+
+TEST_F(SurveyTest, AStateThatIsToBeDroppedIsNotGoneBy) {
+  make_node();
+  const std::string group = place_.data_dir + "/groups/1";
+  ASSERT_TRUE(note_damaged_state(fs_, group, "a block is another"));
+  const Finding finding = look_at(reader_, place_);
+  ASSERT_FALSE(finding.problem) << finding.problem->message;
+  EXPECT_EQ(finding.contents->last, (LogPosition{{2}, {4}})) << "the log goes back to entry 1";
+  EXPECT_EQ(finding.state->applied.index, LogIndex{2}) << "that was committed, whatever its rows";
+  ASSERT_EQ(finding.remarks.size(), 1);
+  EXPECT_THAT(finding.remarks[0].meaning, HasSubstr("a start drops it"));
+
+  std::filesystem::remove_all(place_.log_path());
+  auto opened = SegmentedLog::open(fs_, place_.log_path(), {});
+  LogWrite write{.ticket = {1},
+                 .hard_state = HardState{{3}, {2}},
+                 .restart_after = LogPosition{{2}, {2}},
+                 .cut_from = {},
+                 .append = {entry(3, put("b"))},
+                 .drop_before = {}};
+  ASSERT_TRUE(opened->log->write(std::span(&write, 1)));
+  ASSERT_TRUE(opened->log->sync());
+  EXPECT_EQ(trouble(), Trouble::kDamaged);
+  EXPECT_THAT(message_, HasSubstr("cannot be made anew from its log"));
+
+  auto note = read_rebuild_note(fs_, group).value();
+  ASSERT_TRUE(drop_damaged_state(fs_, group, *note));
+  const Finding later = look_at(reader_, place_);
+  ASSERT_EQ(later.remarks.size(), 2);
+  EXPECT_EQ(later.remarks[1].path, group + "/damaged-state");
+}
+
+TEST_F(SurveyTest, WhatANodeHadUnderAnEarlierIdIsNamed) {
+  make_node();
+  const RejoinNote note{
+      .old_id = {1}, .cluster = kSurveyedCluster, .urls = {"http://h:1"}, .why = "for the test"};
+  ASSERT_TRUE(note_rejoin(fs_, place_.data_dir, note));
+  EXPECT_EQ(trouble(), Trouble::kDamaged);
+  EXPECT_THAT(message_, HasSubstr("may be lost"));
+  ASSERT_TRUE(put_groups_aside(fs_, place_.data_dir));
+  EXPECT_EQ(trouble(), Trouble::kDamaged);
+  EXPECT_THAT(message_, HasSubstr("may be lost"));
+  ASSERT_TRUE(write_identity(fs_, place_.data_dir, {{9}, "n1", {}}));
+  EXPECT_EQ(trouble(), Trouble::kNoCluster);
+  EXPECT_THAT(message_, HasSubstr("under its new id"));
+  const Finding finding = look_at(reader_, place_);
+  ASSERT_EQ(finding.remarks.size(), 1);
+  EXPECT_EQ(finding.remarks[0].path, place_.data_dir + "/groups.damaged");
+  EXPECT_TRUE(finding.remarks[0].may_hold_acknowledged);
 }
 
 TEST_F(SurveyTest, AStateAheadOfItsLogIsDamage) {
