@@ -71,7 +71,8 @@ void Session::on_input() {
   read();
   if (state_ != State::kOpen) return;
   if (!input_ended_ && may_take()) wait_for_input();
-  if (input_ended_ && (web_socket_ || owes_nothing())) close();
+  if (input_ended_ && (web_socket_ || owes_nothing() || (stream_ && stream_->is_endless())))
+    close();
 }
 
 void Session::read() {

@@ -135,6 +135,20 @@ TEST_F(StreamTest, TheStreamEndsSoonAfterItsClient) {
   wait_for_connections(0);
 }
 
+// Of an answer that would end, whoever has shut his sending side may still take the rest.
+TEST_F(StreamTest, WhoLeavesAnAnswerWithoutAnEndIsLetGoAtOnce) {
+  start();
+  {
+    Client client(port());
+    client.send(request("GET", "/endless/x"));
+    EXPECT_EQ(client.read().status, 200);
+    EXPECT_EQ(client.read_some(11), "6\r\nfirst \r\n");
+  }
+  wait_for_connections(0);
+  release("x");
+  EXPECT_TRUE(told("stream gone"));
+}
+
 TEST_F(StreamTest, APieceThatComesAfterItsClientIsGoneFindsNobody) {
   start();
   Client client(port());
