@@ -9,6 +9,7 @@
 #include "storage/base/bytes.h"
 #include "storage/base/check.h"
 #include "storage/base/codec.h"
+#include "storage/kv/growth.h"
 #include "storage/kv/idempotency.h"
 
 namespace holdfast {
@@ -56,20 +57,6 @@ Once::Fingerprint fingerprint_of(const Request& request) {
 bool is_once_key(std::string_view key) {
   const auto is_visible = [](char c) { return c > ' ' && c < 0x7f; };
   return !key.empty() && key.size() <= kOnceKeyBytesMax && std::ranges::all_of(key, is_visible);
-}
-
-bool puts(const std::vector<Operation>& operations) {
-  return std::ranges::any_of(operations, [](const Operation& operation) {
-    return std::holds_alternative<PutCommand>(operation);
-  });
-}
-
-bool grows(const Command& command) {
-  if (const TransactionCommand* txn = std::get_if<TransactionCommand>(&command.act))
-    return puts(txn->then) || puts(txn->otherwise);
-  return std::holds_alternative<PutCommand>(command.act) ||
-         std::holds_alternative<GrantLeaseCommand>(command.act) ||
-         std::holds_alternative<AcquireLockCommand>(command.act);
 }
 
 // Where in the request the reply was refused; empty: it had but one part.

@@ -42,6 +42,15 @@ void Faults::start_slowness() {
   repeat(plan.stalled_disk,
          [this] { node(any_node_or_leader()).stall_disk(watch_.draw(watch_.plan.faults.stall)); });
   repeat(watch_.plan.clocks.change, [this] { node(any_node()).change_clock_rate(); });
+  repeat(plan.full_disk, [this] { fill_disks(); });
+}
+
+// One, or so many that nobody has a majority with room.
+void Faults::fill_disks() {
+  const Span length = watch_.plan.faults.full_length;
+  if (watch_.random.chance(0.6)) return node(any_node_or_leader()).fill_disk(watch_.draw(length));
+  for (const auto& any : nodes_)
+    if (watch_.random.chance(0.8)) any->fill_disk(watch_.draw(length));
 }
 
 void Faults::start_rumours() {

@@ -32,6 +32,7 @@ class Faults {
   void start_crashes();
   void start_slowness();
   void start_rumours();
+  void fill_disks();
   void cut_something();
   std::vector<Link> draw_cut(bool& one_way);
   void damage();

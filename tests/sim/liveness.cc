@@ -76,7 +76,7 @@ bool Simulator::leads(NodeId id) const {
 void Simulator::break_for_ever(NodeId id) {
   constexpr Mark kWays[] = {Mark::kRestDown,    Mark::kRestCut,    Mark::kRestDeaf,
                             Mark::kRestMute,    Mark::kRestOneWay, Mark::kRestPaused,
-                            Mark::kRestStalled, Mark::kRestLossy};
+                            Mark::kRestStalled, Mark::kRestLossy,  Mark::kRestFull};
   faults_.bring_back(id);
   if (leads(id)) marks_.reach(Mark::kRestHadLeader);
   const Mark way = kWays[random_.below(std::size(kWays))];
@@ -85,6 +85,7 @@ void Simulator::break_for_ever(NodeId id) {
   if (way == Mark::kRestDown) faults_.take_down(id);
   if (way == Mark::kRestPaused) node(id).pause_for_ever();
   if (way == Mark::kRestStalled) node(id).stall_disk_for_ever();
+  if (way == Mark::kRestFull) node(id).fill_disk_for_ever();
   if (way == Mark::kRestLossy) heard_.push_back(id);
   for (uint64_t i = 1; i <= plan_.places(); ++i) {
     const NodeId other{i};

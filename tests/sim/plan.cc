@@ -158,6 +158,9 @@ Plan draw_plan(uint64_t seed) {
                   .transactions = 0.15,
                   .leases = random.chance(0.7) ? 0.2 : 0,
                   .bound = 0.4};
+  plan.faults.full_disk = draw_interval(random, 0.3, milliseconds(300), seconds(3));
+  plan.faults.full_length = {milliseconds(50),
+                             random.between(Duration(milliseconds(300)), Duration(seconds(4)))};
   return plan;
 }
 
@@ -203,6 +206,8 @@ std::string to_text(const Plan& plan) {
   out += fmt::format("  stalled disk {} damaged log {} other settings {:.3f} cut for ever {:.3f}\n",
                      interval(plan.faults.stalled_disk), interval(plan.faults.damage),
                      plan.faults.other_settings, plan.faults.cut_for_ever);
+  out += fmt::format("  full disks {} for {}\n", interval(plan.faults.full_disk),
+                     text_of(plan.faults.full_length));
   out += fmt::format("  cuts last {} downs {} pauses {}\n", text_of(plan.faults.cut_length),
                      text_of(plan.faults.down), text_of(plan.faults.pause_length));
   out += fmt::format("  news of crashes {:.3f} false news {} transfers {}\n",

@@ -57,6 +57,8 @@ struct FaultPlan {
   double news_of_crash = 0;  // chance that a peer is told so
   Duration false_news{};     // a node is told that a living peer is gone
   Duration transfer{};       // a node is asked to have the leader changed
+  Duration full_disk{};      // others leave little room on a node's disk, or none
+  Span full_length;
 };
 
 struct DiskPlan {

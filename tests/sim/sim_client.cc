@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "storage/base/check.h"
+#include "storage/kv/growth.h"
 
 namespace holdfast::sim {
 namespace {
@@ -190,6 +191,11 @@ void ClientPool::send(Operation operation) {
     return end(sent, Outcome::kOk);
   }
   if (sent.kind == ActKind::kPastRead) return read_past(sent, target);
+  // As where requests come in.
+  if (sent.command && grows(*sent.command) && target.status().refuses_growth) {
+    watch_.marks.reach(Mark::kRefusedNoRoom);
+    return end(sent, Outcome::kRefused);
+  }
   waiting_.emplace(request, history_.size() - 1);
   if (sent.kind == ActKind::kChange && has_change_before(sent))
     watch_.marks.reach(Mark::kPipelined);

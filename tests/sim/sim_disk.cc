@@ -116,7 +116,7 @@ void SimNode::sync_disk(std::vector<LogWrite> writes, std::vector<LoadOrder> loa
 }
 
 void SimNode::finish_sync(WriteTicket last, const std::vector<LoadOrder>& loads) {
-  if (watch_.agenda.now() < stalled_until_)
+  if (watch_.agenda.now() < stalled_until_ || waits_for_room_)
     return after(milliseconds(20), [this, last, loads] { finish_sync(last, loads); });
   if (Result<> synced = log_->sync(); !synced) return died_of("sync", synced.error());
   watch_.invariants.persisted(id_, last);
@@ -130,7 +130,8 @@ void SimNode::finish_sync(WriteTicket last, const std::vector<LoadOrder>& loads)
       return died_of("remove", removed.error());
   }
   if (log_->wants_spare() && watch_.random.chance(0.5)) {
-    if (Result<> made = log_->prepare_spare(); !made) return died_of("spare", made.error());
+    const Result<> made = log_->prepare_spare();
+    if (!made && made.error().code != ErrorCode::kNoSpace) return died_of("spare", made.error());
   }
   disk_works_ = false;
   if (orders_.empty() && watch_.random.chance(0.3)) {

@@ -212,11 +212,18 @@ Result<DiskSpace> SimFileSystem::space(const std::string&) const {
   return DiskSpace{.free = bytes_free(), .total = bytes_max_};
 }
 
-uint64_t SimFileSystem::bytes_free() const {
-  if (bytes_max_ == UINT64_MAX) return UINT64_MAX;
+void SimFileSystem::leave_free(uint64_t bytes) {
+  bytes_max_ = bytes_used() + bytes;
+}
+
+uint64_t SimFileSystem::bytes_used() const {
   uint64_t used = 0;
   for (const auto& [path, inode] : seen_) used += inode->seen.size();
-  return bytes_max_ - std::min(used, bytes_max_);
+  return used;
+}
+
+uint64_t SimFileSystem::bytes_free() const {
+  return bytes_max_ == UINT64_MAX ? UINT64_MAX : bytes_max_ - std::min(bytes_used(), bytes_max_);
 }
 
 Result<> SimFileSystem::spend_act(const std::string& path) {

@@ -31,6 +31,8 @@ class SimFileSystem final : public FileSystem {
   // From now on all files together have no more bytes than so many: what would go beyond fails,
   // with as much of it written as fits.
   void limit(uint64_t bytes) { bytes_max_ = bytes; }
+  // As limit, for what is to be free now.
+  void leave_free(uint64_t bytes);
 
   // Every file's bytes by path, as a reader sees them.
   std::map<std::string, std::string> files() const;
@@ -69,6 +71,7 @@ class SimFileSystem final : public FileSystem {
   Result<> spend_act(const std::string& path);
   static void apply(const NameChange& change, Names& names);
   void change_names(NameChange change);
+  uint64_t bytes_used() const;
   uint64_t bytes_free() const;
   double draw_share_kept();
   void settle(Inode& inode);

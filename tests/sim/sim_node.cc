@@ -89,6 +89,7 @@ void SimNode::go_on() {
 void SimNode::start() {
   if (lost_ || gone_ || first_members_.list.empty()) return;
   ++life_;
+  make_room_to_start();
   raft::Recovered found;
   if (!open_log(found)) return;
   raft::Config config = watch_.plan.limits;
@@ -113,6 +114,7 @@ void SimNode::start() {
   damaged_ = false;
   watch_.invariants.started(id_, found, replica_->raft());
   plan_turn({});
+  look_at_room();
 }
 
 void SimNode::join(const raft::Members& members) {
@@ -131,7 +133,8 @@ void SimNode::leave() {
 bool SimNode::open_log(raft::Recovered& found) {
   const SegmentedLog::Options options{.segment_bytes = watch_.plan.disk.segment_bytes,
                                       .salt = watch_.random.next(),
-                                      .keep_bytes = watch_.plan.snapshots.keep_bytes};
+                                      .keep_bytes = watch_.plan.snapshots.keep_bytes,
+                                      .make_room = [this] { return make_room(); }};
   auto machine = KvStateMachine::open(*engine_, watch_.plan.disk.unflushed_bytes_max);
   if (!machine) return cannot_start(machine.error());
   auto mended = open_and_mend(files_, kLogDirectory, options, machine->get()->applied().index);
@@ -230,6 +233,8 @@ void SimNode::crash() {
   // A start removes what was announced to a core that is gone.
   for (const std::string& name : std::exchange(arrived_, {})) (void)engine_->take_image(name);
   turn_planned_ = disk_works_ = apply_works_ = read_is_asked_ = false;
+  looks_at_room_ = waits_for_room_ = false;
+  room_ = RoomLevel::kEnough;
   timer_ = kNever;
   // What is broken for ever is so in the next life too.
   for (Instant* const until : {&paused_until_, &slow_until_, &stalled_until_})
@@ -253,6 +258,7 @@ void SimNode::pause(Duration length) {
 void SimNode::heal() {
   healed_ = true;
   paused_until_ = slow_until_ = stalled_until_ = {};
+  free_disk();
   go_on();
 }
 

@@ -18,6 +18,7 @@
 #include "replication/node/agreement.h"
 #include "replication/node/replica.h"
 #include "replication/node/upkeep.h"
+#include "storage/fs/room.h"
 #include "storage/kv/kv_state_machine.h"
 #include "storage/kv/memory_engine.h"
 #include "storage/log/quarantine.h"
@@ -57,6 +58,9 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   void slow_disk(Duration length);
   void stall_disk(Duration length);
   void stall_disk_for_ever() { stalled_until_ = kNever; }
+  // Others leave little room on it, or none, until they take their files back.
+  void fill_disk(Duration length);
+  void fill_disk_for_ever();
   void change_clock_rate();
   // While it is down, synced bytes of its log become others. Its next start finds that out. Where
   // its promises may be among them it never runs again; else it is in quarantine until the others
@@ -64,7 +68,7 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   bool damage_log();
   // While it is down, its state is found damaged: its next start drops it and makes it anew.
   void damage_state();
-  void heal();  // no pause, no slow disk, no more crashes in a write
+  void heal();  // no pause, no slow or full disk, no more crashes in a write
 
   bool is_up() const { return replica_ != nullptr; }
   bool is_lost() const { return lost_; }
@@ -137,6 +141,13 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   void note_members(const std::vector<EntryPtr>& applied);
   void install(const raft::InstallOrder& order);
   void died_of(const char* what, const Error& error);
+  bool is_disk_filled() const { return filled_until_ > watch_.agenda.now(); }
+  void leave_room(uint64_t bytes);
+  void free_disk();
+  void make_room_to_start();
+  bool make_room();
+  void look_at_room();
+  void look_later();
 
   const NodeId id_;
   Watch& watch_;
@@ -161,6 +172,9 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   LogIndex applied_at_crash_;
   uint64_t own_requests_ = 0;
   NodeClock clock_;
+  Instant filled_until_{};           // the disk, by others
+  uint64_t free_most_ = UINT64_MAX;  // on it: others take at once what the log lets go
+  bool has_reserve_ = true;
 
   // Of this life.
   std::unique_ptr<SegmentedLog> log_;
@@ -175,6 +189,9 @@ class SimNode final : public LogStore, public ApplyQueue, public Snapshots, publ
   std::deque<Agenda::Act> held_;  // until the pause ends
   Instant slow_until_{};
   Instant stalled_until_{};
+  RoomLevel room_ = RoomLevel::kEnough;
+  bool looks_at_room_ = false;
+  bool waits_for_room_ = false;  // the log thread
   std::deque<Order> orders_;
   bool disk_works_ = false;
   std::vector<std::string> let_go_;  // files of the log that may be removed, oldest first

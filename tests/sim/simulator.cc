@@ -153,8 +153,9 @@ bool Simulator::agree(const std::vector<NodeId>& nodes) const {
   return leader_of(nodes) && std::ranges::all_of(nodes, [&](NodeId id) {
            const raft::Status status = node(id).status();
            return !status.fenced && !status.quarantined && !status.awaits_state &&
-                  status.last == first.last && status.commit == first.last.index &&
-                  status.applied == first.last.index && status.persisted == first.last.index;
+                  !status.short_of_room && !status.refuses_growth && status.last == first.last &&
+                  status.commit == first.last.index && status.applied == first.last.index &&
+                  status.persisted == first.last.index;
          });
 }
 

@@ -65,6 +65,7 @@ constexpr std::array<std::string_view, kMarks> kNames = {
     "for ever: paused",
     "for ever: disk stalled",
     "for ever: links lose half",
+    "for ever: disk full",
     "log files let go",
     "loads of what was let go",
     "states sent",
@@ -85,6 +86,11 @@ constexpr std::array<std::string_view, kMarks> kNames = {
     "reads of the past",
     "reads of what was forgotten",
     "hashes compared",
+    "disks that others fill",
+    "reserves given back",
+    "writes that wait for room",
+    "disks with room again",
+    "refused: no room",
 };
 
 }  // namespace

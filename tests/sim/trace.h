@@ -74,6 +74,7 @@ enum class Mark : uint8_t {
   kRestPaused,
   kRestStalled,
   kRestLossy,
+  kRestFull,
   kLogCut,
   kLoadTooLate,
   kSnapshotSent,
@@ -94,6 +95,11 @@ enum class Mark : uint8_t {
   kPastRead,
   kPastRefused,
   kHashesCompared,
+  kFullDisk,
+  kReserveGiven,
+  kWaitForRoom,
+  kRoomAgain,
+  kRefusedNoRoom,
   kCount,
 };
 inline constexpr size_t kMarks = static_cast<size_t>(Mark::kCount);
