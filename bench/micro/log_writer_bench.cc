@@ -14,6 +14,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include "bench/micro/process.h"
 #include "storage/base/check.h"
 #include "storage/fs/posix.h"
 #include "storage/log/log_writer.h"
@@ -221,6 +222,7 @@ void log_writer(benchmark::State& state) {
     for (uint64_t seen = persisted; seen < ticket; seen = persisted) persisted.wait(seen);
   };
   uint64_t next = 1;
+  const uint64_t written = written_bytes();
   for (auto _ : state) {
     writer.submit(entries(next, 1, 100));
     if (next > window) wait_for(next - window);
@@ -228,6 +230,8 @@ void log_writer(benchmark::State& state) {
   }
   wait_for(next - 1);
   state.SetItemsProcessed(static_cast<int64_t>(next - 1));
+  state.counters["written"] =
+      static_cast<double>(written_bytes() - written) / static_cast<double>(100 * (next - 1));
 }
 BENCHMARK(log_writer)->Arg(0)->Arg(64)->Arg(1024)->UseRealTime();
 
