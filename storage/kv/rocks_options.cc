@@ -111,7 +111,9 @@ rocksdb::DBOptions database_options(std::shared_ptr<FlushCount> flushes,
                        rewriting_watch()};
   options.allow_concurrent_memtable_write = false;  // one thread writes
   options.enable_write_thread_adaptive_yield = false;
-  options.max_background_jobs = 2;
+  // A flush and two compactions: beside the one that rewrites large rows, another for the two small
+  // families, whose files each flush adds to.
+  options.max_background_jobs = 3;
   options.bytes_per_sync = 512 << 10;  // no burst of writes in front of the log's syncs
   options.max_file_opening_threads = 1;
   options.skip_stats_update_on_db_open = true;
