@@ -352,15 +352,19 @@ std::vector<std::string> HttpTest::story() {
   return services.story;
 }
 
+void HttpTest::wait_until_held(const std::string& name) {
+  std::unique_lock lock(services.mutex);
+  ASSERT_TRUE(
+      services.changed.wait_for(lock, kPatience, [&] { return services.held.contains(name); }))
+      << name << " is not held";
+}
+
 void HttpTest::release(const std::string& name) {
+  ASSERT_NO_FATAL_FAILURE(wait_until_held(name));
   std::coroutine_handle<> handle;
   {
-    std::unique_lock lock(services.mutex);
-    ASSERT_TRUE(
-        services.changed.wait_for(lock, kPatience, [&] { return services.held.contains(name); }))
-        << name << " is not held";
-    handle = services.held.at(name);
-    services.held.erase(name);
+    const std::lock_guard lock(services.mutex);
+    handle = services.held.extract(name).mapped();
   }
   on_io_thread([handle] { handle.resume(); });
 }

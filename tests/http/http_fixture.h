@@ -98,7 +98,8 @@ class HttpTest : public testing::Test {
   // Waits until the story has that line.
   bool told(const std::string& line);
   std::vector<std::string> story();
-  // Waits until the handler of that name is held, and lets it go on.
+  void wait_until_held(const std::string& name);  // the handler of that name
+  // Waits for that, and lets it go on.
   void release(const std::string& name);
   void wait_for_connections(size_t count);
   Connections& connections() { return *connections_; }

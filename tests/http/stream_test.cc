@@ -223,6 +223,7 @@ TEST_F(StreamTest, AStreamThatWaitsHoldsNothing) {
   EXPECT_EQ(read_chunks(other), "first aaaaaaaaabbbbbbbbb");
   for (int i = 0; i < 40; ++i) release(std::to_string(i));
   EXPECT_EQ(waiting[7]->read_some(15), "6\r\nfirst \r\n1\r\n7");
+  for (int i = 0; i < 40; ++i) wait_until_held(std::to_string(i));
   on_io_thread([this] { connections().drain(); });
   for (int i = 0; i < 40; ++i) release(std::to_string(i));
   waiting.clear();
