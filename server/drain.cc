@@ -10,9 +10,7 @@ constexpr auto kAnswersLook = std::chrono::milliseconds(20);
 }  // namespace
 
 void Drain::begin_on_signal() {
-  signals_.async_wait([this](boost::system::error_code code, int signal) {
-    if (code) return;
-    const std::string name = signal == SIGINT ? "SIGINT" : "SIGTERM";
+  signal_.await([this](const std::string& name) {
     seams_.tell({.kind = EventKind::kProcess,
                  .text = "stopping: " + name,
                  .fields = {{"stage", "stopping"}, {"signal", name}}});

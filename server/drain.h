@@ -4,15 +4,14 @@
 // another member first, if one is there, so that a planned stop costs no election; then there are
 // no new connections; then the answers that are owed; then the loop ends. On the loop.
 
-#include <csignal>
 #include <cstddef>
 #include <functional>
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "server/stop_signal.h"
 #include "storage/base/clock.h"
 #include "storage/base/events.h"
 
@@ -33,7 +32,7 @@ class Drain {
         clock_(clock),
         handover_patience_(handover_patience),
         seams_(std::move(seams)),
-        signals_(loop, SIGTERM, SIGINT),
+        signal_(loop),
         timer_(loop) {}
 
   void begin_on_signal();
@@ -47,7 +46,7 @@ class Drain {
   const Clock& clock_;
   const Duration handover_patience_;
   const Seams seams_;
-  boost::asio::signal_set signals_;
+  StopSignal signal_;
   boost::asio::steady_timer timer_;
 };
 

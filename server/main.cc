@@ -7,6 +7,7 @@
 
 #include "server/config.h"
 #include "server/node.h"
+#include "server/stop_signal.h"
 #include "storage/base/log.h"
 
 namespace {
@@ -35,6 +36,7 @@ void allow_open_files() {
 int run(int argc, char** argv) {
   const holdfast::ParsedConfig parsed = holdfast::parse_config(argc, argv);
   if (!parsed.config) return parsed.exit_code;
+  holdfast::hold_stop_signals();
   holdfast::start_log(parsed.config->log_format);
   allow_open_files();
   auto node = holdfast::Node::open(*parsed.config);

@@ -1,7 +1,6 @@
 #include "server/newcomer.h"
 
 #include <condition_variable>
-#include <csignal>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -24,10 +23,9 @@ Newcomer::Newcomer(net::io_context& loop, TcpTransport& transport, const Clock& 
       transport_(transport),
       clock_(clock),
       random_(random),
-      signals_(loop, SIGTERM, SIGINT),
+      signal_(loop),
       timer_(loop) {
-  signals_.async_wait([&loop, stopping = stopping_](boost::system::error_code code, int) {
-    if (code) return;
+  signal_.await([&loop, stopping = stopping_](const std::string& /*name*/) {
     *stopping = true;
     loop.stop();
   });

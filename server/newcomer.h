@@ -11,12 +11,12 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "replication/transport/tcp_transport.h"
 #include "server/bootstrap.h"
 #include "server/join.h"
+#include "server/stop_signal.h"
 
 namespace holdfast {
 
@@ -43,7 +43,7 @@ class Newcomer {
   TcpTransport& transport_;
   const Clock& clock_;
   Random random_;
-  boost::asio::signal_set signals_;
+  StopSignal signal_;
   boost::asio::steady_timer timer_;
   // A signal that was on its way may be told of when this is gone.
   const std::shared_ptr<bool> stopping_ = std::make_shared<bool>(false);

@@ -1,7 +1,8 @@
 #include "storage/base/restart.h"
 
+#include <atomic>
 #include <charconv>
-#include <csignal>
+#include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +14,8 @@
 
 namespace holdfast {
 namespace {
+
+std::atomic<bool> ends_instead = false;
 
 std::vector<std::string> own_arguments() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
@@ -34,15 +37,28 @@ void close_all_on_exec() {
 
 }  // namespace
 
+void end_instead_of_restart() {
+  ends_instead.store(true);
+}
+
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
 void restart_process() {
   std::vector<std::string> arguments = own_arguments();
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   close_all_on_exec();
-  sigset_t none;
-  sigemptyset(&none);
-  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+  // The new start inherits what this thread holds; what is pending stays so.
+  const sigset_t held = stop_signals();
+  ::pthread_sigmask(SIG_SETMASK, &held, nullptr);
+  if (ends_instead.load()) std::_Exit(EXIT_SUCCESS);
   ::execv("/proc/self/exe", pointers.data());
   fatal("this process could not start itself anew: start it again");
 }
