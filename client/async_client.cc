@@ -27,7 +27,7 @@ Awaitable<ReadOutcome<void>> AsyncClient::watch(const WatchQuery& query,
   return on_strand(
       make_with_own<ReadOutcome<void>>([query](Caller& caller) { return caller.watch(query); },
                                        [on_change = std::move(on_change)](const Need& need) {
-                                         return on_change(*std::get<TellChange>(need).change);
+                                         return on_change(*std::get<ChangeToTell>(need).change);
                                        }));
 }
 
@@ -36,7 +36,7 @@ Awaitable<ReadOutcome<void>> AsyncClient::follow_events(EventsPlace& place,
   return on_strand(make_with_own<ReadOutcome<void>>(
       [&place](Caller& caller) { return caller.follow_events(place); },
       [on_event = std::move(on_event)](const Need& need) {
-        return on_event(std::get<TellEvent>(need).event);
+        return on_event(std::get<EventToTell>(need).event);
       }));
 }
 

@@ -31,8 +31,8 @@ template <class T>
 Awaitable<T> carry_out_awaited(Task<T> task, Listener listener) {
   Standing standing;
   for (task.start(standing); !task.is_done(); standing.waiting.resume()) {
-    if (std::holds_alternative<TellChange>(standing.need) ||
-        std::holds_alternative<TellEvent>(standing.need)) {
+    if (std::holds_alternative<ChangeToTell>(standing.need) ||
+        std::holds_alternative<EventToTell>(standing.need)) {
       Awaitable<bool> listening = listener(standing.need);
       standing.supply.goes_on = co_await std::move(listening);
     } else {

@@ -29,7 +29,7 @@ struct EventsProgress {
       co_return false;
     }
     place.last_id = event.id;
-    const TellEvent told{read->body.empty() ? nullptr : &*read};
+    const EventToTell told{read->body.empty() ? nullptr : &*read};
     const Supply supply = co_await told;
     is_enough = !supply.goes_on;
     co_return !is_enough;

@@ -21,14 +21,14 @@ ReadOutcome<HttpResponse> KvClient::snapshot(Consistency consistency, BodySink& 
 
 ReadOutcome<void> KvClient::watch(const WatchQuery& query, const ChangeSink& on_change) {
   return carry_out(caller_.watch(query), [&](const Need& need) {
-    const auto* const told = std::get_if<TellChange>(&need);
+    const auto* const told = std::get_if<ChangeToTell>(&need);
     return told == nullptr ? supply(need) : Supply{.goes_on = on_change(*told->change)};
   });
 }
 
 ReadOutcome<void> KvClient::follow_events(EventsPlace& place, const EventSink& on_event) {
   return carry_out(caller_.follow_events(place), [&](const Need& need) {
-    const auto* const told = std::get_if<TellEvent>(&need);
+    const auto* const told = std::get_if<EventToTell>(&need);
     return told == nullptr ? supply(need) : Supply{.goes_on = on_event(told->event)};
   });
 }

@@ -35,13 +35,13 @@ struct Lookup {
   const Endpoint* endpoint;
 };
 // The caller is told of it, and says whether more is wanted. Null: the node is there.
-struct TellChange {
+struct ChangeToTell {
   const WatchedRevision* change;
 };
-struct TellEvent {
+struct EventToTell {
   const NodeEvent* event;
 };
-using Need = std::variant<Pause, Readiness, Lookup, TellChange, TellEvent>;
+using Need = std::variant<Pause, Readiness, Lookup, ChangeToTell, EventToTell>;
 
 struct SocketAddress {
   sockaddr_storage bytes{};

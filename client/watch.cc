@@ -45,7 +45,7 @@ struct WatchProgress {
         refusal = Refusal{.code = "bad_answer", .message = change.error().message};
         co_return false;
       }
-      const TellChange told{&*change};
+      const ChangeToTell told{&*change};
       const Supply supply = co_await told;
       is_enough = !supply.goes_on;
     }
