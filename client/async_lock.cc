@@ -28,8 +28,9 @@ struct AsyncLock::Keeping {
 
   static void begin(const std::shared_ptr<Keeping>& self) {
     // Ended by an exception, it was stopped.
-    net::co_spawn(self->strand, run(self),
-                  net::bind_cancellation_slot(self->stop.slot(), [self](std::exception_ptr) {}));
+    net::co_spawn(
+        self->strand, run(self),
+        net::bind_cancellation_slot(self->stop.slot(), [self](const std::exception_ptr&) {}));
   }
 
   static void end(const std::shared_ptr<Keeping>& self) {

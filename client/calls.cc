@@ -65,7 +65,7 @@ HttpRequest json_request_of(const char* method, std::string target, std::string 
 }
 
 template <class T, BodyReader<T> kRead>
-Change<T> change(HttpRequest request, Effect effect) {
+Change<T> change(HttpRequest&& request, Effect effect) {
   return {.request = std::move(request), .effect = effect, .judge = &changed<T, kRead>};
 }
 

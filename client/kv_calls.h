@@ -14,6 +14,9 @@ namespace holdfast {
 
 template <class Shell, template <class> class In>
 class KvCalls {
+  friend Shell;
+  KvCalls() = default;
+
  public:
   template <class T>
   using Read = In<ReadOutcome<T>>;

@@ -151,8 +151,8 @@ struct Task<T>::Promise {
   struct End {
     bool await_ready() const noexcept { return false; }
     std::coroutine_handle<> await_suspend(Handle ended) const noexcept {
-      const std::coroutine_handle<> waiting = ended.promise().waiting;
-      return waiting ? waiting : std::noop_coroutine();
+      const std::coroutine_handle<> next = ended.promise().waiting;
+      return next ? next : std::noop_coroutine();
     }
     void await_resume() const noexcept {}
   };

@@ -191,14 +191,14 @@ def stopped_while_stalled(cluster):
 
 def cut_off_from_who_ends():
     """Who is cut off from the leader does not hear that its process has ended, and so holds to it."""
-    with Drill(3) as cluster:
+    with Cluster(3, faults=True) as cluster:
         for node in cluster.nodes:
             node.end(15)
             node.command += ["--election-timeout", "10s"]
             node.start()
         cluster.wait_ready()
         leader = cluster.leader()
-        deaf, other = cluster.others(leader)
+        deaf, other = others_than(cluster, leader)
         term = leader.cluster()["term"]
         set_faults(deaf, cut(leader))
         leader.end(9)

@@ -85,7 +85,13 @@ def main():
         for i, (key, value) in enumerate(values.items()):
             put(cluster.nodes[i % 3], key, value)
         cluster.wait_caught_up()
-        old = one.cluster()
+        newest = json.loads(one.ask("GET", "/v1/kv?limit=1")[1])["revision"]
+
+        # What a node says of itself is some milliseconds old.
+        def view_of_all():
+            view = one.cluster()
+            return view if view and view["node"]["revision"] == newest else None
+        old = wait_for("n1 says what it holds", view_of_all)
         look_and_be_refused(cluster, folder)
 
         # n3's disk is gone, and now that of n2, too: it turns up again later.
