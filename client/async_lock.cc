@@ -27,14 +27,18 @@ struct AsyncLock::Keeping {
   }
 
   static void begin(const std::shared_ptr<Keeping>& self) {
-    // Ended by an exception, it was stopped.
-    net::co_spawn(
-        self->strand, run(self),
-        net::bind_cancellation_slot(self->stop.slot(), [self](const std::exception_ptr&) {}));
+    // What ends it otherwise than by a stop, as what `on_loss` throws, is whose loop this is.
+    const auto ended = [self](const std::exception_ptr& thrown) {
+      if (thrown && !self->is_stopped) std::rethrow_exception(thrown);
+    };
+    net::co_spawn(self->strand, run(self), net::bind_cancellation_slot(self->stop.slot(), ended));
   }
 
   static void end(const std::shared_ptr<Keeping>& self) {
-    net::post(self->strand, [self] { self->stop.emit(net::cancellation_type::terminal); });
+    net::post(self->strand, [self] {
+      self->is_stopped = true;
+      self->stop.emit(net::cancellation_type::terminal);
+    });
   }
 
   const LockOptions options;
@@ -43,7 +47,8 @@ struct AsyncLock::Keeping {
   Caller caller;
   LockTerm term;
   const net::strand<net::any_io_executor> strand;
-  net::cancellation_signal stop;  // on the strand
+  net::cancellation_signal stop;  // on the strand, as below
+  bool is_stopped = false;
 };
 
 namespace {

@@ -13,7 +13,8 @@ namespace holdfast {
 
 class AsyncLock {
  public:
-  // Ends as lock_course.h says. `on_loss` is called in the loop that keeps it alive.
+  // Ends as lock_course.h says. `on_loss` is called in the loop that keeps it alive,
+  // and what it throws comes out there.
   static Awaitable<WriteOutcome<std::unique_ptr<AsyncLock>>> acquire(LockOptions options,
                                                                      OnLoss on_loss);
   // Keeps it alive no more: where it was not released, it ends with its time to live.

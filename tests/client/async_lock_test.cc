@@ -3,8 +3,10 @@
 #include "client/async_lock.h"
 
 #include <exception>
+#include <stdexcept>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -110,6 +112,30 @@ TEST(AsyncLock, SomebodyElsesIsRefused) {
   std::string code;
   run_to_its_end(be_refused(options_of(server, hours(1)), code));
   EXPECT_EQ(code, "conflict");
+}
+
+net::awaitable<void> have_until(net::steady_timer& end, LockOptions options) {
+  OnLoss on_loss = [](const std::string&) { throw std::runtime_error("nobody is there to hear"); };
+  auto outcome = co_await AsyncLock::acquire(std::move(options), std::move(on_loss));
+  const auto lock = std::get<std::unique_ptr<AsyncLock>>(std::move(outcome));
+  boost::system::error_code rung;
+  co_await end.async_wait(net::redirect_error(net::use_awaitable, rung));
+}
+
+TEST(AsyncLock, WhatIsThrownWhereItsLossIsToldComesOutOfTheLoop) {
+  ScriptedServer server({{Kind::kAnswerAndClose, kHadInALoop}, {Kind::kAnswer, kTaken}});
+  net::io_context loop;
+  net::steady_timer end(loop, Instant::max());
+  net::co_spawn(loop, have_until(end, options_of(server, seconds(3))), net::detached);
+  net::steady_timer patience(loop, seconds(20));
+  patience.async_wait([&](boost::system::error_code rung) {
+    if (!rung) end.cancel();
+  });
+  EXPECT_THROW(loop.run(), std::runtime_error);
+  patience.cancel();
+  end.cancel();
+  loop.restart();
+  loop.run();
 }
 
 }  // namespace
