@@ -9,10 +9,6 @@
 namespace holdfast {
 namespace {
 
-// A node that has nothing to tell says so every ten seconds.
-constexpr Duration kNodeSilence = std::chrono::seconds(30);
-constexpr Pause kBetweenStreams{std::chrono::milliseconds(100)};
-
 // What following one node has come to, over all its connections.
 struct EventsProgress {
   EventsPlace& place;
@@ -46,7 +42,7 @@ Task<ReadOutcome<void>> Caller::follow_events(EventsPlace& place) {
   Instant heard = clock_.now();
   for (;;) {
     ToldEvents events(tell);
-    BodySink sink = events.sink(kNodeSilence);
+    BodySink sink = events.sink();
     HttpRequest request{.method = "GET", .target = "/v1/events", .headers = {}, .body = {}};
     if (place.most) request.target += fmt::format("?last={}", *place.most);
     if (!place.last_id.empty()) request.headers.push_back({"Last-Event-ID", place.last_id});

@@ -13,6 +13,9 @@
 
 namespace holdfast {
 
+// Before the stream that goes on where one has ended.
+inline constexpr Pause kBetweenStreams{std::chrono::milliseconds(100)};
+
 class ToldEvents {
  public:
   // `tell` says of each event whether more is wanted. Both must outlive the exchange.
@@ -21,18 +24,20 @@ class ToldEvents {
   ToldEvents(const ToldEvents&) = delete;
   ToldEvents& operator=(const ToldEvents&) = delete;
 
-  // `patience`: the longest silence.
-  BodySink sink(Duration patience) {
+  BodySink sink() {
     return {.take =
                 [this](std::string_view bytes) {
                   for (StreamEvent& event : stream_.take(bytes)) fresh_.push_back(std::move(event));
                   return true;
                 },
-            .patience = patience,
+            .patience = kSilence,
             .deal = [this] { return tell_all(); }};
   }
 
  private:
+  // A node that has nothing to tell says so every ten seconds.
+  static constexpr Duration kSilence = std::chrono::seconds(30);
+
   Task<bool> tell_all() {
     const std::vector<StreamEvent> events = std::exchange(fresh_, {});
     for (const StreamEvent& event : events) {

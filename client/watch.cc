@@ -10,10 +10,6 @@
 namespace holdfast {
 namespace {
 
-// A node that has nothing to tell says so every ten seconds.
-constexpr Duration kSilence = std::chrono::seconds(30);
-constexpr Pause kBetween{std::chrono::milliseconds(100)};
-
 std::string target_of(const WatchQuery& query) {
   std::string target = query.key.empty() ? "/v1/watch?prefix=" + query_encoded(query.prefix)
                                          : "/v1/watch?key=" + query_encoded(query.key);
@@ -63,7 +59,7 @@ Task<ReadOutcome<void>> Caller::watch(WatchQuery query) {
   };
   for (;;) {
     ToldEvents events(tell);
-    BodySink sink = events.sink(kSilence);
+    BodySink sink = events.sink();
     HttpRequest request{.method = "GET", .target = target_of(query), .headers = {}, .body = {}};
     if (!progress.last_id.empty()) request.headers.push_back({"Last-Event-ID", progress.last_id});
     CallExtent extent;
@@ -77,7 +73,7 @@ Task<ReadOutcome<void>> Caller::watch(WatchQuery query) {
     if (refusal != nullptr && refusal->code != "cut_off")
       co_return std::unexpected(std::move(*refusal));
     turn_to_next_endpoint();
-    co_await kBetween;
+    co_await kBetweenStreams;
   }
 }
 
