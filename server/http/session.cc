@@ -71,8 +71,7 @@ void Session::on_input() {
   read();
   if (state_ != State::kOpen) return;
   if (!input_ended_ && may_take()) wait_for_input();
-  if (input_ended_ && (web_socket_ || owes_nothing() || (stream_ && stream_->is_endless())))
-    close();
+  if (is_left()) close();
 }
 
 void Session::read() {

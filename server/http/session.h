@@ -98,6 +98,10 @@ class Session {
   bool owes_nothing() const {
     return outbox_.empty() && !stream_ && (pipeline_.empty() || says_no_more_);
   }
+  // Nobody has any use for what might still be said.
+  bool is_left() const {
+    return input_ended_ && (web_socket_ || owes_nothing() || (stream_ && stream_->is_endless()));
+  }
   void move(Progress& progress, size_t bytes, size_t enough) const;
   bool is_too_much(size_t more) const;  // for the thread, of the request being received
   size_t enough_input() const;

@@ -38,6 +38,7 @@ void Session::discard_input() {
     // Whose last answers are owed may have shut its sending side alone.
     if (error == boost::asio::error::eof && state_ == State::kLastAnswers) {
       input_ended_ = true;
+      if (is_left()) close();
       return;
     }
     if (error) return close();

@@ -149,6 +149,20 @@ TEST_F(StreamTest, WhoLeavesAnAnswerWithoutAnEndIsLetGoAtOnce) {
   EXPECT_TRUE(told("stream gone"));
 }
 
+TEST_F(StreamTest, WhoLeavesAnAnswerWithoutAnEndBehindALastRequestIsLetGoByTheSweep) {
+  start();
+  {
+    Client client(port());
+    client.send(request("GET", "/endless/x", "", "Connection: close\r\n"));
+    EXPECT_EQ(client.read().status, 200);
+    EXPECT_EQ(client.read_some(11), "6\r\nfirst \r\n");
+    advance_and_sweep(seconds(1));
+  }
+  wait_for_connections(0);
+  release("x");
+  EXPECT_TRUE(told("stream gone"));
+}
+
 TEST_F(StreamTest, APieceThatComesAfterItsClientIsGoneFindsNobody) {
   start();
   Client client(port());
