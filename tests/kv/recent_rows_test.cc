@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "storage/base/bytes.h"
 #include "tests/kv/random_commands.h"
 
 namespace holdfast {
@@ -51,6 +52,20 @@ TEST(RecentRows, KeysOfOneHashDoNotPushEachOtherOut) {
   int known = 0;
   for (int i = 0; i < kKeys; ++i) known += recent.find(key(i)) ? 1 : 0;
   EXPECT_GT(known, kKeys * 98 / 100);
+}
+
+// Replicas that took one for the other would disagree.
+TEST(RecentRows, AKeyOfTheSameSetAndTagIsAnother) {
+  const std::string one = "user/6773395";
+  const std::string other = "user/20195496";
+  ASSERT_EQ(checksum(one) % (1 << 13), checksum(other) % (1 << 13)) << "look for another pair";
+  ASSERT_EQ(checksum(one) >> 32, checksum(other) >> 32) << "look for another pair";
+  RecentRows recent;
+  recent.remember(one, RowInfo{.version = 1});
+  EXPECT_FALSE(recent.find(other));
+  recent.remember(other, RowInfo{.version = 2});
+  EXPECT_EQ(recent.find(one).value()->version, 1u);
+  EXPECT_EQ(recent.find(other).value()->version, 2u);
 }
 
 }  // namespace

@@ -61,5 +61,18 @@ TEST(StopSignalDeathTest, WhoIsBeingStoppedDoesNotBeginAnew) {
       testing::ExitedWithCode(0), "");
 }
 
+TEST(StopSignalDeathTest, OneThatIsPendingIsHeldByTheProcessThatBegins) {
+  // This program, begun anew, finds no test to run.
+  EXPECT_EXIT(
+      {
+        ::setenv("GTEST_TOTAL_SHARDS", "1000000", 1);
+        ::setenv("GTEST_SHARD_INDEX", "999999", 1);
+        hold_stop_signals();
+        ::raise(SIGTERM);
+        restart_process();
+      },
+      testing::ExitedWithCode(0), "");
+}
+
 }  // namespace
 }  // namespace holdfast
