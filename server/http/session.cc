@@ -19,7 +19,6 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-constexpr int kReadsPerTurn = 4;  // then the other connections have their turn
 // An answer larger than this is refused when the thread holds too many bytes of answers; a request
 // that is not is taken when it holds too many of requests, as far as the last eighth goes.
 constexpr size_t kSmallBodyBytes = 4096;

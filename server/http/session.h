@@ -43,6 +43,7 @@ class Session {
   // what still comes in is thrown away, since closing over unread bytes would reset the connection
   // and could take the last answer with it.
   enum class State : uint8_t { kOpen, kUpgrades, kLastAnswers, kLingering, kClosed };
+  static constexpr int kReadsPerTurn = 4;  // then the other connections have their turn
   // Of the next piece of the stream: not asked for; waited for; there to be asked for; on its way.
   enum class Pull : uint8_t { kNone, kWaits, kReady, kComes };
   // Something that must move enough bytes or end within its patience.

@@ -10,8 +10,6 @@ namespace {
 
 using boost::system::error_code;
 
-constexpr int kDiscardsPerTurn = 4;  // then the other connections have their turn
-
 }  // namespace
 
 // A client that reads until the end of the connection must see that this is no such end.
@@ -31,7 +29,7 @@ void Session::linger() {
 }
 
 void Session::discard_input() {
-  for (int i = 0; i < kDiscardsPerTurn; ++i) {
+  for (int i = 0; i < kReadsPerTurn; ++i) {
     error_code error;
     socket_.read_some(boost::asio::buffer(home_.scratch_), error);
     if (error == boost::asio::error::would_block) break;

@@ -10,7 +10,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,8 +25,6 @@ using std::chrono::seconds;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-const std::string kHadInALoop =
-    http_answer(200, R"({"name":"l","token":7,"lease":"00000000000000a1","ttl_ms":1000})");
 const std::string kTaken = problem_answer(404, "lease_not_found", "not_applied", false);
 const std::string kFree = http_answer(200, R"({"revision":9,"deleted":0,"finished":true})");
 
@@ -65,7 +62,7 @@ void run_to_its_end(net::awaitable<void> coroutine) {
 }
 
 TEST(AsyncLock, IsHadAndReleasedAndThenNothingIsLeftInTheLoop) {
-  ScriptedServer server({{Kind::kAnswerAndClose, kHadInALoop}, {Kind::kAnswer, kFree}});
+  ScriptedServer server({{Kind::kAnswerAndClose, lock_answer(7)}, {Kind::kAnswer, kFree}});
   Lived lived;
   run_to_its_end(have_and_release(options_of(server, hours(1)), lived));
   EXPECT_EQ(lived.token, 7u);
@@ -90,8 +87,8 @@ net::awaitable<void> have_until_lost(LockOptions options, Lived& lived) {
 }
 
 TEST(AsyncLock, IsKeptAliveAndItsLossIsTold) {
-  ScriptedServer server({{Kind::kAnswerAndClose, kHadInALoop},
-                         {Kind::kAnswer, kHadInALoop},
+  ScriptedServer server({{Kind::kAnswerAndClose, lock_answer(7)},
+                         {Kind::kAnswer, lock_answer(7)},
                          {Kind::kAnswer, kTaken}});
   Lived lived;
   run_to_its_end(have_until_lost(options_of(server, seconds(3)), lived));
@@ -123,7 +120,7 @@ net::awaitable<void> have_until(net::steady_timer& end, LockOptions options) {
 }
 
 TEST(AsyncLock, WhatIsThrownWhereItsLossIsToldComesOutOfTheLoop) {
-  ScriptedServer server({{Kind::kAnswerAndClose, kHadInALoop}, {Kind::kAnswer, kTaken}});
+  ScriptedServer server({{Kind::kAnswerAndClose, lock_answer(7)}, {Kind::kAnswer, kTaken}});
   net::io_context loop;
   net::steady_timer end(loop, Instant::max());
   net::co_spawn(loop, have_until(end, options_of(server, seconds(3))), net::detached);

@@ -2,7 +2,6 @@
 
 #include "client/lock_course.h"
 
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,11 +18,6 @@ using std::chrono::seconds;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-std::string lock_answer(uint64_t token) {
-  return http_answer(200, fmt::format(R"({{"name":"l","token":{},"lease":"00000000000000a1",)"
-                                      R"("ttl_ms":1000}})",
-                                      token));
-}
 const std::string kNotHeldAnyMore = problem_answer(404, "lease_not_found", "not_applied", false);
 const std::string kHeldByAnother = problem_answer(409, "conflict", "not_applied", true);
 // Of a node that wants to be left alone for half a second at least, and a second at most.

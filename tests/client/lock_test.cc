@@ -4,7 +4,6 @@
 
 #include <future>
 
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,11 +19,6 @@ using std::chrono::seconds;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-std::string had(uint64_t token) {
-  return http_answer(200, fmt::format(R"({{"name":"l","token":{},"lease":"00000000000000a1",)"
-                                      R"("ttl_ms":1000}})",
-                                      token));
-}
 const std::string kConflict = problem_answer(409, "conflict", "not_applied", true);
 const std::string kReleased = http_answer(200, R"({"revision":9,"deleted":0,"finished":true})");
 
@@ -41,7 +35,7 @@ LockOptions options(std::vector<Endpoint> endpoints, Duration ttl = hours(1)) {
 using Acquired = WriteOutcome<std::unique_ptr<Lock>>;
 
 TEST(ClientLock, IsHeldFromBeforeItWasAskedFor) {
-  ScriptedServer server({{Kind::kAnswer, had(7)}, {Kind::kAnswer, kReleased}});
+  ScriptedServer server({{Kind::kAnswer, lock_answer(7)}, {Kind::kAnswer, kReleased}});
   const Instant before = SystemClock().now();
   Acquired outcome = Lock::acquire(options({server.endpoint()}));
   const Instant after = SystemClock().now();
@@ -58,7 +52,7 @@ TEST(ClientLock, IsHeldFromBeforeItWasAskedFor) {
 }
 
 TEST(ClientLock, IsReleasedWithItsLife) {
-  ScriptedServer server({{Kind::kAnswer, had(7)}, {Kind::kAnswer, kReleased}});
+  ScriptedServer server({{Kind::kAnswer, lock_answer(7)}, {Kind::kAnswer, kReleased}});
   {
     const Acquired outcome = Lock::acquire(options({server.endpoint()}));
   }
@@ -76,7 +70,7 @@ TEST(ClientLock, SomebodyElsesIsRefusedAfterOneWait) {
 TEST(ClientLock, IsWaitedForAsLongAsIsWanted) {
   ScriptedServer server({{Kind::kAnswer, kConflict},
                          {Kind::kAnswer, kConflict},
-                         {Kind::kAnswer, had(9)},
+                         {Kind::kAnswer, lock_answer(9)},
                          {Kind::kAnswer, kReleased}});
   LockOptions patient = options({server.endpoint()});
   patient.wait = std::nullopt;
@@ -87,7 +81,7 @@ TEST(ClientLock, IsWaitedForAsLongAsIsWanted) {
 
 TEST(ClientLock, AnotherNodeIsAskedForTheSameLock) {
   ScriptedServer first({{Kind::kCloseUnanswered, ""}});
-  ScriptedServer second({{Kind::kAnswer, had(9)}, {Kind::kAnswer, kReleased}});
+  ScriptedServer second({{Kind::kAnswer, lock_answer(9)}, {Kind::kAnswer, kReleased}});
   const Acquired outcome = Lock::acquire(options({first.endpoint(), second.endpoint()}));
   EXPECT_EQ(std::get<std::unique_ptr<Lock>>(outcome)->token(), 9u);
   EXPECT_EQ(first.fields("Idempotency-Key").at(0), second.fields("Idempotency-Key").at(0));
@@ -95,7 +89,7 @@ TEST(ClientLock, AnotherNodeIsAskedForTheSameLock) {
 
 TEST(ClientLock, IsLostWhenNobodyConfirmsItInTime) {
   const Duration ttl = seconds(3);
-  ScriptedServer server({{Kind::kAnswer, had(7)}, {Kind::kStaySilent, ""}});
+  ScriptedServer server({{Kind::kAnswer, lock_answer(7)}, {Kind::kStaySilent, ""}});
   std::promise<Instant> lost;
   const Acquired outcome =
       Lock::acquire(options({server.endpoint()}, ttl), [&](const std::string& why) {

@@ -48,6 +48,12 @@ std::string http_answer(int status, const std::string& body, const std::string& 
                      headers, body);
 }
 
+std::string lock_answer(uint64_t token) {
+  return http_answer(
+      200,
+      fmt::format(R"({{"name":"l","token":{},"lease":"00000000000000a1","ttl_ms":1000}})", token));
+}
+
 std::string problem_answer(int status, const std::string& code, const std::string& outcome,
                            bool retryable, const std::string& headers) {
   return http_answer(status,

@@ -27,6 +27,8 @@ struct Step {
 
 // A whole answer with a body. `headers` are lines that end in \r\n.
 std::string http_answer(int status, const std::string& body, const std::string& headers = {});
+// Of a lock that is had, or kept alive.
+std::string lock_answer(uint64_t token);
 // A problem body of the API.
 std::string problem_answer(int status, const std::string& code, const std::string& outcome,
                            bool retryable, const std::string& headers = {});
