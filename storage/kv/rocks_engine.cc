@@ -178,18 +178,29 @@ void RocksEngine::Database::write(const EngineBatch& changes) {
   const auto expect = [&status](Status step) {
     if (status.ok()) status = std::move(step);
   };
+  struct Dated {
+    const RowWrite* write;
+    Revision revision;
+  };
+  std::vector<Dated> sorted;
   for (const RevisionWrite& change : changes.revisions) {
-    const std::array<char, kRevisionBytes> revision = timestamp_bytes(change.revision);
-    for (const RowWrite& write : change.rows) {
-      if (!write.row) {
-        expect(out.Delete(kv(), slice(write.key), slice(revision)));
-        continue;
-      }
-      encode_row(*write.row, scratch);
-      expect(out.Put(kv(), slice(write.key), slice(revision), scratch));
-    }
+    for (const RowWrite& write : change.rows) sorted.push_back({&write, change.revision});
     encode_change(change, scratch);
     expect(out.Put(feed(), slice(feed_key(change.revision)), scratch));
+  }
+  // The memtable then finds a row's place from that of the one before. Of one key, a later version
+  // must also be written later: compactions rely on it.
+  std::ranges::sort(sorted, {}, [](const Dated& row) {
+    return std::pair<std::string_view, Revision>(row.write->key, row.revision);
+  });
+  for (const auto& [write, at] : sorted) {
+    const std::array<char, kRevisionBytes> revision = timestamp_bytes(at);
+    if (!write->row) {
+      expect(out.Delete(kv(), slice(write->key), slice(revision)));
+      continue;
+    }
+    encode_row(*write->row, scratch);
+    expect(out.Put(kv(), slice(write->key), slice(revision), scratch));
   }
   for (const auto& [name, value] : changes.meta) {
     expect(value ? out.Put(meta(), name, *value) : out.Delete(meta(), name));

@@ -141,6 +141,20 @@ TEST_P(PastTest, WhatLiesBelowTheFloorIsGivenBack) {
   EXPECT_LT(engine().approximate_bytes("", "").value(), before);
 }
 
+TEST_P(PastTest, ABatchMayHoldManyVersionsOfAKey) {
+  EngineBatch batch;
+  for (uint64_t i = 2; i < 102; ++i)
+    batch.revisions.push_back(
+        {.revision = {i}, .made = made(i), .rows = {{i % 2 == 0 ? "even" : "odd", row(i, "v")}}});
+  engine().write(batch);
+  ASSERT_TRUE(engine().flush());
+  ASSERT_TRUE(engine().set_history_floor({94}));
+  store_->reclaim();
+  EXPECT_THAT(revisions("even", 94, 99), ElementsAre(98, 96, 94));
+  EXPECT_THAT(revisions("odd", 94, 99), ElementsAre(99, 97, 95, 93));
+  EXPECT_EQ(engine().get("odd", {94}, ReadTier::kDisk).value(), row(93, "v"));
+}
+
 TEST_P(PastTest, TheFeedIsForgottenWithThePast) {
   // On disk by whole files, when compactions have put them in order.
   const auto first = [&] { return engine().changes({1}, 1).value().at(0).revision.value; };
