@@ -27,8 +27,8 @@ constexpr int kCacheShardBits = 2;
 constexpr uint64_t kColdFileSeconds = uint64_t{24} * 60 * 60;
 // Of the limit on all files: more than is ever flushed between two words on what is free.
 constexpr uint64_t kNeverUsed = uint64_t{1} << 40;
-// So many flushes are compacted at once: half as many would be rewritten nearly twice as often,
-// twice as many make a scan a quarter slower.
+// So many flushes are compacted at once: by four, half as much again is written for each put; by
+// sixteen, a scan is a quarter slower.
 constexpr int kFlushesCompacted = 8;
 // Of files that no compaction has come by.
 constexpr int kNeverReached = 1 << 30;
