@@ -169,7 +169,7 @@ ParsedConfig parse_config(int argc, char** argv) {
     if (const std::string problem = check_limits(config); !problem.empty())
       throw CLI::ValidationError(problem);
   } catch (const CLI::ParseError& problem) {
-    return {std::nullopt, app.exit(problem)};
+    return {std::nullopt, app.exit(problem) == 0 ? 0 : 1};
   }
   config.log_format = log_format == "json" ? LogFormat::kJson : LogFormat::kText;
   return {config, 0};

@@ -19,7 +19,7 @@ std::string refusal(const std::vector<std::string>& arguments) {
   const std::string said =
       testing::internal::GetCapturedStderr() + testing::internal::GetCapturedStdout();
   EXPECT_FALSE(parsed.config.has_value());
-  EXPECT_NE(parsed.exit_code, 0);
+  EXPECT_EQ(parsed.exit_code, 1);
   return said;
 }
 
