@@ -237,7 +237,7 @@ async function keep_looking() {
   }
 }
 
-function is_sure(what, why, yes) {
+function show_question(what, why, yes) {
   const dialog = at("sure");
   at("sure-what").textContent = what;
   at("sure-why").textContent = why;
@@ -245,6 +245,14 @@ function is_sure(what, why, yes) {
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise(answer => dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"), {once: true}));
+}
+
+// One question at a time: the dialog tells of its end later than it closes, and whoever asked in between would take the
+// answer to the question before for its own.
+let answered = Promise.resolve();
+function is_sure(what, why, yes) {
+  answered = answered.then(() => show_question(what, why, yes));
+  return answered;
 }
 
 // --- Keys ---

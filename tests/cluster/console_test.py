@@ -43,8 +43,14 @@ class Browser:
             self.ask(f"{part}.enable")
 
     def close(self):
-        self.process.kill()
-        self.process.wait(PATIENCE_S)
+        """It ends by itself, and its own processes before it: where it is killed, they still write to the folder."""
+        os.close(self._to)
+        os.close(self._from)
+        try:
+            self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(PATIENCE_S)
 
     def ask(self, method, **params):
         self._count += 1
@@ -57,7 +63,7 @@ class Browser:
             if heard.get("method") == "Runtime.exceptionThrown":
                 self.said.append(json.dumps(heard["params"]["exceptionDetails"]))
             if heard.get("method") == "Log.entryAdded":
-                self.said.append(heard["params"]["entry"]["text"])
+                self.said.append(" ".join(heard["params"]["entry"].get(part, "") for part in ("text", "url")))
             if heard.get("id") == self._count:
                 assert "error" not in heard, heard
                 return heard["result"]
@@ -92,35 +98,41 @@ class Browser:
     def says(self, place, words):
         wait_for(f"'{words}' in {place}", lambda: words in self.text(place))
 
+    def act(self, button, words):
+        """What is done with a key, and what is said of it; what was said of the one before is no answer."""
+        self.run("document.getElementById('said').replaceChildren()")
+        self.press(button)
+        self.says("said", words)
+
+    def answer(self, question, button):
+        """The dialog that asks whether one is sure."""
+        wait_for(f"the question {question}", lambda: self.run(
+            f"document.getElementById('sure').open && {json.dumps(question)} === document.getElementById('sure-what').textContent"))
+        self.press(button)
+
 
 def keys(browser, node):
     browser.fill("key", "shop/äpfel")
     browser.fill("value", MARKUP)
-    browser.press("[name=put]")
-    browser.says("said", "created at revision")
+    browser.act("[name=put]", "created at revision")
     status, value = node.ask("GET", "/v1/kv/shop/%C3%A4pfel")
     assert (status, value.decode()) == (200, MARKUP)
     browser.fill("value", "")
-    browser.press("[name=get]")
-    browser.says("said", MARKUP)
+    browser.act("[name=get]", MARKUP)
     assert browser.run("document.getElementById('value').value") == MARKUP
     # Only if it is as it was read; it is not.
     assert node.ask("PUT", "/v1/kv/shop/%C3%A4pfel", b"by somebody else")[0] == 200
     browser.fill("condition", "same")
-    browser.press("[name=put]")
-    browser.says("said", "412 precondition_failed")
+    browser.act("[name=put]", "412 precondition_failed")
     browser.fill("condition", "new")
-    browser.press("[name=put]")
-    browser.says("said", "412 precondition_failed")
+    browser.act("[name=put]", "412 precondition_failed")
     assert node.ask("GET", "/v1/kv/shop/%C3%A4pfel")[1] == b"by somebody else"
     browser.fill("condition", "")
     browser.fill("key", "nothing")
-    browser.press("[name=get]")
-    browser.says("said", "404 key_not_found")
+    browser.act("[name=get]", "404 key_not_found")
     assert node.ask("PUT", "/v1/kv/bytes", b"\xff\x00")[0] == 201
     browser.fill("key", "bytes")
-    browser.press("[name=get]")
-    browser.says("said", "no text, so it is not shown")
+    browser.act("[name=get]", "no text, so it is not shown")
 
 
 def scans(browser, node):
@@ -145,7 +157,7 @@ def watches(browser, node):
     browser.says("changes", f"put seen/a = {MARKUP}")
     browser.fill("key", "seen/a")
     browser.press("[name=delete]")
-    browser.press("#sure-yes")
+    browser.answer("Delete seen/a?", "#sure-yes")
     browser.says("said", "deleted at revision")
     browser.says("changes", "delete seen/a")
     assert "unseen" not in browser.text("changes")
@@ -153,12 +165,16 @@ def watches(browser, node):
 
 def hands_over(browser, cluster):
     old = cluster.leader()
-    asked = browser.run("(button => { button.click(); return button.dataset.member; })(document.querySelector('.node button'))")
-    browser.says("sure-what", f"from {old.name} to {asked}?")
-    browser.press("#sure button[value='']")
+    asked = browser.run("document.querySelector('.node button').dataset.member")
+    button = f".node button[data-member={asked}]"
+    question = f"Hand the leadership over from {old.name} to {asked}?"
+    browser.press(button)
+    browser.answer(question, "#sure button[value='']")
     assert cluster.leader() is old, "who says no changes nothing"
-    browser.press(f".node button[data-member={asked}]")
-    browser.press("#sure-yes")
+    # Asked again before the page has heard of the answer: no is the answer to the first question only.
+    browser.run(f"for (const one of [{json.dumps(button)}, \"#sure button[value='']\", {json.dumps(button)}]) "
+                "document.querySelector(one).click()")
+    browser.answer(question, "#sure-yes")
     wait_for(f"{asked} leads", lambda: cluster.leader().name == asked)
     wait_for("the page shows it", lambda: browser.run("document.querySelector('.node.leader h3')?.textContent") == asked)
     browser.says("events", f"of {asked}" if browser.text("where").split()[0] != asked else "leader in term")
