@@ -28,7 +28,7 @@ Result<HostPort> parse_host_port(std::string_view text) {
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   if (host.empty() || port == 0 || port > 65535)
     return fail(ErrorCode::kInvalid,
-                fmt::format("'{}' is not HOST:PORT, as in 127.0.0.1:4654", text));
+                fmt::format("'{}' is not HOST:PORT, with a port from 1 to 65535", text));
   return HostPort{std::string(host), std::to_string(port)};
 }
 
