@@ -9,13 +9,15 @@ import threading
 sys.path.insert(0, os.path.dirname(__file__))
 from cluster import Cluster, wait_for  # noqa: E402
 
-CLIENTS, PUTS_EACH, VALUE_BYTES = 16, 6, 4 << 20
-KEPT_MAX = 0.75  # of the most; the rows that are in memory stay there
+CLIENTS, PUTS_EACH, VALUE_BYTES = 32, 3, 4 << 20
+KEPT_MAX = 0.65  # of the most that there was; the rows that are in memory stay there
 
 
-def resident_bytes(node):
-    with open(f"/proc/{node.process.pid}/statm") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def resident_mib(node):
+    """Now, and at most since the process began: where the machine is slow, some is given back before the end."""
+    with open(f"/proc/{node.process.pid}/status") as status:
+        fields = dict(line.split(":", 1) for line in status)
+    return [int(fields[name].split()[0]) >> 10 for name in ("VmRSS", "VmHWM")]
 
 
 def burst(node):
@@ -37,12 +39,13 @@ def burst(node):
 def main():
     with Cluster(3) as cluster:
         burst(cluster.leader())
-        cluster.wait_caught_up()
-        most = {node.name: resident_bytes(node) for node in cluster.nodes}
+        written = cluster.leader().cluster()["node"]["commit_index"]
         for node in cluster.nodes:
-            wait_for(f"{node.name} gives back of its {most[node.name] >> 20} MiB",
-                     lambda: resident_bytes(node) < KEPT_MAX * most[node.name], 60)
-            print(f"{node.name}: {most[node.name] >> 20} MiB, then {resident_bytes(node) >> 20}")
+            wait_for(f"{node.name} applies {written}", lambda: node.cluster()["node"]["applied_index"] >= written, 60)
+        for node in cluster.nodes:
+            most = resident_mib(node)[1]
+            wait_for(f"{node.name} gives back of its {most} MiB", lambda: resident_mib(node)[0] < KEPT_MAX * most, 60)
+            print(f"{node.name}: {most} MiB, then {resident_mib(node)[0]}")
     print("1 passed, 0 failed")
 
 
