@@ -6,15 +6,12 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "storage/base/check.h"
-#include "storage/base/descriptor.h"
 
 namespace holdfast::drill {
 namespace {
@@ -26,20 +23,6 @@ constexpr Duration kLookPeriod = milliseconds(5);
 constexpr Duration kAskPatience = milliseconds(400);
 constexpr Duration kLeaderPatience = seconds(20);
 constexpr Duration kEndPatience = seconds(10);
-
-// A port that was free a moment ago.
-uint16_t free_port(std::vector<Descriptor>& held) {
-  Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const raw = reinterpret_cast<sockaddr*>(&address);
-  CHECK(::bind(socket.number(), raw, size) == 0, "no free port on loopback");
-  CHECK(::getsockname(socket.number(), raw, &size) == 0);
-  held.push_back(std::move(socket));  // or the next would be the same
-  return ntohs(address.sin_port);
-}
 
 Endpoint local(uint16_t port) {
   return {.host = "127.0.0.1", .port = port};
@@ -76,14 +59,15 @@ Result<std::unique_ptr<Cluster>> Cluster::start(const ClusterPlan& plan) {
 }
 
 Result<> Cluster::make_nodes(const ClusterPlan& plan) {
-  std::vector<Descriptor> held;
   for (int i = 0; i < plan.nodes; ++i) {
     auto node = std::make_unique<Node>();
     node->name = fmt::format("n{}", i + 1);
-    node->endpoint = local(free_port(held));
+    HOLDFAST_ASSIGN(const uint16_t port, ports_.take());
+    node->endpoint = local(port);
     HOLDFAST_ASSIGN(node->client_link, proxy_->add(node->endpoint.port));
     node->through = local(proxy_->port(node->client_link));
-    peer_ports_.push_back(free_port(held));
+    HOLDFAST_ASSIGN(const uint16_t peer_port, ports_.take());
+    peer_ports_.push_back(peer_port);
     nodes_.push_back(std::move(node));
   }
   for (const auto& from : nodes_) {
@@ -264,10 +248,11 @@ void Cluster::resume(const std::string& name) {
 }
 
 Result<> Cluster::join(const std::string& name) {
-  std::vector<Descriptor> held;
+  HOLDFAST_ASSIGN(const uint16_t port, ports_.take());
+  HOLDFAST_ASSIGN(const uint16_t peer_port, ports_.take());
   auto made = std::make_unique<Node>();
   made->name = name;
-  made->endpoint = local(free_port(held));
+  made->endpoint = local(port);
   HOLDFAST_ASSIGN(made->client_link, proxy_->add(made->endpoint.port));
   made->through = local(proxy_->port(made->client_link));
   made->log_file = fmt::format("{}/{}.log", directory_, name);
@@ -281,12 +266,11 @@ Result<> Cluster::join(const std::string& name) {
                    "--listen",
                    made->endpoint.authority(),
                    "--peer-listen",
-                   local(free_port(held)).authority(),
+                   local(peer_port).authority(),
                    "--join",
                    urls};
   if (has_faults_api_) made->command.emplace_back("--enable-faults");
   nodes_.push_back(std::move(made));
-  held.clear();
   HOLDFAST_TRY(restart(name));
   const Instant deadline = clock_.now() + seconds(30);
   while (clock_.now() < deadline) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/drill/ports.h"
 #include "bench/drill/proxy.h"
 #include "client/answers.h"
 #include "client/cli/node_process.h"
@@ -119,6 +120,7 @@ class Cluster {
   std::map<std::string, std::map<std::string, LinkRule>> bad_links_;  // there; from, to
   std::unique_ptr<Proxy> proxy_;
   std::vector<PeerLink> peer_links_;
+  Ports ports_;
   std::vector<uint16_t> peer_ports_;
   std::vector<std::unique_ptr<Node>> nodes_;  // never moved: others hold them
 };

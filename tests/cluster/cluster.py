@@ -3,6 +3,7 @@ deadline; only processes that were started here are ended."""
 
 import hashlib
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -20,14 +21,29 @@ PATIENCE_S = 20
 BUILT = str(pathlib.Path(__file__).resolve().parents[2] / "build" / "bin" / "holdfastd")
 
 
+# Below the ports that Linux gives by itself, from 32768 on: an outgoing connection would have a node's port while the
+# node is down, and it could not come back. As bench/drill/ports, whose processes run beside ours.
+PORTS = range(10000, 32768)
+held_numbers = {}  # port → a UDP socket: nodes speak TCP, so that it keeps the number from other tests and from no node
+next_ports = itertools.cycle([*PORTS[os.getpid() * 16 % len(PORTS):], *PORTS[:os.getpid() * 16 % len(PORTS)]])
+
+
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """Where nobody listens; no other test gets them as long as this process lives."""
+    def take():
+        for port in itertools.islice(next_ports, len(PORTS)):
+            number = socket.socket(type=socket.SOCK_DGRAM)
+            with socket.socket() as listener:
+                try:
+                    number.bind(("127.0.0.1", port))
+                    listener.bind(("127.0.0.1", port))
+                except OSError:
+                    number.close()
+                    continue
+            held_numbers[port] = number
+            return port
+        raise AssertionError("no port of loopback is free")
+    return [take() for _ in range(count)]
 
 
 def wait_for(what, condition, patience_s=PATIENCE_S):
