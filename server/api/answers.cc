@@ -75,6 +75,16 @@ Problem problem_of_read(raft::RefusalReason reason) {
           .outcome = http::Outcome::kNotApplied};
 }
 
+Problem problem_of_hearing(const raft::Refusal& refusal) {
+  Problem problem = problem_of_change(refusal);
+  if (problem.code != Code::kOutcomeUnknown) return problem;
+  return {.code = Code::kTimeout,
+          .detail =
+              "this node could not hear in time of what was done before; nothing was changed, try "
+              "again",
+          .outcome = http::Outcome::kNotApplied};
+}
+
 Problem problem_of(const Error& error) {
   log_error("a read failed: {}", error.message);
   return {.code = Code::kInternal,

@@ -45,6 +45,8 @@ enum class Call : uint8_t {
 // Why a change, or a read, got no answer from the replica.
 http::Problem problem_of_change(const raft::Refusal& refusal);
 http::Problem problem_of_read(raft::RefusalReason reason);
+// Of a change that first hears of all that was done before it, and has not: it has not begun.
+http::Problem problem_of_hearing(const raft::Refusal& refusal);
 // A read that the storage failed; logged, since the client can do nothing about it.
 http::Problem problem_of(const Error& error);
 // 414 or 400, by the limits of a key; `what` is called so in the detail.

@@ -200,6 +200,11 @@ bool has_quorum(const NodeStatus& status, Instant now) {
 Task<Outcome> change_leader(Services& services, http::Request request) {
   auto change = leader_change_of(request, services.clock->now());
   if (!change) co_return std::unexpected(std::move(change).error());
+  // Between two leaders this waits for the next; and this node may not have heard yet whom the name
+  // means now.
+  Gate::Waiting hearing = services.gate->read_barrier(change->deadline);
+  const Gate::Outcome heard = co_await hearing;
+  if (!heard) co_return std::unexpected(problem_of_hearing(heard.error()));
   const std::shared_ptr<const NodeStatus> before = services.status->read();
   auto target = target_of(*change, *before);
   if (!target) co_return std::unexpected(std::move(target).error());

@@ -11,6 +11,7 @@ inline constexpr Duration kHealthyWithin = std::chrono::seconds(1);
 
 Task<Outcome> show_cluster(Services& services, http::Request request);
 // POST /v1/cluster/leader: answers when the new leader serves, or cannot say whether it will.
+// Between two leaders it waits for the next.
 Task<Outcome> change_leader(Services& services, http::Request request);
 
 const char* name_of(raft::Role role);

@@ -120,7 +120,7 @@ Task<Outcome> change_members(Services& services, raft::MemberChange change, Inst
 Task<Outcome> change_named(Services& services, std::string name, Act act, Instant deadline) {
   Gate::Waiting barrier = services.gate->read_barrier(deadline);
   const Gate::Outcome heard = co_await barrier;
-  if (!heard) co_return std::unexpected(problem_of_read(heard.error().reason));
+  if (!heard) co_return std::unexpected(problem_of_hearing(heard.error()));
   const std::shared_ptr<const NodeStatus> status = services.status->read();
   const auto member = std::ranges::find(status->members.list, name, &raft::Member::name);
   if (member == status->members.list.end())

@@ -109,6 +109,7 @@ void ApiTest::submit(raft::Input input) {
   } else if (const auto* reads = std::get_if<raft::ReadBarrier>(&input)) {
     ++barriers;
     boost::asio::post(loop_, [this, reads = *reads] {
+      if (on_barrier) on_barrier();
       for (const raft::ReadTicket& read : reads.reads) {
         if (refuses) {
           gate_->refuse({{read.request, *refuses}});

@@ -106,8 +106,9 @@ class ApiTest : public testing::Test {
   std::optional<raft::RefusalReason> refuses;       // what the replica answers instead
   std::optional<raft::RefusalReason> refuses_next;  // the same, for one change
   std::function<void(const Command&)> on_apply;  // called when a change is made, before its answer
-  std::string rejects;  // the leader has this against any change of members
-  bool silent = false;  // the replica answers nothing
+  std::function<void()> on_barrier;  // called when reads are confirmed, or refused, before they are
+  std::string rejects;               // the leader has this against any change of members
+  bool silent = false;               // the replica answers nothing
   int barriers = 0;
   std::vector<NodeId> transfers;     // of the leadership, asked of the replica
   std::optional<NodeId> new_leader;  // what a transfer brings

@@ -122,10 +122,47 @@ TEST_F(ClusterApi, AHandoverThatDoesNotComeToPassIsInDoubt) {
   settle();
   EXPECT_FALSE(answers.at(request));
   silent = false;
-  refuses = raft::RefusalReason::kTimeout;
+  on_barrier = [&] {
+    if (!transfers.empty()) refuses = raft::RefusalReason::kTimeout;
+  };
   const http::Response response = call("POST", "/v1/cluster/leader", R"({"to":"n2"})");
   EXPECT_EQ(response.status, 504);
   EXPECT_EQ(code_of(response), "outcome_unknown");
+}
+
+TEST_F(ClusterApi, AHandoverBetweenTwoLeadersWaitsForTheNext) {
+  status.raft.role = raft::Role::kFollower;
+  status.raft.leader = {};
+  publish(status);
+  on_barrier = [&] {
+    if (status.raft.leader) return;
+    status.raft.leader = {8};
+    publish(status);
+  };
+  new_leader = NodeId{9};
+  EXPECT_EQ(json_of(call("POST", "/v1/cluster/leader", R"({"to":"n3"})")).at("leader"), "n3");
+  EXPECT_EQ(transfers, std::vector{NodeId{9}});
+}
+
+TEST_F(ClusterApi, AHandoverThatFindsNoLeaderHasNotBegun) {
+  for (const auto& [reason, code] : {std::pair{raft::RefusalReason::kNoLeader, "no_leader"},
+                                     {raft::RefusalReason::kTimeout, "timeout"}}) {
+    refuses = reason;
+    const http::Response response = call("POST", "/v1/cluster/leader", R"({"to":"n2"})");
+    EXPECT_EQ(code_of(response), code);
+    EXPECT_EQ(json_of(response).at("outcome"), "not_applied");
+  }
+  EXPECT_TRUE(transfers.empty());
+}
+
+TEST_F(ClusterApi, AHandoverKnowsMembersOfWhichTheNodeHadNotHeard) {
+  new_leader = NodeId{11};
+  on_barrier = [&, done = false]() mutable {
+    if (std::exchange(done, true)) return;
+    status.members.list.push_back({NodeId{11}, "n6", "127.0.0.1:4659", true});
+    publish(status);
+  };
+  EXPECT_EQ(json_of(call("POST", "/v1/cluster/leader", R"({"to":"n6"})")).at("leader"), "n6");
 }
 
 TEST_F(ClusterApi, WhoCannotLeadIsRefused) {

@@ -126,6 +126,11 @@ TEST_F(MembersApi, AChangeEndsAsAnyOther) {
   refuses = raft::RefusalReason::kNoLeader;
   EXPECT_EQ(code_of(call("DELETE", kMembers + "/n3")), "no_leader");
   EXPECT_EQ(code_of(call("POST", kMembers + "/n3/promote")), "no_leader");
+  refuses = raft::RefusalReason::kTimeout;
+  const http::Response late = call("DELETE", kMembers + "/n3");
+  EXPECT_EQ(code_of(late), "timeout");
+  EXPECT_THAT(late.body, HasSubstr("nothing was changed"));
+  EXPECT_EQ(json_of(late).at("outcome"), "not_applied");
   EXPECT_EQ(status.members.list.size(), 3u);
 }
 
