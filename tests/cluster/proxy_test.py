@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """The proxy is checked: what a link carries when it is open, slow, cut and reset, and that the others
-do not notice."""
+do not notice. So are the ports that nodes are given."""
 
 import contextlib
+import itertools
 import os
 import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(__file__))
-from cluster import PATIENCE_S, wait_for  # noqa: E402
+import cluster  # noqa: E402
+from cluster import PATIENCE_S, free_ports, wait_for  # noqa: E402
 from proxy import CUT, OPEN, RESET, Links  # noqa: E402
 
 MANY_BYTES = 4 << 20
@@ -139,7 +141,20 @@ def nobody_there(links, listeners):
     assert is_reset(lambda: dial(links, "a", "b").recv(1)), "where nobody listens, a dialler was held"
 
 
+def ports():
+    """Nobody gets one again while it is held, or where somebody listens, wherever one begins to look."""
+    held, listened, *rest = free_ports(4)
+    assert max(held, listened, *rest) < 32768, "the system gives such a port to anybody"
+    with socket.create_server(("127.0.0.1", held)), socket.create_server(("127.0.0.1", listened)):
+        cluster.held_numbers.pop(listened).close()
+        cluster.next_ports = itertools.cycle([held, listened, *rest, *cluster.PORTS])
+        assert held not in (got := free_ports(2)) and listened not in got, got
+    cluster.next_ports = itertools.cycle([held, *cluster.PORTS])
+    assert held not in free_ports(1), "its node is down, and has it still"
+
+
 def main():
+    ports()
     listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in ("a", "b", "c")}
     for listener in listeners.values():
         listener.settimeout(PATIENCE_S)
@@ -149,7 +164,7 @@ def main():
             part(links, listeners)
     finally:
         links.close()
-    print("open, slow, cut, reset, nobody there: 5 passed, 0 failed")
+    print("ports, open, slow, cut, reset, nobody there: 6 passed, 0 failed")
 
 
 if __name__ == "__main__":
