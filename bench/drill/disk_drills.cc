@@ -66,16 +66,18 @@ struct Unsynced {
   LogTail tail;
 };
 
-// The log takes one write at a time. Where that came before the look at its end, it may have been
-// synced, and nothing follows it: then the next one is tried.
+// The log takes one write at a time. While the disk stalls, its files stay as they are, so there is
+// time to look; the write that waits for that is the one whose sync does not end then. Where it is
+// a sync that waits, what it is for has been seen, and nothing follows it: then it is tried again.
 Result<Unsynced> hold_syncs(Stage& stage, const std::string& name) {
   constexpr int kTries = 20;
   const std::string log = fmt::format("{}/{}/groups/1/log", stage.cluster.directory(), name);
   for (int tries = 1;; ++tries) {
     HOLDFAST_ASSIGN(LogTail tail, LogTail::find(log));
-    HOLDFAST_TRY(stage.cluster.set_faults(name, R"({"disk":{"delay":"1m"}})"));
+    HOLDFAST_TRY(stage.cluster.set_faults(name, R"({"disk":{"stall":true}})"));
     tail.remember();
-    stage.pass(milliseconds(20));
+    HOLDFAST_TRY(stage.cluster.set_faults(name, R"({"disk":{"delay":"1m"}})"));
+    for (int looks = 0; looks < 50 && !tail.is_written(); ++looks) stage.pass(milliseconds(10));
     if (tail.is_written() || tries == kTries) return Unsynced{name, std::move(tail)};
     HOLDFAST_TRY(stage.cluster.set_faults(name, ""));
     stage.pass(milliseconds(stage.random.between(1, 10)));
