@@ -119,6 +119,9 @@ Task<WriteOutcome<HttpResponse>> Caller::send(HttpRequest request, Effect effect
   const Duration time = extent.within.value_or(timeout_) + extent.wait;
   const Instant deadline =
       clock_.now() + (effect == Effect::kNamedWrites ? std::min(time, kRepeatedWithin) : time);
+  // A change that was refused so far would end as unknown if its last try had no time for an
+  // answer.
+  const Instant last_begin = deadline - (time - extent.wait) / 10;
   Pacing pacing;
   std::optional<Unknown> unknown;  // what an earlier try left open
   while (true) {
@@ -161,7 +164,9 @@ Task<WriteOutcome<HttpResponse>> Caller::send(HttpRequest request, Effect effect
       effect = Effect::kWrites;
     } else {
       const std::string_view asked = answer ? answer->header("Retry-After") : "";
-      const std::optional<Duration> length = pause_before_next_try(pacing, asked, deadline);
+      const bool risks_unknown = effect != Effect::kReads && !unknown;
+      const std::optional<Duration> length =
+          pause_before_next_try(pacing, asked, risks_unknown ? last_begin : deadline);
       if (!length) co_return end(std::move(pacing.last), std::move(unknown));
       const Pause pause{*length};
       if (*length > Duration::zero()) co_await pause;
@@ -203,13 +208,13 @@ Task<std::expected<HttpResponse, NoAnswer>> Caller::try_once(HttpRequest& reques
 
 std::optional<Duration> Caller::pause_before_next_try(const Pacing& pacing,
                                                       std::string_view retry_after,
-                                                      Instant deadline) {
+                                                      Instant last_begin) {
   const size_t endpoints = connections_.size();
   if (pacing.unreachable_in_a_row >= kUnreachableRoundsMax * endpoints) return std::nullopt;
   // A refused connection costs nobody anything: the next node is tried at once, in each round.
   const bool is_unreachable = pacing.last.code == "unreachable";
   if (is_unreachable && pacing.tries % endpoints != 0) {
-    if (clock_.now() >= deadline) return std::nullopt;
+    if (clock_.now() >= last_begin) return std::nullopt;
     return Duration::zero();
   }
 
@@ -222,7 +227,7 @@ std::optional<Duration> Caller::pause_before_next_try(const Pacing& pacing,
     longest = std::max<Duration>(longest, asked);
   }
   const Duration pause = random_.between(longest / 2, longest);
-  if (clock_.now() + pause >= deadline) return std::nullopt;
+  if (clock_.now() + pause >= last_begin) return std::nullopt;
   return pause;
 }
 

@@ -84,7 +84,7 @@ class Caller {
                                                        BodySink* sink);
   // How long to pause before the next try. Nothing: there is no time left for one.
   std::optional<Duration> pause_before_next_try(const Pacing& pacing, std::string_view retry_after,
-                                                Instant deadline);
+                                                Instant last_begin);
   void turn_to_next_endpoint() { current_ = (current_ + 1) % connections_.size(); }
 
   const Duration timeout_;

@@ -13,6 +13,7 @@ from fake_cluster import FakeCluster  # noqa: E402
 
 HOLDFAST = os.environ["HOLDFAST"]
 NO_LEADER = (503, "no_leader", "not_applied")
+OVERLOADED = (503, "overloaded", "not_applied")  # and asks for a minute: nobody with less than half of one tries again
 TIMEOUT = (504, "timeout", "unknown")
 OK, OTHER, NOT_FOUND, PRECONDITION, UNKNOWN, UNAVAILABLE = range(6)
 

@@ -8,7 +8,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from command_line import (CommandLineTest, NO_LEADER, NOT_FOUND, OK, OTHER, PRECONDITION, TIMEOUT,  # noqa: E402
+from command_line import (CommandLineTest, NO_LEADER, NOT_FOUND, OK, OTHER, OVERLOADED, PRECONDITION, TIMEOUT,  # noqa: E402
                           UNAVAILABLE, UNKNOWN)
 
 
@@ -42,7 +42,7 @@ class ExitCodes(CommandLineTest):
             (UNKNOWN, ["--timeout", "200ms", "txn", "--then", "put a b"], ["close"] * 99),
             (UNKNOWN, ["--timeout", "200ms", "lease", "keep-alive", "00a1"], ["close"] + [NO_LEADER] * 99),
             (OK, ["lease", "keep-alive", "00a1"], ["close"]),
-            (UNAVAILABLE, ["--timeout", "200ms", "put", "a", "b"], [NO_LEADER] * 99),
+            (UNAVAILABLE, ["put", "a", "b"], [NO_LEADER, OVERLOADED]),
             (UNAVAILABLE, ["--timeout", "200ms", "get", "there"], [NO_LEADER] * 99),
         ]
         for code, arguments, faults in table:

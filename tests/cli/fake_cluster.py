@@ -110,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.drop()
         if fault and fault != "close_after":
             status, code, outcome = fault
-            headers = [("Retry-After", "1")] if status == 503 else []
+            headers = [("Retry-After", "60" if code == "overloaded" else "1")] if status == 503 else []
             return self.problem(status, code, outcome, True, headers)
         if url.path == "/v1/cluster":
             if query:

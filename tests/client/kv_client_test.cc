@@ -299,6 +299,23 @@ TEST_F(KvClientTest, PausesGrowAreJitteredAndEndWithTheDeadline) {
   EXPECT_NE(pauses_[pauses_.size() - 1], pauses_[pauses_.size() - 2]);
 }
 
+TEST_F(KvClientTest, AChangeThatWasRefusedIsNotTriedAgainWhereNoAnswerWouldCome) {
+  const auto pauses_of = [this](const std::string& first, auto call) {
+    std::vector<Step> steps(200, Step{Kind::kAnswer, no_leader_answer()});
+    steps.front().text = first;
+    ScriptedServer server(std::move(steps));
+    KvClient kv = client({server.endpoint()}, seconds(3), true);
+    const Instant begun = clock_.now();
+    call(kv);
+    return clock_.now() - begun;
+  };
+  const auto put = [](KvClient& kv) { kv.put("a", "x"); };
+  EXPECT_LE(pauses_of(no_leader_answer(), put), milliseconds(2700));
+  // These have nothing to lose.
+  EXPECT_GT(pauses_of(kTimeout, put), milliseconds(2700));
+  EXPECT_GT(pauses_of(no_leader_answer(), [](KvClient& kv) { kv.get("a"); }), milliseconds(2700));
+}
+
 TEST_F(KvClientTest, ANodeWithTooMuchToDoIsLeftAloneAsLongAsItAsks) {
   ScriptedServer server({{Kind::kAnswer, problem_answer(429, "too_many_requests", "not_applied",
                                                         true, "Retry-After: 2\r\n")},

@@ -12,6 +12,8 @@
 namespace holdfast {
 namespace {
 
+using Kind = Step::Kind;
+
 int listen_on_loopback(uint16_t& port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -142,7 +144,6 @@ void ScriptedServer::read_rest(int fd, const std::string& request) {
 }
 
 bool ScriptedServer::serve_one(int fd, const Step& step) {
-  using Kind = Step::Kind;
   const bool is_early = step.kind == Kind::kRefuseEarly || step.kind == Kind::kAnswerEarly;
   const std::string request = read_request(fd, !is_early);
   if (request.empty()) return false;
