@@ -10,7 +10,7 @@
 namespace holdfast {
 namespace {
 
-using Descriptor = boost::asio::posix::stream_descriptor;
+using SignalDescriptor = boost::asio::posix::stream_descriptor;
 using Heed = std::function<void(const std::string& name)>;
 
 int open_signals() {
@@ -21,8 +21,8 @@ int open_signals() {
   return descriptor;
 }
 
-void heed_on(const std::shared_ptr<Descriptor>& signals, const Heed& heed) {
-  signals->async_wait(Descriptor::wait_read, [signals, heed](boost::system::error_code code) {
+void heed_on(const std::shared_ptr<SignalDescriptor>& signals, const Heed& heed) {
+  signals->async_wait(SignalDescriptor::wait_read, [signals, heed](boost::system::error_code code) {
     if (code || !signals->is_open()) return;
     // Before it is taken: until then it is pending, and a new start would find it.
     end_instead_of_restart();
@@ -42,7 +42,7 @@ void hold_stop_signals() {
 }
 
 StopSignal::StopSignal(boost::asio::io_context& loop)
-    : descriptor_(std::make_shared<Descriptor>(loop, open_signals())) {}
+    : descriptor_(std::make_shared<SignalDescriptor>(loop, open_signals())) {}
 
 StopSignal::~StopSignal() {
   boost::system::error_code code;

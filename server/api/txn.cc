@@ -16,7 +16,7 @@ namespace {
 using http::Problem;
 using http::Request;
 using http::Response;
-using Kind = OperationResult::Kind;
+using ResultKind = OperationResult::Kind;
 
 std::expected<ChangeCall, Problem> change_of_txn(const Services& services, const Request& request) {
   Command command;
@@ -60,13 +60,13 @@ void close_with_prev(std::string& body, const OperationResult& result, uint64_t 
 
 void append_result(std::string& body, const OperationResult& result, uint64_t now_ms) {
   switch (result.kind) {
-    case Kind::kPut:
+    case ResultKind::kPut:
       fmt::format_to(std::back_inserter(body), "{{\"put\":{{\"created\":{}", result.created);
       return close_with_prev(body, result, now_ms);
-    case Kind::kDelete:
+    case ResultKind::kDelete:
       fmt::format_to(std::back_inserter(body), "{{\"delete\":{{\"deleted\":{}", result.deleted);
       return close_with_prev(body, result, now_ms);
-    case Kind::kGet:
+    case ResultKind::kGet:
       body.append("{\"get\":");
       if (result.items.empty()) {
         body.append("null");
@@ -76,7 +76,7 @@ void append_result(std::string& body, const OperationResult& result, uint64_t no
       }
       body.push_back('}');
       return;
-    case Kind::kScan:
+    case ResultKind::kScan:
       return append_scan(body, result, now_ms);
   }
 }

@@ -36,7 +36,7 @@ std::string marked(LeaseId id) {
   return numbered(std::string_view(&kLeaseMark, 1), id.value);
 }
 
-std::unexpected<Error> damaged(std::string_view what) {
+std::unexpected<Error> damaged_record(std::string_view what) {
   return fail(ErrorCode::kCorrupt,
               fmt::format("the state's {} cannot be read: restore this node from its peers", what));
 }
@@ -50,12 +50,13 @@ std::string encode(const Lease& lease) {
 
 Result<Lease> decode_lease(std::string_view name, std::string_view value) {
   name.remove_prefix(kLease.size());
-  if (name.size() != 8 || value.size() != 16) return damaged("record of a lease");
+  if (name.size() != 8 || value.size() != 16) return damaged_record("record of a lease");
   const Lease lease{{load_ordered(name)},
                     load_fixed<uint64_t>(value.data()),
                     load_fixed<uint64_t>(value.data() + 8)};
   const bool is_ttl = lease.ttl_ms >= kTtlMsMin && lease.ttl_ms <= kTtlMsMax;
-  if (!is_lease_id(lease.id) || (lease.lives() && !is_ttl)) return damaged("record of a lease");
+  if (!is_lease_id(lease.id) || (lease.lives() && !is_ttl))
+    return damaged_record("record of a lease");
   return lease;
 }
 
@@ -65,7 +66,7 @@ Result<Due> decode_due(const DueIndex::Due& due) {
     return Due{.deadline_ms = due.deadline_ms, .key = std::string(rest), .lease = {}};
   if (due.what[0] == kLeaseMark && rest.size() == sizeof(uint64_t))
     return Due{.deadline_ms = due.deadline_ms, .key = {}, .lease = {load_ordered(rest)}};
-  return damaged("list of what is due");
+  return damaged_record("list of what is due");
 }
 
 }  // namespace

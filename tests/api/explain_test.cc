@@ -12,7 +12,8 @@ namespace {
 // settled after 3 ms. Its clock stands, so the rest takes nothing.
 constexpr const char* kChange = "queue;dur=1.000, log;dur=0.500, quorum;dur=1.500, apply;dur=0.000";
 constexpr const char* kChangeElsewhere = "queue;dur=1.000, quorum;dur=2.000, apply;dur=0.000";
-constexpr const char* kRead = "queue;dur=1.000, quorum;dur=2.000, apply;dur=0.000, read;dur=0.000";
+constexpr const char* kReadTiming =
+    "queue;dur=1.000, quorum;dur=2.000, apply;dur=0.000, read;dur=0.000";
 
 class ExplainApi : public ApiTest {
  protected:
@@ -43,20 +44,20 @@ TEST_F(ExplainApi, ChangesShowTheirStages) {
 TEST_F(ExplainApi, WhatAnotherNodeDidIsOneStage) {
   lead_elsewhere();
   EXPECT_EQ(timing("PUT", "/v1/kv/a?explain=true", "1"), kChangeElsewhere);
-  EXPECT_EQ(timing("GET", "/v1/kv/a?explain=true"), kRead);
+  EXPECT_EQ(timing("GET", "/v1/kv/a?explain=true"), kReadTiming);
   EXPECT_EQ(read_header(), "linearizable; confirmed=leader; served=memory; stale-ms=0");
 }
 
 TEST_F(ExplainApi, ReadsSayHowTheyWereServed) {
   call("PUT", "/v1/kv/a", "1");
-  EXPECT_EQ(timing("GET", "/v1/kv/a?explain=true"), kRead);
+  EXPECT_EQ(timing("GET", "/v1/kv/a?explain=true"), kReadTiming);
   EXPECT_EQ(read_header(), "linearizable; confirmed=here; served=memory; stale-ms=0");
   engine.cold = true;
-  EXPECT_EQ(timing("GET", "/v1/kv/a?explain=true"), kRead);
+  EXPECT_EQ(timing("GET", "/v1/kv/a?explain=true"), kReadTiming);
   EXPECT_EQ(read_header(), "linearizable; confirmed=here; served=reader; stale-ms=0");
-  EXPECT_EQ(timing("GET", "/v1/kv/none?explain=true"), kRead) << "404 too";
+  EXPECT_EQ(timing("GET", "/v1/kv/none?explain=true"), kReadTiming) << "404 too";
   for (const char* target : {"/v1/kv?explain=true", "/v1/history/a?explain=true"}) {
-    EXPECT_EQ(timing("GET", target), kRead) << target;
+    EXPECT_EQ(timing("GET", target), kReadTiming) << target;
     EXPECT_EQ(read_header(), "linearizable; confirmed=here; served=reader; stale-ms=0") << target;
   }
 }

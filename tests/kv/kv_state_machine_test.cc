@@ -14,16 +14,16 @@
 namespace holdfast {
 namespace {
 
-using Kind = Condition::Kind;
+using ConditionKind = Condition::Kind;
 
 Condition if_match(std::vector<Revision> revisions) {
-  return {Kind::kMatch, false, std::move(revisions)};
+  return {ConditionKind::kMatch, false, std::move(revisions)};
 }
 Condition if_exists() {
-  return {Kind::kMatch, true, {}};
+  return {ConditionKind::kMatch, true, {}};
 }
 Condition if_absent() {
-  return {Kind::kNoneMatch, true, {}};
+  return {ConditionKind::kNoneMatch, true, {}};
 }
 
 Command remove(std::string key, std::vector<Condition> conditions = {}) {

@@ -12,7 +12,6 @@ namespace {
 
 using Target = Compare::Target;
 using Relation = Compare::Relation;
-using Kind = OperationResult::Kind;
 
 ScanOperation scan(std::string start, std::string end, uint64_t limit = kRangeKeysMax) {
   return {.start = std::move(start), .end = std::move(end), .limit = limit};

@@ -41,14 +41,18 @@ def key_of(command, headers):
     return digest.hexdigest()
 
 
-def batches_of(todo, size=12):
+def batches_of(todo, most=24):
     """The sources of one target, so many at a time: most of the work is in the headers that they
-    share."""
+    share. The largest batches come first, so that all processors have something to do to the end."""
     alike = {}
     for command, key in todo:
         target = object_of(command).split(".dir/")[0]
         alike.setdefault(target, []).append((command, key))
-    return [some[i:i + size] for some in alike.values() for i in range(0, len(some), size)]
+    batches = []
+    for some in alike.values():
+        size = -(-len(some) // -(-len(some) // most))
+        batches += [some[i:i + size] for i in range(0, len(some), size)]
+    return sorted(batches, key=len, reverse=True)
 
 
 def object_of(command):
@@ -63,7 +67,7 @@ def tidy(build, path, flags=()):
 
 
 def lint_together(build, folder, batch):
-    """Whether a file that includes all of `batch` is clean."""
+    """What is wrong with a file that includes all of `batch`."""
     whole = folder / f"{batch[0][1]}.cc"
     whole.write_text("".join(f'#include "{command["file"]}"\n' for command, _ in batch))
     first, _ = batch[0]
@@ -72,26 +76,26 @@ def lint_together(build, folder, batch):
     database.mkdir(exist_ok=True)
     (database / "compile_commands.json").write_text(
         json.dumps([{"directory": first["directory"], "command": line, "file": str(whole)}]))
-    code, _ = tidy(database, whole,
-                   [f"--config-file={TOP / '.clang-tidy'}", "--checks=-bugprone-suspicious-include",
-                    r"--header-filter=/(storage|replication|server|client|bench|tests)/.*\.(h|cc)$"])
+    code, lines = tidy(database, whole,
+                       [f"--config-file={TOP / '.clang-tidy'}", "--checks=-bugprone-suspicious-include",
+                        r"--header-filter=/(storage|replication|server|client|bench|tests)/.*\.(h|cc)$"])
     shutil.rmtree(database)
     whole.unlink()
-    return code == 0
+    return [] if code == 0 else lines or [f"{CLANG_TIDY} ended with {code}"]
 
 
 def lint(build, clean, folder, batch):
-    """What is wrong with the sources of a batch. Where not all is well, also because two of them may
-    not be in one file, each is looked at by itself: its words are the ones that count."""
-    together = len(batch) > 1 and lint_together(build, folder, batch)
+    """What is wrong with the sources of a batch, and why they had to be looked at one by one, if so. Where
+    not all is well together, also because two of them may not be in one file, what each says by itself counts."""
+    together = lint_together(build, folder, batch) if len(batch) > 1 else ["it is the only one"]
     said = []
     for command, key in batch:
-        code, lines = (0, []) if together else tidy(build, command["file"])
+        code, lines = tidy(build, command["file"]) if together else (0, [])
         if code == 0:
             (clean / key).touch()
         else:
             said.append("\n".join(lines))
-    return said, 0 if together else len(batch)
+    return said, together[:1] if len(batch) > 1 else []
 
 
 def main():
@@ -105,16 +109,16 @@ def main():
         commands = [c for c in commands if any(part in c["file"] for part in sys.argv[2:])]
     keys = [(c, key_of(c, headers.get(object_of(c), []))) for c in commands]
     todo = [(c, key) for c, key in keys if not (clean / key).exists()]
-    problems, alone = 0, 0
+    problems = 0
     with (tempfile.TemporaryDirectory(dir=build) as folder,
           concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool):
         look = functools.partial(lint, build, clean, pathlib.Path(folder))
-        for said, singly in pool.map(look, batches_of(todo)):
-            alone += singly
+        for said, split in pool.map(look, batches_of(todo)):
             problems += len(said)
             print("\n".join(said), end="\n" if said else "")
-    print(f"lint: {len(commands)} sources, {len(todo)} looked at, {alone} of them by themselves, "
-          f"{problems} with problems")
+            if split and not said:
+                print(f"lint: clean one by one, but not in one file, which takes longer: {split[0]}")
+    print(f"lint: {len(commands)} sources, {len(todo)} looked at, {problems} with problems")
     return 1 if problems else 0
 
 
