@@ -121,7 +121,8 @@ Task<WriteOutcome<HttpResponse>> Caller::send(HttpRequest request, Effect effect
       clock_.now() + (effect == Effect::kNamedWrites ? std::min(time, kRepeatedWithin) : time);
   // A change that was refused so far would end as unknown if its last try had no time for an
   // answer.
-  const Instant last_begin = deadline - (time - extent.wait) / 10;
+  const Instant last_begin =
+      deadline - std::min<Duration>((time - extent.wait) / 10, std::chrono::seconds(1));
   Pacing pacing;
   std::optional<Unknown> unknown;  // what an earlier try left open
   while (true) {

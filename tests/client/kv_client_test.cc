@@ -300,11 +300,12 @@ TEST_F(KvClientTest, PausesGrowAreJitteredAndEndWithTheDeadline) {
 }
 
 TEST_F(KvClientTest, AChangeThatWasRefusedIsNotTriedAgainWhereNoAnswerWouldCome) {
-  const auto pauses_of = [this](const std::string& first, auto call) {
-    std::vector<Step> steps(200, Step{Kind::kAnswer, no_leader_answer()});
+  const auto pauses_of = [this](const std::string& first, auto call, Duration timeout = seconds(3),
+                                const std::string& later = no_leader_answer()) {
+    std::vector<Step> steps(200, Step{Kind::kAnswer, later});
     steps.front().text = first;
     ScriptedServer server(std::move(steps));
-    KvClient kv = client({server.endpoint()}, seconds(3), true);
+    KvClient kv = client({server.endpoint()}, timeout, true);
     const Instant begun = clock_.now();
     call(kv);
     return clock_.now() - begun;
@@ -314,6 +315,10 @@ TEST_F(KvClientTest, AChangeThatWasRefusedIsNotTriedAgainWhereNoAnswerWouldCome)
   // These have nothing to lose.
   EXPECT_GT(pauses_of(kTimeout, put), milliseconds(2700));
   EXPECT_GT(pauses_of(no_leader_answer(), [](KvClient& kv) { kv.get("a"); }), milliseconds(2700));
+  // An answer takes a second, not the tenth of an hour.
+  const std::string later =
+      problem_answer(503, "overloaded", "not_applied", true, "Retry-After: 60\r\n");
+  EXPECT_GT(pauses_of(later, put, std::chrono::hours(1), later), std::chrono::minutes(7));
 }
 
 TEST_F(KvClientTest, ANodeWithTooMuchToDoIsLeftAloneAsLongAsItAsks) {
